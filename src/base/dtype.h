@@ -1,0 +1,46 @@
+/* Number types and their scalar conversions. */
+#ifndef PC_BASE_DTYPE_H
+#define PC_BASE_DTYPE_H
+
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+typedef enum pc_dtype { PC_F32, PC_BF16, PC_F16, PC_F64, PC_I32, PC_I64, PC_U8, PC_BOOL, PC_DTYPE_COUNT } pc_dtype;
+
+size_t pc_dtype_size(pc_dtype dtype);           /* bytes of one element */
+const char *pc_dtype_name(pc_dtype dtype);      /* "f32", "bf16", ... */
+const char *pc_dtype_safetensors_name(pc_dtype dtype); /* "F32", "BF16", "I64", ... */
+/* By either spelling; -1 when unknown. */
+int pc_dtype_from_name(const char *name);
+
+typedef uint16_t pc_bf16;
+typedef uint16_t pc_f16;
+
+static inline float pc_bf16_to_f32(pc_bf16 value)
+{
+    uint32_t bits = (uint32_t)value << 16;
+    float result;
+    memcpy(&result, &bits, sizeof result);
+    return result;
+}
+
+/* Round to nearest even; NaN stays NaN. */
+static inline pc_bf16 pc_f32_to_bf16(float value)
+{
+    uint32_t bits;
+    memcpy(&bits, &value, sizeof bits);
+    if ((bits & 0x7fffffffu) > 0x7f800000u) {
+        return (pc_bf16)((bits >> 16) | 0x40u);
+    }
+    return (pc_bf16)((bits + 0x7fffu + ((bits >> 16) & 1u)) >> 16);
+}
+
+float pc_f16_to_f32(pc_f16 value);
+pc_f16 pc_f32_to_f16(float value); /* round to nearest even, overflow to infinity */
+
+/* dst[i] = src[i] converted to f32 / from f32, for F32, BF16, F16, F64 sources. */
+void pc_convert_to_f32(float *dst, const void *src, pc_dtype dtype, size_t count);
+void pc_convert_from_f32(void *dst, pc_dtype dtype, const float *src, size_t count);
+
+#endif

@@ -1,0 +1,2 @@
+/* Every command, in the order of `percept --help`. */
+PC_COMMAND(version)
