@@ -1,0 +1,28 @@
+/* Scaled dot-product attention with grouped heads, by tiles: no [T,S] matrix in memory. */
+#ifndef PC_OPS_ATTENTION_H
+#define PC_OPS_ATTENTION_H
+
+#include "tensor/graph.h"
+
+/* Which keys a query sees: two half-open ranges of key rows, [prefix_begin, prefix_end) and [begin, end). They don't
+ * overlap. This one description serves causal (end = i + 1), bidirectional, packed, shared-prefix (turns that see the
+ * image and themselves), sliding-window and prefix-LM masks, and a KV cache (rows of the cache). A query whose ranges
+ * are empty gives zeros. */
+typedef struct pc_attention_range {
+    int32_t prefix_begin, prefix_end, begin, end;
+} pc_attention_range;
+
+typedef struct pc_attention_params {
+    double scale; /* of the dot products, 1/sqrt(E) as a rule */
+} pc_attention_params;
+
+/* in[0] q [T,H,E]; in[1] k [S,K,E]; in[2] v [S,K,E]; H a multiple of K (query head h reads key head h / (H/K));
+ * in[3] ranges i32 [T,4]; in[4] bias f32 [H,T,S] or NULL (added to the scaled products; relative positions).
+ * out[0] [T,H,E]; out[1] log-sum-exp of each row f32 [T,H] (for the gradient). */
+extern const pc_op pc_op_attention;
+/* in q, k, v, ranges, bias or NULL, out, lse, dout; out dq, dk, dv, and dbias when there is a bias. */
+extern const pc_op pc_op_attention_grad;
+pc_tensor *pc_attention(pc_graph *graph, pc_tensor *q, pc_tensor *k, pc_tensor *v, pc_tensor *ranges, pc_tensor *bias,
+                        double scale);
+
+#endif
