@@ -25,4 +25,9 @@ extern const pc_op pc_op_attention_grad;
 pc_tensor *pc_attention(pc_graph *graph, pc_tensor *q, pc_tensor *k, pc_tensor *v, pc_tensor *ranges, pc_tensor *bias,
                         double scale);
 
+/* x [N,G,..] -> ranges i32 [N*G,4] in which every row sees the G rows of its own group: the bidirectional attention of
+ * a batch of pictures. Looks at x's shape alone. */
+extern const pc_op pc_op_group_ranges;
+pc_tensor *pc_group_ranges(pc_graph *graph, pc_tensor *x);
+
 #endif

@@ -1,0 +1,31 @@
+/* A connector: features -> soft tokens for the language model. One file in connector/ and one line in list.h for each.
+ *
+ * Takes: features f32 [N,P,D]. Gives: soft tokens f32 [N,Q,D'].
+ */
+#ifndef PC_CONNECTOR_CONNECTOR_H
+#define PC_CONNECTOR_CONNECTOR_H
+
+#include "base/field.h"
+#include "nn/layers.h"
+
+typedef struct pc_connector_dims {
+    int64_t in;     /* D: features of the encoder */
+    int64_t out;    /* D': width of the language model */
+    int64_t tokens; /* P: features of one picture */
+} pc_connector_dims;
+
+typedef struct pc_connector_type {
+    const char *name; /* "mlp" */
+    pc_field_table fields;
+    size_t config_size, weights_size;
+    pc_status (*check)(const void *config, const pc_connector_dims *dims, const char *where);
+    /* Soft tokens of one picture. */
+    int64_t (*tokens)(const void *config, const pc_connector_dims *dims);
+    void (*declare)(pc_scope *scope, const void *config, const pc_connector_dims *dims, void *weights);
+    pc_tensor *(*forward)(const pc_build *build, const void *config, const void *weights, pc_tensor *features);
+} pc_connector_type;
+
+const pc_connector_type *pc_connector_find(const char *name); /* NULL when unknown */
+const char *pc_connector_names(void);
+
+#endif

@@ -1,0 +1,2 @@
+/* Every connector. */
+PC_CONNECTOR(mlp)

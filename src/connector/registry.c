@@ -1,0 +1,35 @@
+#include "connector/connector.h"
+
+#include <string.h>
+
+#define PC_CONNECTOR(name) extern const pc_connector_type pc_connector_##name;
+#include "connector/list.h"
+#undef PC_CONNECTOR
+
+#define PC_CONNECTOR(name) &pc_connector_##name,
+static const pc_connector_type *const connectors[] = {
+#include "connector/list.h"
+};
+#undef PC_CONNECTOR
+
+#define PC_CONNECTOR(name) " " #name
+static const char names[] =
+#include "connector/list.h"
+    ;
+#undef PC_CONNECTOR
+
+const pc_connector_type *pc_connector_find(const char *name)
+{
+    for (size_t i = 0; i < sizeof connectors / sizeof connectors[0]; i++) {
+        if (strcmp(connectors[i]->name, name) == 0) {
+            return connectors[i];
+        }
+    }
+    return NULL;
+}
+
+const char *pc_connector_names(void)
+{
+    return names + 1;
+}
+

@@ -1,0 +1,167 @@
+/* The vision tower of CLIP.
+ *
+ *   pixels [N,3,Y,X] -> patches [N,P,3pp] -> x W^T [N,P,D] -> class token before it [N,P+1,D] -> + positions
+ *   -> pre-LN -> L x block -> hidden state of the wanted layer -> without class token [N,P,D]
+ *
+ * Source: Radford et al. 2021 (arXiv:2103.00020); transformers models/clip/modeling_clip.py.
+ * Easy to get wrong: the patch product has no bias; the norm before the blocks is spelt "pre_layrnorm" in checkpoints;
+ * hidden state 0 is the output of that norm; LLaVA's features have no post norm; "gelu" is by erf, OpenAI's weights use
+ * quick_gelu.
+ */
+#include "encoder/encoder.h"
+#include "encoder/transformer.h"
+#include "ops/add.h"
+#include "ops/attention.h"
+#include "ops/matmul.h"
+#include "ops/patches.h"
+#include "ops/rows.h"
+
+#include <stdio.h>
+
+enum { MAX_LAYERS = 128 };
+
+typedef struct clip_config {
+    int64_t hidden_size, intermediate_size, num_hidden_layers, num_attention_heads, image_size, patch_size;
+    int64_t num_channels;
+    char *hidden_act;
+    double layer_norm_eps;
+} clip_config;
+
+#define FIELD(key, kind, def, lo, hi, text) \
+    {.name = #key, .type = kind, .offset = offsetof(clip_config, key), .fallback = def, .low = lo, .high = hi, .help = text}
+
+static const pc_field fields[] = {
+    FIELD(hidden_size, PC_FIELD_INT, "768", 1, 65536, "width of the tower"),
+    FIELD(intermediate_size, PC_FIELD_INT, "3072", 1, 262144, "width of the MLP"),
+    FIELD(num_hidden_layers, PC_FIELD_INT, "12", 1, MAX_LAYERS, "blocks"),
+    FIELD(num_attention_heads, PC_FIELD_INT, "12", 1, 1024, "attention heads"),
+    FIELD(image_size, PC_FIELD_INT, "224", 1, 16384, "side of the picture in pixels"),
+    FIELD(patch_size, PC_FIELD_INT, "32", 1, 1024, "side of a patch in pixels"),
+    FIELD(num_channels, PC_FIELD_INT, "3", 3, 3, "colour channels"),
+    FIELD(hidden_act, PC_FIELD_TEXT, "quick_gelu", 0, 0, "activation"),
+    FIELD(layer_norm_eps, PC_FIELD_FLOAT, "1e-5", 0, 1, "epsilon of the norms"),
+};
+
+typedef struct clip_weights {
+    pc_param *class_embedding; /* [D] */
+    pc_param *patch_embedding; /* [D,3,p,p] */
+    pc_param *positions;       /* [P+1,D] */
+    pc_norm_weights pre_norm, post_norm;
+    pc_block_weights blocks[MAX_LAYERS];
+} clip_weights;
+
+static pc_block_config block_config(const clip_config *config)
+{
+    return (pc_block_config){
+        .width = config->hidden_size,
+        .hidden = config->intermediate_size,
+        .heads = config->num_attention_heads,
+        .layers = config->num_hidden_layers,
+        .activation = (pc_activation)pc_activation_from_name(config->hidden_act),
+        .eps = config->layer_norm_eps,
+    };
+}
+
+static pc_status check(const void *any, const char *where)
+{
+    const clip_config *config = any;
+    if (config->hidden_size % config->num_attention_heads) {
+        return pc_fail(PC_ERR_DATA, "%s: hidden_size %lld is not a multiple of num_attention_heads %lld", where,
+                       (long long)config->hidden_size, (long long)config->num_attention_heads);
+    }
+    if (config->image_size % config->patch_size) {
+        return pc_fail(PC_ERR_DATA, "%s: image_size %lld is not a multiple of patch_size %lld", where,
+                       (long long)config->image_size, (long long)config->patch_size);
+    }
+    if (pc_activation_from_name(config->hidden_act) < 0) {
+        return pc_fail(PC_ERR_DATA, "%s: hidden_act '%s' is unknown", where, config->hidden_act);
+    }
+    return PC_OK;
+}
+
+static void info(const void *any, pc_encoder_info *out)
+{
+    const clip_config *config = any;
+    *out = (pc_encoder_info){
+        .width = config->hidden_size,
+        .layers = config->num_hidden_layers,
+        .image_size = config->image_size,
+        .patch_size = config->patch_size,
+        .prefix = 1,
+    };
+}
+
+static void declare(pc_scope *scope, const void *any, void *any_weights)
+{
+    const clip_config *config = any;
+    clip_weights *weights = any_weights;
+    int64_t width = config->hidden_size, patch = config->patch_size, side = config->image_size / patch;
+    double std = scope->std;
+    weights->class_embedding = pc_declare(scope, PC_NORMAL(std), pc_dims(1, width), "embeddings.class_embedding");
+    weights->patch_embedding = pc_declare(scope, PC_NORMAL(std), pc_dims(4, width, 3, patch, patch),
+                                          "embeddings.patch_embedding.weight");
+    weights->positions = pc_declare(scope, PC_NORMAL(std), pc_dims(2, side * side + 1, width),
+                                    "embeddings.position_embedding.weight");
+    if (weights->positions) {
+        weights->positions->decays = false;
+    }
+    pc_norm_declare(scope, &weights->pre_norm, width, true, "pre_layrnorm");
+    pc_block_config block = block_config(config);
+    for (int64_t i = 0; i < config->num_hidden_layers; i++) {
+        char name[64];
+        snprintf(name, sizeof name, "encoder.layers.%d", (int)i);
+        pc_block_declare(scope, &weights->blocks[i], &block, name);
+    }
+    pc_norm_declare(scope, &weights->post_norm, width, true, "post_layernorm");
+}
+
+/* Hidden state `layers`: [N,P+1,D]. */
+static pc_tensor *hidden_state(const pc_build *build, const clip_config *config, const clip_weights *weights,
+                               pc_tensor *images, int64_t layers)
+{
+    pc_graph *graph = build->graph;
+    int64_t width = config->hidden_size;
+    pc_tensor *x = pc_patches(graph, images, config->patch_size); /* [N,P,3pp] */
+    x = pc_linear(graph, x, pc_use(build, weights->patch_embedding), NULL, NULL, build->compute); /* [N,P,D] */
+    x = pc_prepend(graph, x, pc_use(build, weights->class_embedding)); /* [N,P+1,D] */
+    x = pc_add(graph, x, pc_use(build, weights->positions));
+    x = pc_norm_forward(build, &weights->pre_norm, x, config->layer_norm_eps);
+    x = pc_name(graph, x, "encoder.hidden.0");
+    pc_tensor *ranges = pc_group_ranges(graph, x); /* [N*(P+1),4] */
+    pc_block_config block = block_config(config);
+    for (int64_t i = 0; i < layers; i++) {
+        x = pc_block_forward(build, &weights->blocks[i], &block, x, ranges);
+        x = pc_name(graph, x, "encoder.hidden.%d", (int)i + 1);
+    }
+    return pc_reshape(graph, x, pc_dims(3, -1, x->max.dim[1], width));
+}
+
+static pc_tensor *forward(const pc_build *build, const void *any, const void *weights, pc_tensor *images,
+                          pc_encoder_select select)
+{
+    const clip_config *config = any;
+    pc_tensor *x = hidden_state(build, config, weights, images, select.layer);
+    return select.keep_class_token ? x : pc_slice(build->graph, x, 1, 0); /* [N,P,D] */
+}
+
+static pc_tensor *pool(const pc_build *build, const void *any, const void *any_weights, pc_tensor *images)
+{
+    const clip_config *config = any;
+    const clip_weights *weights = any_weights;
+    pc_tensor *x = hidden_state(build, config, weights, images, config->num_hidden_layers);
+    x = pc_slice(build->graph, x, 0, 1);                                    /* [N,1,D] */
+    x = pc_reshape(build->graph, x, pc_dims(2, -1, config->hidden_size));  /* [N,D] */
+    return pc_norm_forward(build, &weights->post_norm, x, config->layer_norm_eps);
+}
+
+const pc_encoder_type pc_encoder_clip_vision = {
+    .model_type = "clip_vision_model",
+    .fields = {fields, sizeof fields / sizeof fields[0]},
+    .config_size = sizeof(clip_config),
+    .weights_size = sizeof(clip_weights),
+    .check = check,
+    .info = info,
+    .declare = declare,
+    .forward = forward,
+    .pool = pool,
+};

@@ -1,0 +1,45 @@
+/* An encoder: media -> features. One file in encoder/ and one line in list.h for each.
+ *
+ * Takes: normalised pixels f32 [N,3,Y,X]. Gives: features [N,P,D] after the choice of layer and of class token.
+ */
+#ifndef PC_ENCODER_ENCODER_H
+#define PC_ENCODER_ENCODER_H
+
+#include "base/field.h"
+#include "nn/layers.h"
+
+/* Which hidden state, and whether the tokens before the patches stay. */
+typedef struct pc_encoder_select {
+    int64_t layer;          /* as Hugging Face counts: 0 = embeddings, i = after block i, negative from the end (-1 = last) */
+    bool keep_class_token;  /* "full"; false = "default" */
+} pc_encoder_select;
+
+typedef struct pc_encoder_info {
+    int64_t width;      /* D */
+    int64_t layers;     /* blocks */
+    int64_t image_size; /* native Y = X in pixels */
+    int64_t patch_size; /* pixels */
+    int64_t prefix;     /* tokens before the patches (class token: 1) */
+} pc_encoder_info;
+
+typedef struct pc_encoder_type {
+    const char *model_type; /* as config.json says: "clip_vision_model" */
+    pc_field_table fields;  /* of the config struct */
+    size_t config_size, weights_size;
+    pc_status (*check)(const void *config, const char *where);
+    void (*info)(const void *config, pc_encoder_info *out);
+    void (*declare)(pc_scope *scope, const void *config, void *weights);
+    /* layer in `select` is already resolved to 0..layers. images [N,3,Y,X]. */
+    pc_tensor *(*forward)(const pc_build *build, const void *config, const void *weights, pc_tensor *images,
+                          pc_encoder_select select);
+    /* One vector for each image, before any projection: [N,D] (contrastive training); NULL = none. */
+    pc_tensor *(*pool)(const pc_build *build, const void *config, const void *weights, pc_tensor *images);
+} pc_encoder_type;
+
+const pc_encoder_type *pc_encoder_find(const char *model_type); /* NULL when unknown */
+const char *pc_encoder_names(void);                             /* "clip_vision_model, ..." for messages */
+
+/* Resolve a Hugging Face layer number against the number of blocks; PC_ERR_DATA when outside. */
+pc_status pc_encoder_resolve_layer(int64_t *layer, int64_t layers, const char *where);
+
+#endif

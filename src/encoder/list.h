@@ -1,0 +1,2 @@
+/* Every encoder. */
+PC_ENCODER(clip_vision)

@@ -1,0 +1,54 @@
+/* Pre-LN block:  x = x + out_proj(attention(LN1 x));  x = x + fc2(act(fc1(LN2 x))).
+ *
+ * Source: CLIP (Radford et al. 2021), section 2.4; transformers models/clip (layout of names). */
+#include "encoder/transformer.h"
+
+#include "ops/attention.h"
+
+#include <math.h>
+#include <stdio.h>
+
+void pc_block_declare(pc_scope *scope, pc_block_weights *weights, const pc_block_config *config, const char *name)
+{
+    int64_t width = config->width, hidden = config->hidden;
+    double std = scope->std, std_out = pc_residual_std(scope->std, config->layers);
+    char full[320];
+    const struct {
+        pc_linear_weights *weights;
+        int64_t out, in;
+        double std;
+        const char *name;
+    } linears[] = {
+        {&weights->k, width, width, std, "self_attn.k_proj"},     {&weights->v, width, width, std, "self_attn.v_proj"},
+        {&weights->q, width, width, std, "self_attn.q_proj"},     {&weights->o, width, width, std_out, "self_attn.out_proj"},
+        {&weights->mlp.up, hidden, width, std, "mlp.fc1"},        {&weights->mlp.down, width, hidden, std_out, "mlp.fc2"},
+    };
+    for (size_t i = 0; i < sizeof linears / sizeof linears[0]; i++) {
+        snprintf(full, sizeof full, "%s.%s", name, linears[i].name);
+        pc_linear_declare(scope, linears[i].weights, linears[i].out, linears[i].in, true, linears[i].std, full);
+    }
+    snprintf(full, sizeof full, "%s.layer_norm1", name);
+    pc_norm_declare(scope, &weights->norm1, width, true, full);
+    snprintf(full, sizeof full, "%s.layer_norm2", name);
+    pc_norm_declare(scope, &weights->norm2, width, true, full);
+}
+
+pc_tensor *pc_block_forward(const pc_build *build, const pc_block_weights *weights, const pc_block_config *config,
+                            pc_tensor *x, pc_tensor *ranges)
+{
+    pc_graph *graph = build->graph;
+    int64_t heads = config->heads, size = config->width / config->heads;
+    pc_tensor *h = pc_norm_forward(build, &weights->norm1, x, config->eps); /* [..,D] */
+    pc_tensor *q = pc_linear_forward(build, &weights->q, h, NULL);
+    pc_tensor *k = pc_linear_forward(build, &weights->k, h, NULL);
+    pc_tensor *v = pc_linear_forward(build, &weights->v, h, NULL);
+    q = pc_reshape(graph, q, pc_dims(3, -1, heads, size)); /* [T,H,E] */
+    k = pc_reshape(graph, k, pc_dims(3, -1, heads, size));
+    v = pc_reshape(graph, v, pc_dims(3, -1, heads, size));
+    pc_tensor *mixed = pc_attention(graph, q, k, v, ranges, NULL, 1 / sqrt((double)size));
+    mixed = pc_reshape(graph, mixed, x->max.ndim == 3 ? pc_dims(3, -1, x->max.dim[1], config->width)
+                                                      : pc_dims(2, -1, config->width));
+    x = pc_linear_forward(build, &weights->o, mixed, x);
+    h = pc_norm_forward(build, &weights->norm2, x, config->eps);
+    return pc_mlp_forward(build, &weights->mlp, h, config->activation, x); /* [..,D] */
+}

@@ -1,0 +1,29 @@
+/* The pre-LayerNorm transformer blocks that CLIP's two towers and their kin share. */
+#ifndef PC_ENCODER_TRANSFORMER_H
+#define PC_ENCODER_TRANSFORMER_H
+
+#include "nn/layers.h"
+
+typedef struct pc_block_config {
+    int64_t width;  /* D */
+    int64_t hidden; /* F */
+    int64_t heads;  /* H; D is a multiple */
+    int64_t layers; /* of the stack, for initialisation */
+    pc_activation activation;
+    double eps;
+} pc_block_config;
+
+typedef struct pc_block_weights {
+    pc_norm_weights norm1, norm2;
+    pc_linear_weights q, k, v, o;
+    pc_mlp_weights mlp;
+} pc_block_weights;
+
+/* Names as Hugging Face's CLIP: <name>.self_attn.{q,k,v,out}_proj, .layer_norm1, .mlp.{fc1,fc2}, .layer_norm2. */
+void pc_block_declare(pc_scope *scope, pc_block_weights *weights, const pc_block_config *config, const char *name);
+
+/* x [..,D] with T rows in all; ranges i32 [T,4] (ops/attention.h). */
+pc_tensor *pc_block_forward(const pc_build *build, const pc_block_weights *weights, const pc_block_config *config,
+                            pc_tensor *x, pc_tensor *ranges);
+
+#endif

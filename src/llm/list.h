@@ -1,0 +1,2 @@
+/* Every language model. */
+PC_LLM(llama)

@@ -1,0 +1,55 @@
+/* A language model: embeddings -> hidden states. One file in llm/ and one line in list.h for each.
+ *
+ * Hidden states, not logits, leave it: language head, value head and reward head are blocks on top.
+ */
+#ifndef PC_LLM_LLM_H
+#define PC_LLM_LLM_H
+
+#include "base/field.h"
+#include "nn/hook.h"
+
+/* Memory of one layer's keys and values: rows [S, K*E], S shared by all sequences of a session. */
+typedef struct pc_layer_cache {
+    pc_tensor *keys, *values; /* inputs of the graph, f32 or bf16, [S,K,E] */
+} pc_layer_cache;
+
+typedef struct pc_llm_io {
+    pc_tensor *embeddings; /* f32 [T,D] */
+    pc_tensor *positions;  /* i32 [T] */
+    pc_tensor *ranges;     /* i32 [T,4]: key rows that each row sees (rows of the cache when there is one) */
+    pc_layer_cache *cache; /* one for each layer, or NULL: keys are the T rows themselves */
+    pc_tensor *cache_rows; /* i32 [T]: the cache row where each row's key is kept */
+    pc_tensor *frequencies;/* f32 [E/2]: rotary frequencies (pc_llm_type.frequencies) */
+    const pc_hooks *hooks; /* or NULL */
+} pc_llm_io;
+
+typedef struct pc_llm_info {
+    int64_t width;      /* D */
+    int64_t layers;
+    int64_t vocabulary; /* V */
+    int64_t context;    /* longest sequence it was made for */
+    int64_t key_heads;  /* K */
+    int64_t head_size;  /* E */
+    bool tied;          /* the head is the embedding table */
+} pc_llm_info;
+
+typedef struct pc_llm_type {
+    const char *model_type; /* "llama" */
+    pc_field_table fields;
+    size_t config_size, weights_size;
+    pc_status (*check)(const void *config, const char *where);
+    void (*info)(const void *config, pc_llm_info *out);
+    void (*declare)(pc_scope *scope, const void *config, void *weights);
+    /* Rotary frequencies: head_size / 2 values. */
+    void (*frequencies)(const void *config, float *out);
+    pc_tensor *(*embed)(const pc_build *build, const void *weights, pc_tensor *ids); /* i32 [T] -> f32 [T,D] */
+    /* -> f32 [T,D], after the final norm. */
+    pc_tensor *(*forward)(const pc_build *build, const void *config, const void *weights, const pc_llm_io *io);
+    /* hidden [R,D] -> logits f32 [R,V]. */
+    pc_tensor *(*head)(const pc_build *build, const void *config, const void *weights, pc_tensor *hidden);
+} pc_llm_type;
+
+const pc_llm_type *pc_llm_find(const char *model_type); /* NULL when unknown */
+const char *pc_llm_names(void);
+
+#endif

@@ -1,0 +1,58 @@
+/* Linear layers, norms and MLPs. */
+#include "nn/layers.h"
+
+#include "ops/matmul.h"
+#include "ops/norm.h"
+
+#include <math.h>
+
+void pc_linear_declare(pc_scope *scope, pc_linear_weights *weights, int64_t out, int64_t in, bool bias, double std,
+                       const char *name)
+{
+    weights->weight = pc_declare(scope, PC_NORMAL(std), pc_dims(2, out, in), "%s.weight", name);
+    weights->bias = bias ? pc_declare(scope, PC_ZEROS, pc_dims(1, out), "%s.bias", name) : NULL;
+}
+
+pc_tensor *pc_linear_forward(const pc_build *build, const pc_linear_weights *weights, pc_tensor *x,
+                             pc_tensor *residual)
+{
+    return pc_linear(build->graph, x, pc_use(build, weights->weight), pc_use(build, weights->bias), residual,
+                     build->compute);
+}
+
+void pc_norm_declare(pc_scope *scope, pc_norm_weights *weights, int64_t width, bool bias, const char *name)
+{
+    weights->weight = pc_declare(scope, PC_ONES, pc_dims(1, width), "%s.weight", name);
+    weights->bias = bias ? pc_declare(scope, PC_ZEROS, pc_dims(1, width), "%s.bias", name) : NULL;
+}
+
+pc_tensor *pc_norm_forward(const pc_build *build, const pc_norm_weights *weights, pc_tensor *x, double eps)
+{
+    pc_tensor *weight = pc_use(build, weights->weight);
+    if (!weights->bias) {
+        return pc_rms_norm(build->graph, x, weight, eps);
+    }
+    return pc_layer_norm(build->graph, x, weight, pc_use(build, weights->bias), eps);
+}
+
+pc_tensor *pc_mlp_forward(const pc_build *build, const pc_mlp_weights *weights, pc_tensor *x, pc_activation kind,
+                          pc_tensor *residual)
+{
+    pc_tensor *hidden = pc_linear_forward(build, &weights->up, x, NULL); /* [..,F] */
+    hidden = pc_activate(build->graph, hidden, kind);
+    return pc_linear_forward(build, &weights->down, hidden, residual); /* [..,D] */
+}
+
+pc_tensor *pc_glu_forward(const pc_build *build, const pc_glu_weights *weights, pc_tensor *x, pc_activation kind,
+                          pc_tensor *residual)
+{
+    pc_tensor *gate = pc_linear_forward(build, &weights->gate, x, NULL); /* [T,F] */
+    pc_tensor *up = pc_linear_forward(build, &weights->up, x, NULL);     /* [T,F] */
+    pc_tensor *hidden = pc_glu(build->graph, gate, up, kind);
+    return pc_linear_forward(build, &weights->down, hidden, residual); /* [T,D] */
+}
+
+double pc_residual_std(double std, int64_t layers)
+{
+    return std / sqrt(2.0 * (double)(layers > 0 ? layers : 1));
+}

@@ -1,0 +1,201 @@
+/* The registry of parameters. */
+#include "nn/params.h"
+
+#include "base/rng.h"
+
+#include <math.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+static void free_entry(pc_param_entry *entry)
+{
+    if (!entry) {
+        return;
+    }
+    pc_free(entry->param.name);
+    pc_free(entry->param.grad);
+    pc_pages_free(entry->owned, entry->owned_bytes);
+    pc_free(entry);
+}
+
+void pc_params_clear(pc_params *params)
+{
+    for (size_t i = 0; i < params->count; i++) {
+        free_entry(params->items[i]);
+    }
+    pc_free(params->items);
+    memset(params, 0, sizeof *params);
+}
+
+pc_param *pc_params_find(const pc_params *params, const char *name)
+{
+    for (size_t i = 0; i < params->count; i++) {
+        if (strcmp(params->items[i]->param.name, name) == 0) {
+            return &params->items[i]->param;
+        }
+    }
+    return NULL;
+}
+
+int64_t pc_params_elements(const pc_params *params, const char *part)
+{
+    int64_t count = 0;
+    for (size_t i = 0; i < params->count; i++) {
+        const pc_param *param = &params->items[i]->param;
+        if (!part || strcmp(part, param->part) == 0) {
+            count += pc_shape_count(&param->shape);
+        }
+    }
+    return count;
+}
+
+pc_status pc_param_allocate(pc_param_entry *entry, pc_dtype dtype)
+{
+    size_t bytes;
+    if (!pc_mul_size((size_t)pc_shape_count(&entry->param.shape), pc_dtype_size(dtype), &bytes)) {
+        return pc_fail_memory(SIZE_MAX, entry->param.name);
+    }
+    void *memory;
+    PC_TRY(pc_pages_new(&memory, bytes ? bytes : 1, entry->param.name));
+    pc_pages_free(entry->owned, entry->owned_bytes);
+    entry->owned = memory;
+    entry->owned_bytes = bytes ? bytes : 1;
+    entry->param.data = memory;
+    entry->param.dtype = dtype;
+    return PC_OK;
+}
+
+static pc_status own_one(pc_param_entry *entry)
+{
+    pc_param *param = &entry->param;
+    if (entry->owned && param->data == entry->owned && param->dtype == PC_F32) {
+        return PC_OK;
+    }
+    const void *old = param->data;
+    void *old_pages = entry->owned;
+    size_t old_bytes = entry->owned_bytes;
+    pc_dtype old_dtype = param->dtype;
+    entry->owned = NULL;
+    entry->owned_bytes = 0;
+    pc_status status = pc_param_allocate(entry, PC_F32);
+    if (status != PC_OK) {
+        entry->owned = old_pages;
+        entry->owned_bytes = old_bytes;
+        return status;
+    }
+    if (old) {
+        pc_convert_to_f32(param->data, old, old_dtype, (size_t)pc_shape_count(&param->shape));
+    }
+    pc_pages_free(old_pages, old_bytes);
+    return PC_OK;
+}
+
+pc_status pc_params_own(pc_params *params)
+{
+    for (size_t i = 0; i < params->count; i++) {
+        PC_TRY(own_one(params->items[i]));
+    }
+    return PC_OK;
+}
+
+/* FNV-1a: names a stream of random numbers after the parameter. */
+static uint64_t hash_name(const char *name)
+{
+    uint64_t hash = 1469598103934665603u;
+    for (; *name; name++) {
+        hash = (hash ^ (uint8_t)*name) * 1099511628211u;
+    }
+    return hash;
+}
+
+static void initialise(pc_param_entry *entry, uint64_t seed)
+{
+    float *data = entry->param.data;
+    int64_t count = pc_shape_count(&entry->param.shape);
+    pc_rng rng;
+    pc_rng_init(&rng, seed, hash_name(entry->param.name));
+    for (int64_t i = 0; i < count; i++) {
+        data[i] = entry->init.kind == PC_INIT_NORMAL ? (float)(entry->init.value * pc_rng_normal(&rng))
+                                                     : (float)entry->init.value;
+    }
+}
+
+pc_status pc_params_initialise(pc_params *params, uint64_t seed)
+{
+    for (size_t i = 0; i < params->count; i++) {
+        PC_TRY(own_one(params->items[i]));
+        initialise(params->items[i], seed);
+    }
+    return PC_OK;
+}
+
+pc_status pc_params_make_gradients(pc_params *params)
+{
+    for (size_t i = 0; i < params->count; i++) {
+        pc_param *param = &params->items[i]->param;
+        pc_free(param->grad);
+        param->grad = NULL;
+        if (param->trains) {
+            PC_TRY(pc_new_array(&param->grad, (size_t)pc_shape_count(&param->shape), sizeof(float), param->name));
+        }
+    }
+    return PC_OK;
+}
+
+void pc_params_zero_gradients(pc_params *params)
+{
+    for (size_t i = 0; i < params->count; i++) {
+        pc_param *param = &params->items[i]->param;
+        if (param->grad) {
+            memset(param->grad, 0, (size_t)pc_shape_count(&param->shape) * sizeof(float));
+        }
+    }
+}
+
+static pc_param_entry *new_entry(pc_scope *scope, const char *name, pc_init init, pc_shape shape)
+{
+    pc_params *params = scope->params;
+    pc_param_entry *entry = NULL;
+    scope->status = pc_grow(&params->items, &params->capacity, params->count + 1, sizeof *params->items,
+                            "the parameters of a model");
+    if (scope->status != PC_OK) {
+        return NULL;
+    }
+    scope->status = PC_NEW(entry, "a parameter");
+    if (scope->status != PC_OK) {
+        return NULL;
+    }
+    entry->param.name = pc_strdup(name);
+    if (!entry->param.name) {
+        scope->status = pc_fail_memory(strlen(name), "a parameter's name");
+        free_entry(entry);
+        return NULL;
+    }
+    entry->param.part = scope->part;
+    entry->param.shape = shape;
+    entry->param.dtype = PC_F32;
+    entry->param.decays = shape.ndim > 1;
+    entry->init = init;
+    params->items[params->count++] = entry;
+    return entry;
+}
+
+pc_param *pc_declare(pc_scope *scope, pc_init init, pc_shape shape, const char *format, ...)
+{
+    char name[512];
+    if (scope->status != PC_OK) {
+        return NULL;
+    }
+    size_t used = (size_t)snprintf(name, sizeof name, "%s", scope->prefix);
+    va_list arguments;
+    va_start(arguments, format);
+    int length = vsnprintf(name + used, sizeof name - used, format, arguments);
+    va_end(arguments);
+    if (length < 0 || used + (size_t)length >= sizeof name) {
+        scope->status = pc_fail(PC_ERR_DATA, "the parameter name '%s...' is too long", name);
+        return NULL;
+    }
+    pc_param_entry *entry = new_entry(scope, name, init, shape);
+    return entry ? &entry->param : NULL;
+}

@@ -1,0 +1,60 @@
+/* The registry of a model's parameters, and `declare`: the one place where each parameter gets its name, shape and
+ * initial value. Loading, saving, counting, freezing, optimizer groups and packing all walk the registry.
+ */
+#ifndef PC_NN_PARAMS_H
+#define PC_NN_PARAMS_H
+
+#include "base/memory.h"
+#include "tensor/tensor.h"
+
+typedef enum pc_init_kind { PC_INIT_ZEROS, PC_INIT_ONES, PC_INIT_NORMAL, PC_INIT_CONSTANT } pc_init_kind;
+
+typedef struct pc_init {
+    pc_init_kind kind;
+    double value; /* standard deviation, or the constant */
+} pc_init;
+
+#define PC_ZEROS ((pc_init){PC_INIT_ZEROS, 0})
+#define PC_ONES ((pc_init){PC_INIT_ONES, 1})
+#define PC_NORMAL(std) ((pc_init){PC_INIT_NORMAL, (std)})
+
+typedef struct pc_param_entry {
+    pc_param param;
+    pc_init init;
+    void *owned;        /* memory of param.data when the registry owns it; NULL while it is mapped */
+    size_t owned_bytes; /* pages */
+} pc_param_entry;
+
+typedef struct pc_params {
+    pc_param_entry **items; /* in order of declaration; addresses stay valid */
+    size_t count, capacity;
+} pc_params;
+
+void pc_params_clear(pc_params *params);
+pc_param *pc_params_find(const pc_params *params, const char *name); /* NULL when absent */
+int64_t pc_params_elements(const pc_params *params, const char *part); /* part NULL = all */
+
+/* Give every parameter its own f32 memory (values kept where there were some, zeros else): what training works on. */
+pc_status pc_params_own(pc_params *params);
+/* Own memory for one parameter in `dtype`, zeroed; an older owned block is released. */
+pc_status pc_param_allocate(pc_param_entry *entry, pc_dtype dtype);
+/* Fill owned f32 parameters from their initialisers: a pure function of seed and name. */
+pc_status pc_params_initialise(pc_params *params, uint64_t seed);
+/* Gradients (f32, zeroed) for every parameter that trains; released with the registry or by a second call. */
+pc_status pc_params_make_gradients(pc_params *params);
+void pc_params_zero_gradients(pc_params *params);
+
+/* Where declarations go: registry, part, and the prefix of names. Failure is sticky. */
+typedef struct pc_scope {
+    pc_params *params;
+    const char *part;   /* "encoder", "connector", "llm": static text */
+    const char *prefix; /* put before every name, e.g. "language_model." */
+    double std;         /* standard deviation of normal initialisers, the model's initializer_range */
+    pc_status status;
+} pc_scope;
+
+/* A new parameter; NULL after a failure (scope->status tells). Vectors neither decay nor get packed. */
+pc_param *pc_declare(pc_scope *scope, pc_init init, pc_shape shape, const char *format, ...)
+    __attribute__((format(printf, 4, 5)));
+
+#endif
