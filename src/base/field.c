@@ -133,7 +133,7 @@ static bool parse_float(const char *text, double *out)
         return false;
     }
     char *end;
-    *out = strtod(text, &end);
+    *out = pc_json_strtod(text, &end);
     return *end == '\0' && isfinite(*out);
 }
 

@@ -1,139 +1,39 @@
-/* JSON reading and access over jansson. Building and writing are in json_write.c. */
+/* JSON access over jansson. The parser is in json_parse.c, building and writing in json_write.c. */
 #include "base/json.h"
 
 #include "base/file.h"
 #include "base/json_internal.h"
 #include "base/memory.h"
 
+#include <locale.h>
 #include <math.h>
 #include <pthread.h>
-#include <string.h>
+#include <stdlib.h>
 
-/* Tells a shortage of memory from bad input, which jansson reports alike. */
-static _Thread_local bool allocation_failed;
+static locale_t plain_locale;
 
 static void *json_allocate(size_t size)
 {
-    void *block = pc_calloc(size, 1);
-    if (!block) {
-        allocation_failed = true;
-    }
-    return block;
+    return pc_calloc(size, 1);
 }
 
-static void set_allocator(void)
+static void prepare(void)
 {
     json_set_alloc_funcs(json_allocate, pc_free);
+    plain_locale = newlocale(LC_ALL_MASK, "C", (locale_t)0);
 }
+
+static pthread_once_t prepared = PTHREAD_ONCE_INIT;
 
 void pc_json_prepare(void)
 {
-    static pthread_once_t once = PTHREAD_ONCE_INIT;
-    pthread_once(&once, set_allocator);
-    allocation_failed = false;
+    pthread_once(&prepared, prepare);
 }
 
-bool pc_json_short_of_memory(void)
+double pc_json_strtod(const char *text, char **end)
 {
-    return allocation_failed;
-}
-
-static bool is_digit(char byte)
-{
-    return byte >= '0' && byte <= '9';
-}
-
-/* Length of the number at text[0..length); *huge when it is an integer beyond int64_t. */
-static size_t scan_number(const char *text, size_t length, bool *huge)
-{
-    static const char limit[] = "9223372036854775807";
-    size_t at = text[0] == '-';
-    size_t first = at;
-    while (at < length && is_digit(text[at])) {
-        at++;
-    }
-    size_t digits = at - first;
-    bool real = at < length && (text[at] == '.' || text[at] == 'e' || text[at] == 'E');
-    *huge = !real && digits >= sizeof limit - 1 && text[first] != '0' &&
-            (digits > sizeof limit - 1 || memcmp(text + first, limit, sizeof limit - 1) > 0);
-    while (at < length && (is_digit(text[at]) || (text[at] && strchr(".eE+-", text[at])))) {
-        at++;
-    }
-    return at ? at : 1;
-}
-
-static size_t skip_string(const char *text, size_t length)
-{
-    size_t at = 1;
-    while (at < length && text[at] != '"') {
-        at += text[at] == '\\' ? 2 : 1;
-    }
-    return at < length ? at + 1 : length;
-}
-
-/* One pass over the text outside strings, before jansson sees it: limits the depth, and with `copy` writes the text
- * with ".0" behind integers that int64_t cannot hold. Tokenizer configurations have such ("model_max_length":
- * 1000000000000000019884624838656), and Python takes them; they become reals. */
-static pc_status scan(const char *text, size_t length, size_t *huge_count, pc_str *copy, const char *where)
-{
-    size_t depth = 0;
-    size_t copied = 0;
-    for (size_t at = 0; at < length;) {
-        bool huge = false;
-        size_t used = 1;
-        if (text[at] == '"') {
-            used = skip_string(text + at, length - at);
-        } else if (text[at] == '-' || is_digit(text[at])) {
-            used = scan_number(text + at, length - at, &huge);
-        } else if (text[at] == '{' || text[at] == '[') {
-            depth++;
-        } else if ((text[at] == '}' || text[at] == ']') && depth > 0) {
-            depth--;
-        }
-        if (depth > PC_JSON_DEPTH) {
-            return pc_fail(PC_ERR_DATA, "%s: offset %zu: nested deeper than %d levels", where, at, PC_JSON_DEPTH);
-        }
-        at += used;
-        *huge_count += huge;
-        if (huge && copy) {
-            PC_TRY(pc_str_add(copy, text + copied, at - copied));
-            PC_TRY(pc_str_puts(copy, ".0"));
-            copied = at;
-        }
-    }
-    return copy ? pc_str_add(copy, text + copied, length - copied) : PC_OK;
-}
-
-static pc_status load(pc_json **out, const char *text, size_t length, const char *where)
-{
-    json_error_t error;
     pc_json_prepare();
-    *out = json_loadb(text, length, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY | JSON_ALLOW_NUL, &error);
-    if (*out) {
-        return PC_OK;
-    }
-    if (pc_json_short_of_memory()) {
-        return pc_fail(PC_ERR_MEMORY, "%s: out of memory while parsing %zu bytes of JSON", where, length);
-    }
-    return pc_fail(PC_ERR_DATA, "%s: line %d, column %d: %s", where, error.line, error.column, error.text);
-}
-
-pc_status pc_json_parse(pc_json **out, const char *text, size_t length, const char *where)
-{
-    *out = NULL;
-    size_t huge_count = 0;
-    PC_TRY(scan(text, length, &huge_count, NULL, where));
-    if (huge_count == 0) {
-        return load(out, length ? text : "", length, where);
-    }
-    pc_str copy = {0};
-    huge_count = 0;
-    pc_status status = scan(text, length, &huge_count, &copy, where);
-    if (status == PC_OK) {
-        status = load(out, copy.data, copy.length, where);
-    }
-    pc_str_clear(&copy);
-    return status;
+    return plain_locale ? strtod_l(text, end, plain_locale) : strtod(text, end);
 }
 
 pc_status pc_json_read(pc_json **out, const char *path, size_t limit)

@@ -8,10 +8,9 @@
 
 enum { PC_JSON_DEPTH = 128 }; /* deepest nesting that is read or written */
 
-/* Install our allocator in jansson (once) and clear this thread's mark of a failed allocation. Before any call of
- * jansson that may allocate. */
+/* Install our allocator in jansson, once. Before any call of jansson that may allocate. */
 void pc_json_prepare(void);
-bool pc_json_short_of_memory(void); /* did an allocation fail on this thread since pc_json_prepare? */
+double pc_json_strtod(const char *text, char **end); /* strtod with a decimal point, whatever the program's locale */
 
 const char *pc_json_type_name(const pc_json *node); /* "an object", "null", "missing" for NULL */
 

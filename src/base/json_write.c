@@ -6,7 +6,6 @@
 
 #include <inttypes.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 pc_json *pc_json_new_object(void)
@@ -102,13 +101,13 @@ static pc_status write_real(pc_str *out, double value)
     char digits[40];
     for (int precision = 15; precision <= 17; precision++) {
         snprintf(digits, sizeof digits - 2, "%.*g", precision, value);
-        if (strtod(digits, NULL) == value) {
+        char *comma = strchr(digits, ','); /* a host program may have set such a locale */
+        if (comma) {
+            *comma = '.';
+        }
+        if (pc_json_strtod(digits, NULL) == value) {
             break;
         }
-    }
-    char *comma = strchr(digits, ','); /* a host program may have set such a locale */
-    if (comma) {
-        *comma = '.';
     }
     if (!strpbrk(digits, ".e")) {
         strcat(digits, ".0"); /* a real stays a real */
@@ -165,7 +164,7 @@ static pc_status write_array(pc_str *out, const pc_json *node, int indent, int d
 
 static pc_status write_node(pc_str *out, const pc_json *node, int indent, int depth)
 {
-    if (depth > PC_JSON_DEPTH) {
+    if (depth >= PC_JSON_DEPTH && (json_is_object(node) || json_is_array(node))) {
         return pc_fail(PC_ERR_DATA, "JSON: nested deeper than %d levels, so it could not be read back", PC_JSON_DEPTH);
     }
     if (!node) {
