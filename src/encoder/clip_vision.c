@@ -103,7 +103,7 @@ static void declare(pc_scope *scope, const void *any, void *any_weights)
     weights->positions = pc_declare(scope, PC_NORMAL(std), pc_dims(2, side * side + 1, width),
                                     "embeddings.position_embedding.weight");
     if (weights->positions) {
-        weights->positions->decays = false;
+        weights->positions->decays = weights->positions->any_type = false;
     }
     pc_norm_declare(scope, &weights->pre_norm, width, true, "pre_layrnorm");
     pc_block_config block = block_config(config);

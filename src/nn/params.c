@@ -175,7 +175,7 @@ static pc_param_entry *new_entry(pc_scope *scope, const char *name, pc_init init
     entry->param.part = scope->part;
     entry->param.shape = shape;
     entry->param.dtype = PC_F32;
-    entry->param.decays = shape.ndim > 1;
+    entry->param.decays = entry->param.any_type = shape.ndim > 1;
     entry->init = init;
     params->items[params->count++] = entry;
     return entry;

@@ -48,6 +48,7 @@ typedef struct pc_param {
     float *grad;       /* f32, same shape, when trained; else NULL. Zeroed by the trainer, added to by graphs */
     bool trains;       /* wants a gradient */
     bool decays;       /* weight decay applies (false for norms, biases, and vectors) */
+    bool any_type;     /* read by products and row look-ups alone, so bf16 and f16 serve as stored; else f32 in memory */
 } pc_param;
 
 typedef struct pc_tensor pc_tensor;

@@ -1,0 +1,122 @@
+/* A model: encoder + connector + language model (any of them may be absent), put together from a directory.
+ *
+ * The only place that joins the parts. Flow: directory -> import (config keys and tensor names -> ours) -> pc_model ->
+ * session.h answers with it, trace.h looks into it, train/ trains it, save.c writes it.
+ */
+#ifndef PC_MODEL_MODEL_H
+#define PC_MODEL_MODEL_H
+
+#include "base/json.h"
+#include "connector/connector.h"
+#include "encoder/clip_text.h"
+#include "encoder/encoder.h"
+#include "llm/llm.h"
+#include "media/recipe.h"
+#include "prompt/template.h"
+#include "store/store.h"
+#include "tensor/backend.h"
+#include "text/tokenizer.h"
+
+typedef struct pc_encoder_part {
+    const pc_encoder_type *type; /* NULL = the model has none */
+    void *config, *weights;
+    pc_encoder_info info;
+    pc_encoder_select select; /* layer resolved */
+    int64_t patches;          /* P: features of one picture as selected */
+} pc_encoder_part;
+
+typedef struct pc_connector_part {
+    const pc_connector_type *type;
+    void *config, *weights;
+    int64_t tokens; /* Q: soft tokens of one picture */
+} pc_connector_part;
+
+typedef struct pc_llm_part {
+    const pc_llm_type *type;
+    void *config, *weights;
+    pc_llm_info info;
+    float *frequencies; /* [E/2] */
+} pc_llm_part;
+
+/* What a contrastive model (CLIP) has beside its vision tower. */
+typedef struct pc_contrast_part {
+    bool present;
+    pc_clip_text_config config;
+    pc_clip_text_weights weights;
+    int64_t width;            /* of the common space */
+    pc_param *image_projection, *text_projection; /* [width,D] */
+    pc_param *scale;          /* logit_scale: log of the temperature's inverse, [] */
+    pc_param *bias;           /* logit_bias of SigLIP's loss, [], or NULL */
+} pc_contrast_part;
+
+typedef struct pc_model {
+    const struct pc_import *import;
+    char *path;        /* directory or file it came from; NULL for a new one */
+    pc_json *config;   /* config.json, normalised by the import */
+    pc_json *generation; /* generation_config.json, or NULL */
+    pc_params params;
+    pc_store *store;   /* mapped weights; NULL for a new model */
+    pc_dtype stored;   /* type of the largest parameter as stored */
+    pc_encoder_part encoder;
+    pc_connector_part connector;
+    pc_llm_part llm;
+    pc_contrast_part contrast;
+    int64_t image_token;        /* placeholder id; -1 = takes no images */
+    pc_tokenizer *tokenizer;    /* NULL when the directory has none */
+    const pc_template *chat;    /* NULL when the chat template is unknown or absent */
+    pc_image_recipe recipe;     /* how pictures are prepared; valid when there is an encoder */
+    const pc_backend *packed_by;/* backend whose packed weights the parameters carry */
+} pc_model;
+
+/* Load `path`: a model directory, or a llama2.c .bin file. Weights stay mapped in their stored type. */
+pc_status pc_model_load(pc_model **out, const char *path);
+/* A new model with random weights: shapes from a config.json (a file, or a directory that has one), a pure function of
+ * `seed`. tokenizer_path and the picture recipe as in a directory; either may be NULL (then from config's directory). */
+pc_status pc_model_create(pc_model **out, const char *config_path, const char *tokenizer_path, uint64_t seed);
+void pc_model_free(pc_model *model);
+
+/* Write a Hugging Face directory: config.json, generation_config.json, model.safetensors in `dtype`, tokenizer, chat
+ * template, processor files. `folder` is made when missing; files are written durably one by one. */
+pc_status pc_model_save(const pc_model *model, const char *folder, pc_dtype dtype);
+/* Everything but the weights. */
+pc_status pc_model_save_description(const pc_model *model, const char *folder, pc_dtype dtype);
+pc_status pc_model_save_weights(const pc_model *model, const char *folder, pc_dtype dtype);
+
+/* Copy values of every parameter that `path` (safetensors or directory) has under a name this model knows; with
+ * `partial` missing ones are fine. *loaded (may be NULL) counts them. Parameters must be owned (pc_params_own). */
+pc_status pc_model_load_values(pc_model *model, const char *path, bool partial, int *loaded);
+
+/* Lay the weights out for products on this backend; call once before sessions. compute PC_F32 or PC_BF16. */
+pc_status pc_model_pack(pc_model *model, const pc_backend *backend, pc_dtype compute);
+
+/* pc_slot_tokens for pc_prompt_options: soft tokens of a picture. user = pc_model. */
+pc_status pc_model_slot_tokens(void *user, pc_media_kind kind, int index, size_t *out);
+
+/* Scopes of the parts, so that names are said once: "vision_tower.vision_model." and so on. */
+typedef struct pc_import_prefixes {
+    const char *encoder, *connector, *llm, *text;
+} pc_import_prefixes;
+
+/* A foreign checkpoint family: its config keys and tensor names -> ours. One file in import/ + one line in list.h. */
+typedef struct pc_import {
+    const char *model_type; /* of config.json; NULL: recognised by `matches_file` alone */
+    pc_import_prefixes prefixes; /* of the names that percept writes */
+    /* Fill the parts from model->config (through pc_model_set_*). */
+    pc_status (*configure)(pc_model *model, const char *where);
+    /* The i-th name under which a file may hold the parameter that we call `name`; false when there is none left. */
+    bool (*alias)(const char *name, int i, char *out, size_t size);
+    /* Weights from elsewhere than safetensors; NULL = safetensors. */
+    bool (*matches_file)(const char *path);
+    pc_status (*load_file)(pc_model *model, const char *path);
+} pc_import;
+
+const pc_import *pc_import_find(const char *model_type);
+const pc_import *pc_import_find_file(const char *path);
+
+/* For imports: make a part from its JSON config. `json` NULL = all defaults. */
+pc_status pc_model_set_encoder(pc_model *model, const pc_json *json, const char *where);
+pc_status pc_model_set_connector(pc_model *model, const char *name, const pc_json *json, const char *where);
+pc_status pc_model_set_llm(pc_model *model, const char *model_type, const pc_json *json, const char *where);
+pc_status pc_model_set_contrast(pc_model *model, const pc_json *text, int64_t width, bool bias, const char *where);
+
+#endif
