@@ -2,7 +2,8 @@
  *
  * begin: free-space check, folder <root>/checkpoint-<step>.tmp-<nonce>/ -> files are written there and added (fsync,
  * length, SHA-256) -> commit: manifest.json, fsync of file and folder, rename to <root>/checkpoint-<step>/, fsync of
- * root -> only then are older ones deleted, manifest first. A folder without a manifest that verifies is no checkpoint.
+ * root -> only then are older ones deleted: renamed away, manifest first. Without a manifest that verifies a folder is
+ * no checkpoint.
  *
  * An error of write, fsync or close means that this checkpoint failed: nothing is retried, the older ones stay.
  * With several processes, all of them agree between the last add and commit, and one of them commits.
@@ -50,14 +51,14 @@ typedef struct pc_checkpoint_info {
 
 void pc_checkpoint_info_clear(pc_checkpoint_info *info);
 
-/* Check one folder against its manifest: every listed file has its length and SHA-256, and no file is there that the
- * manifest does not list. PC_ERR_DATA says what differs. *out may be NULL. */
+/* Check one folder against its manifest: every listed file has its length and SHA-256. Other files do not matter.
+ * PC_ERR_DATA says what differs. out may be NULL; clear it otherwise. */
 pc_status pc_checkpoint_verify(pc_checkpoint_info *out, const char *folder);
 /* The newest checkpoint below root that verifies; those that do not are skipped and logged with the reason.
  * PC_OK with out->folder NULL when there is none at all (or no root); PC_ERR_DATA when there are some but none
  * verifies, so that a run never starts anew over damaged state without being told to. */
 pc_status pc_checkpoint_find(pc_checkpoint_info *out, const char *root);
-/* Remove what interrupted saves and deletions left: *.tmp-* folders and checkpoint folders without a manifest.
+/* Remove what interrupted saves and deletions left: the folders with temporary names, nothing else.
  * Call it when no other process saves to root. *removed may be NULL. */
 pc_status pc_checkpoint_clean(const char *root, int *removed);
 

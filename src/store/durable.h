@@ -1,4 +1,4 @@
-/* Files that are written so that they survive a crash: exclusive creation, complete writes at an offset, checked fsync and close. */
+/* Files that are written so that they survive a crash: exclusive creation, complete writes, checked fsync and close. */
 #ifndef PC_STORE_DURABLE_H
 #define PC_STORE_DURABLE_H
 
