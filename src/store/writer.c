@@ -364,7 +364,7 @@ static pc_status write_at(pc_store_writer *writer, const entry *e, const void *d
 pc_status pc_store_writer_put(pc_store_writer *writer, const char *name, const void *data, size_t bytes)
 {
     char shown[96];
-    entry *e;
+    entry *e = NULL;
     PC_TRY(begin_put(&e, writer, name));
     if (bytes != e->bytes) {
         return pc_fail(PC_ERR_USAGE, "tensor %s: %zu bytes were put, its declaration says %zu",
@@ -378,7 +378,7 @@ pc_status pc_store_writer_put(pc_store_writer *writer, const char *name, const v
 pc_status pc_store_writer_put_f32(pc_store_writer *writer, const char *name, const float *values, int64_t count)
 {
     char shown[96];
-    entry *e;
+    entry *e = NULL;
     PC_TRY(begin_put(&e, writer, name));
     size_t width = pc_dtype_size(e->dtype), total = e->bytes / width;
     if (e->dtype != PC_F32 && e->dtype != PC_BF16 && e->dtype != PC_F16 && e->dtype != PC_F64) {
