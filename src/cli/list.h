@@ -1,2 +1,3 @@
 /* Every command, in the order of `percept --help`. */
 PC_COMMAND(version)
+PC_COMMAND(data)

@@ -1,0 +1,110 @@
+/* `percept data make scenes DIR`: writes data that percept makes itself. */
+#include "base/field.h"
+#include "base/log.h"
+#include "base/str.h"
+#include "cli/command.h"
+#include "data/scenes_write.h"
+
+#include <inttypes.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <string.h>
+
+typedef struct make_options {
+    int64_t n, seed, first, side, min_objects, max_objects, threads;
+    char *lang;
+} make_options;
+
+#define FIELD(key, kind, standard, least, most, text)                                                            \
+    {.name = #key, .type = kind, .offset = offsetof(make_options, key), .fallback = standard, .low = least, .high = most, \
+     .help = text}
+static const pc_field fields[] = {
+    FIELD(n, PC_FIELD_INT, "1000", 1, 10000000, "how many scenes"),
+    FIELD(seed, PC_FIELD_INT, "1", 0, 9e15, "another seed gives other scenes"),
+    FIELD(first, PC_FIELD_INT, "0", 0, 9e15, "index of the first scene: ranges of one seed never overlap"),
+    FIELD(side, PC_FIELD_INT, "96", PC_SCENE_MIN_SIDE, PC_SCENE_MAX_SIDE, "width and height in pixels"),
+    FIELD(min_objects, PC_FIELD_INT, "1", 1, PC_SCENE_OBJECTS, "fewest objects in a scene"),
+    FIELD(max_objects, PC_FIELD_INT, "8", 1, PC_SCENE_OBJECTS, "most objects in a scene"),
+    FIELD(threads, PC_FIELD_INT, "0", 0, 1024, "worker threads; 0 = one for each processor"),
+    FIELD(lang, PC_FIELD_TEXT, "en", 0, 0, "language of the texts"),
+};
+#undef FIELD
+static const pc_field_table table = {fields, sizeof fields / sizeof fields[0]};
+
+static pc_status print_help(void)
+{
+    pc_str help = {0};
+    pc_status status = pc_fields_help(&table, &help);
+    if (status == PC_OK) {
+        printf("usage: percept data make scenes DIR [--n N] [--seed S] [--OPTION VALUE]...\n\n"
+               "Writes labelled pictures of shapes, digits and letters (generator %s):\n"
+               "  DIR/images/*.png, train.json and captions.json (LLaVA JSON), questions.jsonl, scenes.jsonl, VERSION\n\n"
+               "options:\n%s", PC_SCENE_VERSION, help.data);
+    }
+    pc_str_clear(&help);
+    return status;
+}
+
+/* "--key value" or "--key=value"; anything else is the directory. */
+static pc_status read_arguments(make_options *options, const char **directory, int argc, char **argv)
+{
+    for (int i = 0; i < argc; i++) {
+        if (!pc_starts_with(argv[i], "--")) {
+            if (*directory) {
+                return pc_fail(PC_ERR_USAGE, "one directory expected, found also '%s'", argv[i]);
+            }
+            *directory = argv[i];
+            continue;
+        }
+        const char *equals = strchr(argv[i], '=');
+        char key[64];
+        snprintf(key, sizeof key, "%.*s", equals ? (int)(equals - argv[i]) - 2 : (int)sizeof key - 1, argv[i] + 2);
+        if (!equals && i + 1 == argc) {
+            return pc_fail(PC_ERR_USAGE, "%s needs a value", argv[i]);
+        }
+        const char *value = equals ? equals + 1 : argv[++i];
+        PC_TRY(pc_fields_set(&table, options, key, value, "option"));
+    }
+    return *directory ? PC_OK : pc_fail(PC_ERR_USAGE, "a directory is missing; see `percept data --help`");
+}
+
+static pc_status make_scenes(int argc, char **argv)
+{
+    make_options options = {0};
+    const char *directory = NULL;
+    pc_pool *pool = NULL;
+    pc_status status;
+    PC_GO(pc_fields_default(&table, &options));
+    PC_GO(read_arguments(&options, &directory, argc, argv));
+    pc_scene_set set = {
+        .seed = (uint64_t)options.seed, .first = options.first, .count = options.n,
+        .language = pc_scene_language_find(options.lang),
+        .options = {(int)options.side, (int)options.min_objects, (int)options.max_objects}};
+    if (!set.language) {
+        status = pc_fail(PC_ERR_USAGE, "there is no word table for language '%s'; there is: en", options.lang);
+        goto done;
+    }
+    PC_GO(pc_pool_new(&pool, (int)options.threads));
+    PC_GO(pc_scene_set_write(directory, &set, pool));
+    printf("%s: %" PRId64 " scenes of %s, seed %" PRId64 ", from index %" PRId64 "\n", directory, options.n,
+           PC_SCENE_VERSION, options.seed, options.first);
+done:
+    pc_pool_free(pool);
+    pc_fields_clear(&table, &options);
+    return status;
+}
+
+static pc_status run(int argc, char **argv)
+{
+    for (int i = 1; i < argc; i++) {
+        if (strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-h") == 0) {
+            return print_help();
+        }
+    }
+    if (argc < 3 || strcmp(argv[1], "make") != 0 || strcmp(argv[2], "scenes") != 0) {
+        return pc_fail(PC_ERR_USAGE, "expected `percept data make scenes DIR`; see `percept data --help`");
+    }
+    return make_scenes(argc - 3, argv + 3);
+}
+
+const pc_command pc_command_data = {.name = "data", .summary = "make labelled pictures to train and test with", .run = run};
