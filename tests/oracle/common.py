@@ -1,5 +1,6 @@
 """Shared by the scripts here: paths, quiet imports, reproducible weights, tokenizers, saving."""
 
+import copy
 import json
 import math
 import os
@@ -89,6 +90,11 @@ def round_to_bf16(model):
     """Make every weight exact in bf16, so that a bf16 file holds the same model as the f32 one."""
     for p in model.parameters():
         p.copy_(p.to(torch.bfloat16).to(p.dtype))
+
+
+def save_bf16(model, out):
+    """Save a bf16 copy. The copy matters: .to(bf16) would round the rotary table of the original."""
+    copy.deepcopy(model).to(torch.bfloat16).save_pretrained(out)
 
 
 def byte_level_bpe(vocab_size, special=("<pad>", "<s>", "</s>")):
@@ -189,6 +195,8 @@ def greedy(model, inputs, count, eos):
         top = logits.topk(2)
         gap = min(gap, ((top.values[0] - top.values[1]) / logits.abs().max()).item())
         found.append(int(top.indices[0]))
+        if found[-1] >= 300:  # a placeholder or padding row of the vocabulary: not an answer
+            return found, 0.0
         if found[-1] == eos:
             break
         ids = torch.cat([ids, torch.tensor([[found[-1]]])], dim=1)

@@ -55,12 +55,13 @@ def write(name, tied):
     seed = c.separated_seed(model, [{"input_ids": ids}], GREEDY, 2, embed_gain=0.3 if tied else 1.0,
                             after=c.round_to_bf16 if tied else lambda m: None)
     if tied:
-        model.to(torch.bfloat16).save_pretrained(out)
-        model.to(torch.float32)
+        c.save_bf16(model, out)
     else:
         model.save_pretrained(out)
     with torch.no_grad():
         got = model(input_ids=ids, output_hidden_states=True)
+        again = LlamaForCausalLM.from_pretrained(out, dtype=torch.float32).eval()(input_ids=ids).logits
+        assert torch.equal(again, got.logits)
         half = LlamaForCausalLM.from_pretrained(out, dtype=torch.bfloat16).eval()(input_ids=ids).logits
     tensors = {"input_ids": ids[0], "logits": got.logits[0]}
     # hidden.0 is the embedding, hidden.i the output of block i; the last one is after the final norm.
