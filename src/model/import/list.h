@@ -1,0 +1,5 @@
+/* Every family of checkpoints. */
+PC_IMPORT(llava)
+PC_IMPORT(llama)
+PC_IMPORT(clip)
+PC_IMPORT(llama2c)

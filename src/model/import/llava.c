@@ -1,0 +1,77 @@
+/* LlavaForConditionalGeneration directories of Hugging Face: LLaVA 1.5 and models of its shape.
+ *
+ * Names come in three spellings: vision_tower.vision_model.* / language_model.model.* (files up to transformers 4, and
+ * what percept writes), the same without "vision_model.", and model.vision_tower.* / model.language_model.* / lm_head
+ * (transformers 4.52 and later in memory).
+ */
+#include "model/import/import.h"
+
+#include <string.h>
+
+static pc_status feature_selection(pc_model *model, const char *where)
+{
+    const pc_json *layer = pc_json_get(model->config, "vision_feature_layer");
+    const char *strategy = pc_json_get_text(model->config, "vision_feature_select_strategy", "default");
+    if (layer && !pc_json_is_integer(layer)) {
+        return pc_fail(PC_ERR_DATA, "%s: vision_feature_layer must be one number", where);
+    }
+    if (strcmp(strategy, "default") != 0 && strcmp(strategy, "full") != 0) {
+        return pc_fail(PC_ERR_DATA, "%s: vision_feature_select_strategy '%s' is neither default nor full", where,
+                       strategy);
+    }
+    model->encoder.select.layer = pc_json_integer(layer, -2);
+    model->encoder.select.keep_class_token = strcmp(strategy, "full") == 0;
+    return PC_OK;
+}
+
+/* Keys that stand at the top or in text_config, depending on the version that wrote the file. */
+static pc_status lift_text_keys(pc_model *model, pc_json *text)
+{
+    const pc_json *tied = pc_json_get(model->config, "tie_word_embeddings");
+    if (tied && !pc_json_get(text, "tie_word_embeddings")) {
+        return pc_json_set(text, "tie_word_embeddings", pc_json_new_bool(pc_json_bool(tied, false)));
+    }
+    return PC_OK;
+}
+
+static pc_status configure(pc_model *model, const char *where)
+{
+    pc_json *text = pc_json_get(model->config, "text_config");
+    const pc_json *vision = pc_json_get(model->config, "vision_config");
+    if (!pc_json_is_object(text) || !pc_json_is_object(vision)) {
+        return pc_fail(PC_ERR_DATA, "%s: expected the objects text_config and vision_config", where);
+    }
+    PC_TRY(feature_selection(model, where));
+    PC_TRY(pc_import_flatten_rope(text, where));
+    PC_TRY(lift_text_keys(model, text));
+    PC_TRY(pc_model_set_encoder(model, vision, where));
+    PC_TRY(pc_model_set_llm(model, pc_json_get_text(text, "model_type", "llama"), text, where));
+    PC_TRY(pc_model_set_connector(model, "mlp", model->config, where));
+    int64_t token = pc_json_get_integer(model->config, "image_token_index", -1);
+    model->image_token = pc_json_get_integer(model->config, "image_token_id", token);
+    if (model->image_token < 0) {
+        return pc_fail(PC_ERR_DATA, "%s: image_token_index is missing", where);
+    }
+    return PC_OK;
+}
+
+static bool alias(const char *name, int i, char *out, size_t size)
+{
+    static const pc_import_rename renames[] = {
+        {"vision_tower.vision_model.", "vision_tower."},
+        {"vision_tower.vision_model.", "model.vision_tower.vision_model."},
+        {"vision_tower.vision_model.", "model.vision_tower."},
+        {"multi_modal_projector.", "model.multi_modal_projector."},
+        {"language_model.model.", "model.language_model."},
+        {"language_model.lm_head.", "lm_head."},
+    };
+    return pc_import_alias_of(name, i, renames, sizeof renames / sizeof renames[0], out, size);
+}
+
+const pc_import pc_import_llava = {
+    .model_type = "llava",
+    .prefixes = {.encoder = "vision_tower.vision_model.", .connector = "multi_modal_projector.",
+                 .llm = "language_model."},
+    .configure = configure,
+    .alias = alias,
+};

@@ -1,0 +1,347 @@
+/* Loading: directory -> config -> parts -> mapped weights -> tokenizer, chat template, picture recipe. */
+#include "base/file.h"
+#include "base/log.h"
+#include "base/str.h"
+#include "model/model.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <string.h>
+
+enum { CONFIG_LIMIT = 16 << 20 };
+
+/* *out = folder/name parsed, or NULL when there is no such file. */
+static pc_status read_optional(pc_json **out, const char *folder, const char *name)
+{
+    char *path = pc_path_join(folder, name);
+    pc_status status = PC_OK;
+    *out = NULL;
+    if (!path) {
+        return pc_fail_memory(strlen(folder), "a path");
+    }
+    if (pc_path_exists(path)) {
+        status = pc_json_read(out, path, CONFIG_LIMIT);
+    }
+    pc_free(path);
+    return status;
+}
+
+static pc_status read_config(pc_model *model, const char *path)
+{
+    char *file = pc_path_is_directory(path) ? pc_path_join(path, "config.json") : pc_strdup(path);
+    pc_status status = file ? pc_json_read(&model->config, file, CONFIG_LIMIT) : pc_fail_memory(0, "a path");
+    if (status == PC_OK) {
+        const char *model_type = pc_json_get_text(model->config, "model_type", "");
+        model->import = pc_import_find(model_type);
+        if (!model->import) {
+            status = pc_fail(PC_ERR_DATA, "%s: model_type '%s' is not supported", file, model_type);
+        } else {
+            status = model->import->configure(model, file);
+        }
+    }
+    pc_free(file);
+    return status;
+}
+
+/* --- weights --- */
+
+static const pc_array *find_array(const pc_model *model, const pc_store *store, const char *name)
+{
+    char alias[512];
+    for (int i = 0; model->import->alias(name, i, alias, sizeof alias); i++) {
+        const pc_array *array = pc_store_find(store, alias);
+        if (array) {
+            return array;
+        }
+    }
+    return NULL;
+}
+
+static pc_status check_array(const pc_array *array, const pc_param *param)
+{
+    int64_t dims[PC_MAX_DIMS];
+    for (int i = 0; i < param->shape.ndim; i++) {
+        dims[i] = param->shape.dim[i];
+    }
+    if (param->shape.ndim == 0 && pc_array_count(array) == 1) {
+        return PC_OK;
+    }
+    return pc_array_need_shape(array, param->shape.ndim, dims);
+}
+
+/* Point at the mapped bytes where their type serves, else convert. */
+static pc_status attach(pc_param_entry *entry, const pc_array *array)
+{
+    bool half = array->dtype == PC_BF16 || array->dtype == PC_F16;
+    PC_TRY(check_array(array, &entry->param));
+    if ((array->dtype == PC_F32 || (half && entry->param.any_type)) && pc_array_is_aligned(array)) {
+        entry->param.data = (void *)array->data;
+        entry->param.dtype = array->dtype;
+        return PC_OK;
+    }
+    PC_TRY(pc_param_allocate(entry, PC_F32));
+    return pc_array_to_f32(array, entry->param.data);
+}
+
+static pc_status attach_all(pc_model *model)
+{
+    int64_t largest = 0;
+    for (size_t i = 0; i < model->params.count; i++) {
+        pc_param_entry *entry = model->params.items[i];
+        const pc_array *array = find_array(model, model->store, entry->param.name);
+        if (!array) {
+            return pc_fail(PC_ERR_DATA, "%s: the tensor '%s' is missing", pc_store_path(model->store),
+                           entry->param.name);
+        }
+        PC_TRY(attach(entry, array));
+        if (pc_shape_count(&entry->param.shape) > largest) {
+            largest = pc_shape_count(&entry->param.shape);
+            model->stored = array->dtype;
+        }
+    }
+    return PC_OK;
+}
+
+pc_status pc_model_load_values(pc_model *model, const char *path, bool partial, int *loaded)
+{
+    pc_store *store;
+    int count = 0;
+    PC_TRY(pc_store_open(&store, path));
+    pc_status status = PC_OK;
+    for (size_t i = 0; i < model->params.count && status == PC_OK; i++) {
+        pc_param *param = &model->params.items[i]->param;
+        const pc_array *array = find_array(model, store, param->name);
+        if (array) {
+            status = check_array(array, param);
+            status = status == PC_OK ? pc_array_to_f32(array, param->data) : status;
+            count += status == PC_OK;
+        } else if (!partial) {
+            status = pc_fail(PC_ERR_DATA, "%s: the tensor '%s' is missing", path, param->name);
+        }
+    }
+    pc_store_free(store);
+    if (loaded) {
+        *loaded = count;
+    }
+    return status;
+}
+
+/* --- what stands beside the weights --- */
+
+static pc_status load_tokenizer(pc_model *model, const char *path)
+{
+    static const char *const files[] = {"tokenizer.json", "tokenizer.model", "vocab.json", "tokenizer.bin"};
+    bool found = !pc_path_is_directory(path);
+    for (size_t i = 0; !found && i < sizeof files / sizeof files[0]; i++) {
+        char *file = pc_path_join(path, files[i]);
+        if (!file) {
+            return pc_fail_memory(0, "a path");
+        }
+        found = pc_path_exists(file);
+        pc_free(file);
+    }
+    return found ? pc_tokenizer_load(&model->tokenizer, path) : PC_OK;
+}
+
+static pc_status recognise_template(pc_model *model, const char *text, size_t length)
+{
+    pc_status status = pc_template_find(&model->chat, text, length);
+    if (status == PC_ERR_DATA) {
+        pc_log(PC_LOG_DEBUG, "%s", pc_error());
+        model->chat = NULL;
+        return PC_OK;
+    }
+    return status;
+}
+
+/* chat_template.jinja, else chat_template in tokenizer_config.json, else in chat_template.json. */
+static pc_status load_template(pc_model *model, const char *folder)
+{
+    static const char *const files[] = {"tokenizer_config.json", "chat_template.json", "processor_config.json"};
+    char *path = pc_path_join(folder, "chat_template.jinja"), *text = NULL;
+    size_t length = 0;
+    pc_status status = path ? PC_OK : pc_fail_memory(0, "a path");
+    if (path && pc_path_exists(path)) {
+        status = pc_file_read(&text, &length, path, CONFIG_LIMIT);
+        status = status == PC_OK ? recognise_template(model, text, length) : status;
+        pc_free(text);
+        pc_free(path);
+        return status;
+    }
+    pc_free(path);
+    for (size_t i = 0; i < sizeof files / sizeof files[0] && status == PC_OK && !model->chat; i++) {
+        pc_json *json;
+        status = read_optional(&json, folder, files[i]);
+        const pc_json *node = status == PC_OK ? pc_json_get(json, "chat_template") : NULL;
+        if (pc_json_is_string(node)) {
+            status = recognise_template(model, pc_json_text(node), pc_json_text_length(node));
+        }
+        if (status == PC_OK) {
+            pc_json_free(json);
+        }
+    }
+    return status;
+}
+
+/* preprocessor_config.json, else image_processor in processor_config.json (transformers 5). */
+static pc_status load_recipe(pc_model *model, const char *folder)
+{
+    pc_json *json;
+    pc_image_recipe_default(&model->recipe);
+    PC_TRY(read_optional(&json, folder, "preprocessor_config.json"));
+    const char *where = "preprocessor_config.json";
+    const pc_json *node = json;
+    if (!json) {
+        where = "processor_config.json";
+        PC_TRY(read_optional(&json, folder, where));
+        node = pc_json_get(json, "image_processor");
+    }
+    pc_status status = PC_OK;
+    if (node) {
+        status = pc_image_recipe_from_json(&model->recipe, node, where);
+    } else {
+        int side = (int)model->encoder.info.image_size;
+        model->recipe.size[0] = model->recipe.crop_height = model->recipe.crop_width = side;
+    }
+    pc_json_free(json);
+    return status;
+}
+
+static pc_status load_neighbours(pc_model *model, const char *folder)
+{
+    PC_TRY(load_tokenizer(model, folder));
+    PC_TRY(load_template(model, folder));
+    PC_TRY(read_optional(&model->generation, folder, "generation_config.json"));
+    return model->encoder.type ? load_recipe(model, folder) : PC_OK;
+}
+
+static pc_status load_directory(pc_model *model, const char *path)
+{
+    PC_TRY(read_config(model, path));
+    PC_TRY(pc_store_open(&model->store, path));
+    PC_TRY(attach_all(model));
+    return load_neighbours(model, path);
+}
+
+static pc_status load_file(pc_model *model, const char *path)
+{
+    model->import = pc_import_find_file(path);
+    if (!model->import) {
+        return pc_fail(PC_ERR_DATA, "%s: neither a model directory nor a checkpoint file of a known kind", path);
+    }
+    PC_TRY(model->import->load_file(model, path));
+    char *folder = pc_path_parent(path);
+    pc_status status = folder ? pc_tokenizer_load(&model->tokenizer, folder) : pc_fail_memory(0, "a path");
+    pc_free(folder);
+    return status;
+}
+
+/* The one file of a known kind below `folder` that is not a tokenizer. */
+static pc_status find_checkpoint_file(char **out, const char *folder)
+{
+    DIR *directory = opendir(folder);
+    if (!directory) {
+        return pc_fail(PC_ERR_IO, "%s: %s", folder, strerror(errno));
+    }
+    pc_status status = PC_OK;
+    for (struct dirent *entry; status == PC_OK && (entry = readdir(directory));) {
+        if (!pc_import_find_file(entry->d_name) || pc_starts_with(entry->d_name, "tok")) {
+            continue;
+        }
+        if (*out) {
+            status = pc_fail(PC_ERR_DATA, "%s: no config.json, and more than one checkpoint file (%s, %s)", folder,
+                             pc_path_base(*out), entry->d_name);
+        } else if (!(*out = pc_path_join(folder, entry->d_name))) {
+            status = pc_fail_memory(0, "a path");
+        }
+    }
+    closedir(directory);
+    if (status == PC_OK && !*out) {
+        status = pc_fail(PC_ERR_DATA, "%s: no config.json and no checkpoint file of a known kind", folder);
+    }
+    return status;
+}
+
+/* A directory whose only checkpoint is a llama2.c file. */
+static pc_status load_bin_directory(pc_model *model, const char *path)
+{
+    char *file = NULL;
+    pc_status status = find_checkpoint_file(&file, path);
+    if (status == PC_OK) {
+        status = load_file(model, file);
+    }
+    pc_free(file);
+    return status;
+}
+
+static pc_status new_model(pc_model **out, const char *path)
+{
+    pc_model *model;
+    PC_TRY(PC_NEW(model, "a model"));
+    model->image_token = -1;
+    model->path = pc_strdup(path);
+    if (!model->path) {
+        pc_free(model);
+        return pc_fail_memory(strlen(path), "a path");
+    }
+    *out = model;
+    return PC_OK;
+}
+
+pc_status pc_model_load(pc_model **out, const char *path)
+{
+    pc_model *model;
+    *out = NULL;
+    if (!pc_path_exists(path)) {
+        return pc_fail(PC_ERR_IO, "%s: there is no such file or directory", path);
+    }
+    PC_TRY(new_model(&model, path));
+    pc_status status;
+    if (!pc_path_is_directory(path)) {
+        status = load_file(model, path);
+    } else {
+        char *config = pc_path_join(path, "config.json");
+        bool has_config = config && pc_path_exists(config);
+        pc_free(config);
+        status = has_config ? load_directory(model, path) : load_bin_directory(model, path);
+    }
+    if (status != PC_OK) {
+        pc_model_free(model);
+        return status;
+    }
+    *out = model;
+    return PC_OK;
+}
+
+pc_status pc_model_create(pc_model **out, const char *config_path, const char *tokenizer_path, uint64_t seed)
+{
+    pc_model *model;
+    *out = NULL;
+    PC_TRY(new_model(&model, config_path));
+    char *folder = pc_path_is_directory(config_path) ? pc_strdup(config_path) : pc_path_parent(config_path);
+    pc_status status = folder ? read_config(model, config_path) : pc_fail_memory(0, "a path");
+    if (status == PC_OK && tokenizer_path) {
+        status = pc_tokenizer_load(&model->tokenizer, tokenizer_path);
+    } else if (status == PC_OK) {
+        status = load_tokenizer(model, folder);
+    }
+    if (status == PC_OK) {
+        status = load_template(model, folder);
+    }
+    if (status == PC_OK) {
+        status = read_optional(&model->generation, folder, "generation_config.json");
+    }
+    if (status == PC_OK && model->encoder.type) {
+        status = load_recipe(model, folder);
+    }
+    if (status == PC_OK) {
+        status = pc_params_initialise(&model->params, seed);
+    }
+    pc_free(folder);
+    if (status != PC_OK) {
+        pc_model_free(model);
+        return status;
+    }
+    *out = model;
+    return PC_OK;
+}

@@ -1,0 +1,182 @@
+/* Putting the parts of a model together, and releasing them. */
+#include "model/model.h"
+
+#include "base/log.h"
+
+#include <string.h>
+
+/* initializer_range where the config doesn't say. */
+static const double DEFAULT_STD = 0.02;
+
+static pc_status new_part(const pc_field_table *fields, size_t config_size, size_t weights_size, const pc_json *json,
+                          const char *where, void **config, void **weights)
+{
+    PC_TRY(pc_new_array(config, 1, config_size, "a part's configuration"));
+    PC_TRY(pc_new_array(weights, 1, weights_size, "a part's weights"));
+    PC_TRY(pc_fields_default(fields, *config));
+    return json ? pc_fields_from_json(fields, *config, json, true, where) : PC_OK;
+}
+
+static pc_scope scope_of(pc_model *model, const char *part, const char *prefix, const pc_json *json)
+{
+    return (pc_scope){
+        .params = &model->params,
+        .part = part,
+        .prefix = prefix,
+        .std = pc_json_get_number(json, "initializer_range", DEFAULT_STD),
+    };
+}
+
+pc_status pc_model_set_encoder(pc_model *model, const pc_json *json, const char *where)
+{
+    pc_encoder_part *part = &model->encoder;
+    const char *model_type = pc_json_get_text(json, "model_type", "clip_vision_model");
+    part->type = pc_encoder_find(model_type);
+    if (!part->type) {
+        return pc_fail(PC_ERR_DATA, "%s: vision_config.model_type '%s' is unknown; known: %s", where, model_type,
+                       pc_encoder_names());
+    }
+    PC_TRY(new_part(&part->type->fields, part->type->config_size, part->type->weights_size, json, where,
+                    &part->config, &part->weights));
+    PC_TRY(part->type->check(part->config, where));
+    part->type->info(part->config, &part->info);
+    PC_TRY(pc_encoder_resolve_layer(&part->select.layer, part->info.layers, where));
+    int64_t side = part->info.image_size / part->info.patch_size;
+    part->patches = side * side + (part->select.keep_class_token ? part->info.prefix : 0);
+    pc_scope scope = scope_of(model, "encoder", model->import->prefixes.encoder, json);
+    part->type->declare(&scope, part->config, part->weights);
+    return scope.status;
+}
+
+pc_status pc_model_set_connector(pc_model *model, const char *name, const pc_json *json, const char *where)
+{
+    pc_connector_part *part = &model->connector;
+    part->type = pc_connector_find(name);
+    if (!part->type) {
+        return pc_fail(PC_ERR_DATA, "%s: the connector '%s' is unknown; known: %s", where, name, pc_connector_names());
+    }
+    PC_TRY(new_part(&part->type->fields, part->type->config_size, part->type->weights_size, json, where,
+                    &part->config, &part->weights));
+    pc_connector_dims dims = {model->encoder.info.width, model->llm.info.width, model->encoder.patches};
+    PC_TRY(part->type->check(part->config, &dims, where));
+    part->tokens = part->type->tokens(part->config, &dims);
+    pc_scope scope = scope_of(model, "connector", model->import->prefixes.connector, json);
+    part->type->declare(&scope, part->config, &dims, part->weights);
+    return scope.status;
+}
+
+pc_status pc_model_set_llm(pc_model *model, const char *model_type, const pc_json *json, const char *where)
+{
+    pc_llm_part *part = &model->llm;
+    part->type = pc_llm_find(model_type);
+    if (!part->type) {
+        return pc_fail(PC_ERR_DATA, "%s: the language model '%s' is unknown; known: %s", where, model_type,
+                       pc_llm_names());
+    }
+    PC_TRY(new_part(&part->type->fields, part->type->config_size, part->type->weights_size, json, where,
+                    &part->config, &part->weights));
+    PC_TRY(part->type->check(part->config, where));
+    part->type->info(part->config, &part->info);
+    PC_TRY(PC_NEW_ARRAY(part->frequencies, (size_t)(part->info.head_size / 2), "rotary frequencies"));
+    part->type->frequencies(part->config, part->frequencies);
+    pc_scope scope = scope_of(model, "llm", model->import->prefixes.llm, json);
+    part->type->declare(&scope, part->config, part->weights);
+    return scope.status;
+}
+
+pc_status pc_model_set_contrast(pc_model *model, const pc_json *text, int64_t width, bool bias, const char *where)
+{
+    static const double INITIAL_SCALE = 2.6592; /* ln(1/0.07), CLIP's */
+    static const double INITIAL_BIAS = -10;     /* SigLIP's */
+    pc_contrast_part *part = &model->contrast;
+    PC_TRY(pc_fields_default(&pc_clip_text_fields, &part->config));
+    part->present = true;
+    if (text) {
+        PC_TRY(pc_fields_from_json(&pc_clip_text_fields, &part->config, text, true, where));
+    }
+    PC_TRY(pc_clip_text_check(&part->config, where));
+    part->width = width;
+    pc_scope scope = scope_of(model, "text", model->import->prefixes.text, text);
+    pc_clip_text_declare(&scope, &part->config, &part->weights);
+    scope.prefix = "";
+    scope.part = "connector";
+    part->image_projection = pc_declare(&scope, PC_NORMAL(scope.std), pc_dims(2, width, model->encoder.info.width),
+                                        "visual_projection.weight");
+    part->text_projection = pc_declare(&scope, PC_NORMAL(scope.std), pc_dims(2, width, part->config.hidden_size),
+                                       "text_projection.weight");
+    part->scale = pc_declare(&scope, (pc_init){PC_INIT_CONSTANT, INITIAL_SCALE}, (pc_shape){0}, "logit_scale");
+    if (bias) {
+        part->bias = pc_declare(&scope, (pc_init){PC_INIT_CONSTANT, INITIAL_BIAS}, (pc_shape){0}, "logit_bias");
+    }
+    return scope.status;
+}
+
+static void free_part(const pc_field_table *fields, void *config, void *weights)
+{
+    if (config) {
+        pc_fields_clear(fields, config);
+    }
+    pc_free(config);
+    pc_free(weights);
+}
+
+static void unpack(pc_model *model)
+{
+    const pc_backend *backend = model->packed_by;
+    for (size_t i = 0; backend && i < model->params.count; i++) {
+        backend->unpack(backend, &model->params.items[i]->param);
+    }
+    model->packed_by = NULL;
+}
+
+void pc_model_free(pc_model *model)
+{
+    if (!model) {
+        return;
+    }
+    unpack(model);
+    if (model->encoder.type) {
+        free_part(&model->encoder.type->fields, model->encoder.config, model->encoder.weights);
+    }
+    if (model->connector.type) {
+        free_part(&model->connector.type->fields, model->connector.config, model->connector.weights);
+    }
+    if (model->llm.type) {
+        free_part(&model->llm.type->fields, model->llm.config, model->llm.weights);
+    }
+    pc_free(model->llm.frequencies);
+    if (model->contrast.present) {
+        pc_fields_clear(&pc_clip_text_fields, &model->contrast.config);
+    }
+    pc_params_clear(&model->params);
+    pc_store_free(model->store);
+    pc_tokenizer_free(model->tokenizer);
+    pc_json_free(model->config);
+    pc_json_free(model->generation);
+    pc_free(model->path);
+    pc_free(model);
+}
+
+pc_status pc_model_pack(pc_model *model, const pc_backend *backend, pc_dtype compute)
+{
+    unpack(model);
+    model->packed_by = backend;
+    for (size_t i = 0; i < model->params.count; i++) {
+        pc_param *param = &model->params.items[i]->param;
+        if (param->any_type && !param->trains) {
+            PC_TRY(backend->pack(backend, param, compute));
+        }
+    }
+    return PC_OK;
+}
+
+pc_status pc_model_slot_tokens(void *user, pc_media_kind kind, int index, size_t *out)
+{
+    const pc_model *model = user;
+    (void)index;
+    if (kind != PC_MEDIA_IMAGE || !model->connector.type) {
+        return pc_fail(PC_ERR_DATA, "this model takes no %s", pc_media_kind_name(kind));
+    }
+    *out = (size_t)model->connector.tokens;
+    return PC_OK;
+}
