@@ -44,6 +44,7 @@ typedef struct pc_conversation {
     size_t count;
     pc_part *parts;
     size_t part_count;
+    int media_count[PC_MEDIA_KINDS]; /* parts of each kind */
     size_t message_capacity;
     size_t part_capacity;
     pc_arena texts;
@@ -61,6 +62,7 @@ pc_status pc_conversation_say(pc_conversation *conversation, pc_role role, const
 
 /* Where marked media stand. */
 typedef enum pc_markers {
+    PC_MARKERS_EXACT,    /* where the mark is, not a byte of the text changed (raw prompts) */
     PC_MARKERS_IN_PLACE, /* where the mark is; one line feed behind a mark that opens the message is dropped, since
                           * templates write it themselves */
     PC_MARKERS_FIRST,    /* LLaVA's rule: every mark is taken out, the rest is trimmed of white space, and the media
@@ -76,8 +78,5 @@ pc_status pc_conversation_add_marked(pc_conversation *conversation, const char *
  * to the front of the first user message, in order. PC_ERR_DATA when a part refers to a medium >= count, or when
  * media are left and there is no user message. */
 pc_status pc_conversation_place_media(pc_conversation *conversation, pc_media_kind kind, int count);
-
-/* Number of parts of this kind. */
-int pc_conversation_count_media(const pc_conversation *conversation, pc_media_kind kind);
 
 #endif

@@ -82,6 +82,12 @@ void pc_prompt_clear(pc_prompt *prompt);
 pc_status pc_prompt_build(pc_prompt *out, const pc_tokenizer *tokenizer, const pc_template *chat,
                           const pc_conversation *conversation, const pc_prompt_options *options);
 
+/* The same for ids given literally: every run of placeholders is cut into slots by slot_tokens, media of a kind counting
+ * from 0. *media_count (of each kind) must be met exactly, else PC_ERR_DATA with both numbers. Nothing is trained; bos,
+ * turns and invite are not looked at. Ids are not compared with a vocabulary. */
+pc_status pc_prompt_from_ids(pc_prompt *out, const int32_t *ids, size_t count, const int media_count[PC_MEDIA_KINDS],
+                             const pc_prompt_options *options);
+
 /* Append the ids at which an answer ends: EOS and the template's stop tokens as far as the tokenizer has them. */
 pc_status pc_prompt_stop_ids(const pc_tokenizer *tokenizer, const pc_template *chat, pc_ids *out);
 

@@ -58,6 +58,10 @@ void pc_segments_media(pc_segments *segments, pc_media_kind kind, int index);
  * media behind text stand bare where they were put. */
 void pc_segments_content(pc_segments *segments, const pc_conversation *conversation, const pc_message *message);
 
+/* Trim white space (as Python's str.strip, ASCII only) at both ends of what was added from segment `first` on: a text
+ * at the very front loses its beginning, texts at the very end their ends. */
+void pc_segments_trim(pc_segments *segments, size_t first);
+
 /* Record a failure from a template: message + PC_ERR_DATA. */
 void pc_segments_refuse(pc_segments *segments, const char *format, ...) __attribute__((format(printf, 2, 3)));
 

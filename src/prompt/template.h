@@ -30,8 +30,8 @@ typedef struct pc_template {
     void (*invite)(pc_segments *segments, const struct pc_template *self);
 } pc_template;
 
-/* Append the conversation, then with `invite` what makes the model answer. A message the template has no place for
- * (a tool's result, a late system message) is PC_ERR_DATA. */
+/* *out becomes the conversation's segments, with `invite` followed by what makes the model answer. PC_ERR_DATA for an
+ * empty conversation and for a message that the template has no place for (a tool's result, a late system message). */
 pc_status pc_template_render(const pc_template *self, const pc_conversation *conversation, bool invite,
                              pc_segments *out);
 
