@@ -3,12 +3,14 @@
 
 #include <string.h>
 
-void pc_answer_clear(pc_answer *answer) {
+void pc_answer_clear(pc_answer *answer)
+{
     pc_str_clear(&answer->text);
     memset(answer, 0, sizeof *answer);
 }
 
-const char *pc_answer_end_name(pc_answer_end end) {
+const char *pc_answer_end_name(pc_answer_end end)
+{
     static const char *const names[] = {"stop", "length", "cancelled"};
     return names[end];
 }

@@ -11,15 +11,18 @@
 static const char *const media_names[PC_MEDIA_KINDS] = {"image", "video", "audio"};
 static const char *const role_names[] = {"system", "user", "assistant", "tool"};
 
-const char *pc_media_kind_name(pc_media_kind kind) {
+const char *pc_media_kind_name(pc_media_kind kind)
+{
     return media_names[kind];
 }
 
-const char *pc_role_name(pc_role role) {
+const char *pc_role_name(pc_role role)
+{
     return role_names[role];
 }
 
-pc_status pc_role_parse(pc_role *out, const char *name) {
+pc_status pc_role_parse(pc_role *out, const char *name)
+{
     static const struct {
         const char *name;
         pc_role role;
@@ -34,14 +37,16 @@ pc_status pc_role_parse(pc_role *out, const char *name) {
     return pc_fail(PC_ERR_DATA, "role \"%.40s\" is none of system, user (human), assistant (gpt), tool", name);
 }
 
-void pc_conversation_clear(pc_conversation *conversation) {
+void pc_conversation_clear(pc_conversation *conversation)
+{
     pc_free(conversation->messages);
     pc_free(conversation->parts);
     pc_arena_free(&conversation->texts);
     memset(conversation, 0, sizeof *conversation);
 }
 
-pc_status pc_conversation_begin(pc_conversation *conversation, pc_role role) {
+pc_status pc_conversation_begin(pc_conversation *conversation, pc_role role)
+{
     PC_TRY(pc_grow(&conversation->messages, &conversation->message_capacity, conversation->count + 1,
                    sizeof *conversation->messages, "messages of a conversation"));
     conversation->messages[conversation->count] = (pc_message){.role = role, .first = conversation->part_count};
@@ -50,7 +55,8 @@ pc_status pc_conversation_begin(pc_conversation *conversation, pc_role role) {
 }
 
 /* Put a part at position `at` of the newest message or of an earlier one; the parts behind it move up. */
-static pc_status insert_part(pc_conversation *conversation, size_t message, size_t at, pc_part part) {
+static pc_status insert_part(pc_conversation *conversation, size_t message, size_t at, pc_part part)
+{
     PC_TRY(pc_grow(&conversation->parts, &conversation->part_capacity, conversation->part_count + 1,
                    sizeof *conversation->parts, "parts of a conversation"));
     pc_part *place = conversation->parts + at;
@@ -67,14 +73,16 @@ static pc_status insert_part(pc_conversation *conversation, size_t message, size
     return PC_OK;
 }
 
-static pc_status append_part(pc_conversation *conversation, pc_part part) {
+static pc_status append_part(pc_conversation *conversation, pc_part part)
+{
     if (conversation->count == 0) {
         return pc_fail(PC_ERR_USAGE, "a part was added to a conversation without messages");
     }
     return insert_part(conversation, conversation->count - 1, conversation->part_count, part);
 }
 
-pc_status pc_conversation_add_text(pc_conversation *conversation, const char *text, size_t length) {
+pc_status pc_conversation_add_text(pc_conversation *conversation, const char *text, size_t length)
+{
     size_t size;
     char *copy = pc_add_size(length, 1, &size) ? pc_arena_alloc(&conversation->texts, size, 1) : NULL;
     if (copy == NULL) {
@@ -86,7 +94,8 @@ pc_status pc_conversation_add_text(pc_conversation *conversation, const char *te
     return append_part(conversation, (pc_part){.text = copy, .length = length});
 }
 
-pc_status pc_conversation_add_media(pc_conversation *conversation, pc_media_kind kind, int index) {
+pc_status pc_conversation_add_media(pc_conversation *conversation, pc_media_kind kind, int index)
+{
     if (index < 0 || index >= PC_MAX_MEDIA) {
         return pc_fail(PC_ERR_DATA, "%s index %d is outside 0 .. %d", media_names[kind], index, PC_MAX_MEDIA - 1);
     }
@@ -94,7 +103,8 @@ pc_status pc_conversation_add_media(pc_conversation *conversation, pc_media_kind
 }
 
 /* Take back what a composed call added after `mark` (the texts stay in the arena until the end). */
-static void cut_back(pc_conversation *conversation, const pc_conversation *mark) {
+static void cut_back(pc_conversation *conversation, const pc_conversation *mark)
+{
     conversation->count = mark->count;
     conversation->part_count = mark->part_count;
     memcpy(conversation->media_count, mark->media_count, sizeof mark->media_count);
@@ -104,7 +114,8 @@ static void cut_back(pc_conversation *conversation, const pc_conversation *mark)
     }
 }
 
-pc_status pc_conversation_say(pc_conversation *conversation, pc_role role, const char *text) {
+pc_status pc_conversation_say(pc_conversation *conversation, pc_role role, const char *text)
+{
     pc_conversation mark = *conversation;
     PC_TRY(pc_conversation_begin(conversation, role));
     pc_status status = pc_conversation_add_text(conversation, text, strlen(text));
@@ -115,7 +126,8 @@ pc_status pc_conversation_say(pc_conversation *conversation, pc_role role, const
 }
 
 /* The first "<image>", "<video>" or "<audio>" at or behind `from`; returns its offset, or length when none. */
-static size_t find_mark(const char *text, size_t length, size_t from, pc_media_kind *kind, size_t *mark_length) {
+static size_t find_mark(const char *text, size_t length, size_t from, pc_media_kind *kind, size_t *mark_length)
+{
     for (size_t i = from; i < length; i++) {
         if (text[i] != '<') {
             continue;
@@ -132,11 +144,13 @@ static size_t find_mark(const char *text, size_t length, size_t from, pc_media_k
     return length;
 }
 
-static bool is_space(char c) {
+static bool is_space(char c)
+{
     return c == ' ' || (c >= '\t' && c <= '\r');
 }
 
-static pc_status add_in_place(pc_conversation *conversation, const char *text, size_t length, pc_markers markers) {
+static pc_status add_in_place(pc_conversation *conversation, const char *text, size_t length, pc_markers markers)
+{
     size_t at = 0;
     bool opens = true; /* only media so far */
     while (at < length) {
@@ -160,7 +174,8 @@ static pc_status add_in_place(pc_conversation *conversation, const char *text, s
 }
 
 /* LLaVA: preprocess_multimodal replaces every mark by nothing, strips, and writes the marks in front. */
-static pc_status add_media_first(pc_conversation *conversation, const char *text, size_t length) {
+static pc_status add_media_first(pc_conversation *conversation, const char *text, size_t length)
+{
     pc_str rest = {0};
     pc_status status = PC_OK;
     for (size_t at = 0; at < length;) {
@@ -190,7 +205,8 @@ done:
 }
 
 pc_status pc_conversation_add_marked(pc_conversation *conversation, const char *text, size_t length,
-                                     pc_markers markers) {
+                                     pc_markers markers)
+{
     pc_conversation mark = *conversation;
     if (conversation->count == 0) {
         return pc_fail(PC_ERR_USAGE, "a part was added to a conversation without messages");
@@ -204,7 +220,8 @@ pc_status pc_conversation_add_marked(pc_conversation *conversation, const char *
 }
 
 /* seen[i] = some part refers to medium i; PC_ERR_DATA when one refers to a medium that is not there. */
-static pc_status note_mentioned(const pc_conversation *conversation, pc_media_kind kind, int count, bool *seen) {
+static pc_status note_mentioned(const pc_conversation *conversation, pc_media_kind kind, int count, bool *seen)
+{
     for (size_t i = 0; i < conversation->part_count; i++) {
         const pc_part *part = &conversation->parts[i];
         if (part->text != NULL || part->kind != kind) {
@@ -219,7 +236,8 @@ static pc_status note_mentioned(const pc_conversation *conversation, pc_media_ki
     return PC_OK;
 }
 
-pc_status pc_conversation_place_media(pc_conversation *conversation, pc_media_kind kind, int count) {
+pc_status pc_conversation_place_media(pc_conversation *conversation, pc_media_kind kind, int count)
+{
     bool *seen = NULL;
     pc_status status = PC_OK;
     if (count < 0 || count > PC_MAX_MEDIA) {

@@ -25,21 +25,25 @@ typedef struct scanner {
     pc_str *out;
 } scanner;
 
-static bool is_space(char c) {
+static bool is_space(char c)
+{
     return c == ' ' || (c >= '\t' && c <= '\r');
 }
 
-static bool is_word(char c) {
+static bool is_word(char c)
+{
     return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_';
 }
 
-static bool opens_tag(const scanner *s, size_t i) {
+static bool opens_tag(const scanner *s, size_t i)
+{
     return i + 1 < s->length && s->text[i] == '{' && (s->text[i + 1] == '%' || s->text[i + 1] == '{' ||
                                                       s->text[i + 1] == '#');
 }
 
 /* Offset of the first byte behind a quoted string that begins at i, or `end` when it is not closed. */
-static size_t string_end(const char *text, size_t i, size_t end) {
+static size_t string_end(const char *text, size_t i, size_t end)
+{
     char quote = text[i];
     for (i++; i < end; i++) {
         if (text[i] == '\\') {
@@ -52,7 +56,8 @@ static size_t string_end(const char *text, size_t i, size_t end) {
 }
 
 /* Offset of the closing "%}", "}}" or "#}" of the tag opened at i, or length when there is none. */
-static size_t tag_close(const scanner *s, size_t i) {
+static size_t tag_close(const scanner *s, size_t i)
+{
     char mark = s->text[i + 1] == '{' ? '}' : s->text[i + 1];
     for (i += 2; i + 1 < s->length; i++) {
         if (mark != '#' && (s->text[i] == '\'' || s->text[i] == '"')) {
@@ -65,7 +70,8 @@ static size_t tag_close(const scanner *s, size_t i) {
 }
 
 /* A quoted string in single quotes where its content allows, line feeds and tabs as escapes. */
-static pc_status put_string(pc_str *out, const char *text, size_t begin, size_t end) {
+static pc_status put_string(pc_str *out, const char *text, size_t begin, size_t end)
+{
     bool to_single = text[begin] == '"' && text[end - 1] == '"';
     for (size_t i = begin + 1; i + 1 < end; i++) {
         to_single = to_single && text[i] != '\'' && !(text[i] == '\\' && text[i + 1] == '"');
@@ -86,7 +92,8 @@ static pc_status put_string(pc_str *out, const char *text, size_t begin, size_t 
 }
 
 /* For a subscript ['name'] at i: the length of name, with *name its offset and *end the offset behind "]"; else 0. */
-static size_t subscript(const char *text, size_t i, size_t limit, size_t *name, size_t *end) {
+static size_t subscript(const char *text, size_t i, size_t limit, size_t *name, size_t *end)
+{
     size_t at = i + 1;
     while (at < limit && is_space(text[at])) {
         at++;
@@ -114,7 +121,8 @@ static size_t subscript(const char *text, size_t i, size_t limit, size_t *name, 
 }
 
 /* The inside of a tag, text[i..end): one blank where two words would run together, none elsewhere. */
-static pc_status put_code(pc_str *out, const char *text, size_t i, size_t end) {
+static pc_status put_code(pc_str *out, const char *text, size_t i, size_t end)
+{
     char last = 0; /* last byte put in this tag */
     bool gap = false;
     while (i < end) {
@@ -151,13 +159,15 @@ static pc_status put_code(pc_str *out, const char *text, size_t i, size_t end) {
     return PC_OK;
 }
 
-static bool is_generation(const char *code, size_t length) {
+static bool is_generation(const char *code, size_t length)
+{
     return (length == 10 && memcmp(code, "generation", 10) == 0) ||
            (length == 13 && memcmp(code, "endgeneration", 13) == 0);
 }
 
 /* Literal text up to the next tag, whose left side decides what its end loses. */
-static pc_status put_literal(scanner *s, size_t tag) {
+static pc_status put_literal(scanner *s, size_t tag)
+{
     size_t end = tag;
     if (tag < s->length) {
         char mark = s->text[tag + 1];
@@ -181,7 +191,8 @@ static pc_status put_literal(scanner *s, size_t tag) {
 }
 
 /* The tag at s->at; moves behind it and behind what its right side swallows. */
-static pc_status put_tag(scanner *s) {
+static pc_status put_tag(scanner *s)
+{
     size_t close = tag_close(s, s->at);
     char mark = s->text[s->at + 1];
     size_t begin = s->at + 2;
@@ -225,7 +236,8 @@ done:
     return status;
 }
 
-pc_status pc_jinja_normalise(const char *jinja, size_t length, pc_str *out) {
+pc_status pc_jinja_normalise(const char *jinja, size_t length, pc_str *out)
+{
     scanner s = {.text = jinja, .length = length, .line_start = true, .out = out};
     while (s.at < s.length) {
         size_t tag = s.at;
@@ -243,7 +255,8 @@ pc_status pc_jinja_normalise(const char *jinja, size_t length, pc_str *out) {
     return PC_OK;
 }
 
-pc_status pc_jinja_fingerprint(const char *jinja, size_t length, char out[33]) {
+pc_status pc_jinja_fingerprint(const char *jinja, size_t length, char out[33])
+{
     pc_str canonical = {0};
     char hex[65];
     pc_status status = pc_jinja_normalise(jinja, length, &canonical);

@@ -26,14 +26,16 @@ typedef struct builder {
     int turn;     /* of the newest token */
 } builder;
 
-static void empty(pc_prompt *prompt) {
+static void empty(pc_prompt *prompt)
+{
     pc_ids_reset(&prompt->ids);
     prompt->slot_count = 0;
     prompt->turn_count = 0;
     prompt->prefix = 0;
 }
 
-void pc_prompt_clear(pc_prompt *prompt) {
+void pc_prompt_clear(pc_prompt *prompt)
+{
     pc_ids_clear(&prompt->ids);
     pc_free(prompt->trained);
     pc_free(prompt->slots);
@@ -41,14 +43,16 @@ void pc_prompt_clear(pc_prompt *prompt) {
     memset(prompt, 0, sizeof *prompt);
 }
 
-static void builder_clear(builder *b) {
+static void builder_clear(builder *b)
+{
     pc_str_clear(&b->run);
     pc_ids_clear(&b->ids);
     pc_ids_clear(&b->front);
 }
 
 /* Room for `count` more tokens. */
-static pc_status reserve(builder *b, size_t count) {
+static pc_status reserve(builder *b, size_t count)
+{
     size_t have = b->out->ids.count;
     if (count > b->limit - have) {
         return pc_fail(PC_ERR_DATA, "the prompt has more than %zu tokens (at token %zu)", b->limit, have);
@@ -56,7 +60,8 @@ static pc_status reserve(builder *b, size_t count) {
     return pc_grow(&b->out->trained, &b->out->capacity, have + count, 1, "loss mask");
 }
 
-static pc_status push_id(builder *b, int32_t id, bool trained) {
+static pc_status push_id(builder *b, int32_t id, bool trained)
+{
     PC_TRY(reserve(b, 1));
     PC_TRY(pc_ids_push(&b->out->ids, id));
     b->out->trained[b->out->ids.count - 1] = trained;
@@ -64,7 +69,8 @@ static pc_status push_id(builder *b, int32_t id, bool trained) {
 }
 
 /* The next token (at `position`) belongs to `turn`: close the open turn and open the new one. */
-static pc_status enter_turn(builder *b, int turn, size_t position) {
+static pc_status enter_turn(builder *b, int turn, size_t position)
+{
     pc_prompt *out = b->out;
     if (turn < 0 || turn == b->turn) {
         return PC_OK;
@@ -78,7 +84,8 @@ static pc_status enter_turn(builder *b, int turn, size_t position) {
     return PC_OK;
 }
 
-static pc_status push_control(builder *b, const pc_segment *segment) {
+static pc_status push_control(builder *b, const pc_segment *segment)
+{
     int32_t id;
     const char *what;
     if (segment->kind == PC_SEGMENT_TOKEN) {
@@ -98,13 +105,15 @@ static pc_status push_control(builder *b, const pc_segment *segment) {
     return push_id(b, id, segment->trained);
 }
 
-static pc_status push_slot(pc_prompt *out, pc_media_kind kind, int index, size_t first, size_t count) {
+static pc_status push_slot(pc_prompt *out, pc_media_kind kind, int index, size_t first, size_t count)
+{
     PC_TRY(pc_grow(&out->slots, &out->slot_capacity, out->slot_count + 1, sizeof *out->slots, "media slots"));
     out->slots[out->slot_count++] = (pc_slot){.kind = kind, .index = index, .first = first, .count = count};
     return PC_OK;
 }
 
-static pc_status slot_tokens(const pc_prompt_options *options, pc_media_kind kind, int index, size_t *count) {
+static pc_status slot_tokens(const pc_prompt_options *options, pc_media_kind kind, int index, size_t *count)
+{
     if (options->media_id[kind] <= 0 || options->slot_tokens == NULL) {
         return pc_fail(PC_ERR_DATA, "the prompt has an %s, which this model does not take", pc_media_kind_name(kind));
     }
@@ -116,7 +125,8 @@ static pc_status slot_tokens(const pc_prompt_options *options, pc_media_kind kin
     return PC_OK;
 }
 
-static pc_status push_media(builder *b, const pc_segment *segment) {
+static pc_status push_media(builder *b, const pc_segment *segment)
+{
     size_t count;
     PC_TRY(slot_tokens(b->options, segment->media, segment->index, &count));
     PC_TRY(enter_turn(b, segment->turn, b->out->ids.count));
@@ -130,7 +140,8 @@ static pc_status push_media(builder *b, const pc_segment *segment) {
 }
 
 /* Number of ids of the run that lie wholly before byte `border`; *reaches_over when the next one begins before it. */
-static pc_status ids_before(builder *b, size_t border, unsigned flags, size_t *count, bool *reaches_over) {
+static pc_status ids_before(builder *b, size_t border, unsigned flags, size_t *count, bool *reaches_over)
+{
     pc_ids_reset(&b->front);
     PC_TRY(pc_tokenizer_encode(b->tokenizer, b->run.data, border, flags, &b->front));
     size_t n = 0;
@@ -143,7 +154,8 @@ static pc_status ids_before(builder *b, size_t border, unsigned flags, size_t *c
 }
 
 /* Texts items[0..count) stand side by side. */
-static pc_status push_run(builder *b, const pc_segment *items, size_t count) {
+static pc_status push_run(builder *b, const pc_segment *items, size_t count)
+{
     unsigned flags = b->begun ? PC_TOKENIZE_CONTINUE : 0;
     pc_str_reset(&b->run);
     pc_ids_reset(&b->ids);
@@ -176,7 +188,8 @@ static pc_status push_run(builder *b, const pc_segment *items, size_t count) {
 }
 
 /* Whether the tokenizer's own rule puts BOS in front of a text. */
-static pc_status adds_bos(builder *b, bool *out) {
+static pc_status adds_bos(builder *b, bool *out)
+{
     pc_ids_reset(&b->ids);
     PC_TRY(pc_tokenizer_encode(b->tokenizer, "", 0, PC_TOKENIZE_ADD_SPECIAL, &b->ids));
     int32_t bos = pc_tokenizer_special(b->tokenizer, PC_TOKEN_BOS);
@@ -185,7 +198,8 @@ static pc_status adds_bos(builder *b, bool *out) {
 }
 
 /* What stands in front of the string; *skip = the template's own BOS is not wanted. */
-static pc_status push_front(builder *b, const pc_segments *segments, bool *skip) {
+static pc_status push_front(builder *b, const pc_segments *segments, bool *skip)
+{
     bool own = segments->count > 0 && segments->items[0].kind == PC_SEGMENT_BOS;
     bool add = b->options->bos == PC_PROMPT_BOS_YES;
     *skip = own && b->options->bos == PC_PROMPT_BOS_NO;
@@ -205,7 +219,8 @@ static pc_status push_front(builder *b, const pc_segments *segments, bool *skip)
     return push_id(b, bos, false);
 }
 
-static pc_status push_segments(builder *b, const pc_segments *segments) {
+static pc_status push_segments(builder *b, const pc_segments *segments)
+{
     bool skip;
     PC_TRY(push_front(b, segments, &skip));
     for (size_t i = skip; i < segments->count;) {
@@ -230,7 +245,8 @@ static pc_status push_segments(builder *b, const pc_segments *segments) {
 }
 
 /* Render and tokenise one conversation into b->out, which is empty. */
-static pc_status build_whole(builder *b, const pc_conversation *conversation, bool invite, pc_segments *segments) {
+static pc_status build_whole(builder *b, const pc_conversation *conversation, bool invite, pc_segments *segments)
+{
     PC_TRY(pc_template_render(b->chat, conversation, invite, segments));
     b->begun = false;
     b->turn = -1;
@@ -240,7 +256,8 @@ static pc_status build_whole(builder *b, const pc_conversation *conversation, bo
 /* The messages of turn [from, to) as a conversation of their own: what stands before the first user message, then the
  * media of that message, then the turn without media. */
 static pc_status single_turn(pc_conversation *out, const pc_conversation *all, size_t first_user, size_t from,
-                             size_t to) {
+                             size_t to)
+{
     for (size_t m = 0; m < to; m++) {
         const pc_message *message = &all->messages[m];
         if (m >= first_user && m < from) {
@@ -264,7 +281,8 @@ static pc_status single_turn(pc_conversation *out, const pc_conversation *all, s
 }
 
 /* Media must open the first user message: then they end the prefix that all turns share. */
-static pc_status check_media_first(const pc_conversation *conversation, size_t first_user) {
+static pc_status check_media_first(const pc_conversation *conversation, size_t first_user)
+{
     const pc_message *opener = &conversation->messages[first_user];
     size_t opening = 0;
     while (opening < opener->count && conversation->parts[opener->first + opening].text == NULL) {
@@ -282,7 +300,8 @@ static pc_status check_media_first(const pc_conversation *conversation, size_t f
 }
 
 /* Append one turn's own prompt to b->out: the first with its prefix, the others behind the prefix they share. */
-static pc_status append_turn(builder *b, const pc_prompt *single) {
+static pc_status append_turn(builder *b, const pc_prompt *single)
+{
     pc_prompt *out = b->out;
     size_t skip = 0;
     size_t prefix = 0;
@@ -316,7 +335,8 @@ static pc_status append_turn(builder *b, const pc_prompt *single) {
     return PC_OK;
 }
 
-static pc_status build_independent(builder *b, const pc_conversation *conversation, pc_segments *segments) {
+static pc_status build_independent(builder *b, const pc_conversation *conversation, pc_segments *segments)
+{
     pc_status status = PC_OK;
     pc_prompt *out = b->out;
     pc_prompt single = {0};
@@ -354,7 +374,8 @@ done:
 }
 
 pc_status pc_prompt_build(pc_prompt *out, const pc_tokenizer *tokenizer, const pc_template *chat,
-                          const pc_conversation *conversation, const pc_prompt_options *options) {
+                          const pc_conversation *conversation, const pc_prompt_options *options)
+{
     pc_segments segments = {0};
     builder b = {.out = out, .tokenizer = tokenizer, .chat = chat, .options = options};
     b.limit = options->limit > 0 ? options->limit : PC_PROMPT_MAX_TOKENS;
@@ -371,7 +392,8 @@ pc_status pc_prompt_build(pc_prompt *out, const pc_tokenizer *tokenizer, const p
 }
 
 /* The kind whose placeholder `id` is, or -1. */
-static int placeholder_kind(const pc_prompt_options *options, int32_t id) {
+static int placeholder_kind(const pc_prompt_options *options, int32_t id)
+{
     for (int kind = 0; kind < PC_MEDIA_KINDS; kind++) {
         if (options->media_id[kind] > 0 && options->media_id[kind] == id) {
             return kind;
@@ -382,7 +404,8 @@ static int placeholder_kind(const pc_prompt_options *options, int32_t id) {
 
 /* How many placeholders of each kind the ids must hold, against how many they do. */
 static pc_status check_placeholders(const int32_t *ids, size_t count, const int media_count[PC_MEDIA_KINDS],
-                                    const pc_prompt_options *options) {
+                                    const pc_prompt_options *options)
+{
     size_t found[PC_MEDIA_KINDS] = {0};
     for (size_t i = 0; i < count; i++) {
         int kind = placeholder_kind(options, ids[i]);
@@ -408,7 +431,8 @@ static pc_status check_placeholders(const int32_t *ids, size_t count, const int 
     return PC_OK;
 }
 
-static pc_status take_ids(pc_prompt *out, const int32_t *ids, size_t count, const pc_prompt_options *options) {
+static pc_status take_ids(pc_prompt *out, const int32_t *ids, size_t count, const pc_prompt_options *options)
+{
     int next[PC_MEDIA_KINDS] = {0};
     PC_TRY(pc_ids_add(&out->ids, ids, count));
     PC_TRY(pc_grow(&out->trained, &out->capacity, count, 1, "loss mask"));
@@ -435,7 +459,8 @@ static pc_status take_ids(pc_prompt *out, const int32_t *ids, size_t count, cons
 }
 
 pc_status pc_prompt_from_ids(pc_prompt *out, const int32_t *ids, size_t count, const int media_count[PC_MEDIA_KINDS],
-                             const pc_prompt_options *options) {
+                             const pc_prompt_options *options)
+{
     size_t limit = options->limit > 0 ? options->limit : PC_PROMPT_MAX_TOKENS;
     empty(out);
     if (count > limit) {
@@ -451,7 +476,8 @@ pc_status pc_prompt_from_ids(pc_prompt *out, const int32_t *ids, size_t count, c
     return status;
 }
 
-pc_status pc_prompt_stop_ids(const pc_tokenizer *tokenizer, const pc_template *chat, pc_ids *out) {
+pc_status pc_prompt_stop_ids(const pc_tokenizer *tokenizer, const pc_template *chat, pc_ids *out)
+{
     int32_t eos = pc_tokenizer_special(tokenizer, PC_TOKEN_EOS);
     if (eos >= 0) {
         PC_TRY(pc_ids_push(out, eos));

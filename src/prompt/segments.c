@@ -5,19 +5,22 @@
 #include <stdio.h>
 #include <string.h>
 
-void pc_segments_reset(pc_segments *segments) {
+void pc_segments_reset(pc_segments *segments)
+{
     segments->count = 0;
     segments->status = PC_OK;
     segments->trained = false;
     segments->turn = -1;
 }
 
-void pc_segments_clear(pc_segments *segments) {
+void pc_segments_clear(pc_segments *segments)
+{
     pc_free(segments->items);
     memset(segments, 0, sizeof *segments);
 }
 
-static void add(pc_segments *segments, pc_segment segment) {
+static void add(pc_segments *segments, pc_segment segment)
+{
     if (segments->status != PC_OK) {
         return;
     }
@@ -31,33 +34,40 @@ static void add(pc_segments *segments, pc_segment segment) {
     segments->items[segments->count++] = segment;
 }
 
-void pc_segments_text_n(pc_segments *segments, const char *text, size_t length) {
+void pc_segments_text_n(pc_segments *segments, const char *text, size_t length)
+{
     if (length > 0) {
         add(segments, (pc_segment){.kind = PC_SEGMENT_TEXT, .text = text, .length = length});
     }
 }
 
-void pc_segments_text(pc_segments *segments, const char *text) {
+void pc_segments_text(pc_segments *segments, const char *text)
+{
     pc_segments_text_n(segments, text, strlen(text));
 }
 
-void pc_segments_bos(pc_segments *segments) {
+void pc_segments_bos(pc_segments *segments)
+{
     add(segments, (pc_segment){.kind = PC_SEGMENT_BOS});
 }
 
-void pc_segments_eos(pc_segments *segments) {
+void pc_segments_eos(pc_segments *segments)
+{
     add(segments, (pc_segment){.kind = PC_SEGMENT_EOS});
 }
 
-void pc_segments_token(pc_segments *segments, const char *string) {
+void pc_segments_token(pc_segments *segments, const char *string)
+{
     add(segments, (pc_segment){.kind = PC_SEGMENT_TOKEN, .text = string, .length = strlen(string)});
 }
 
-void pc_segments_media(pc_segments *segments, pc_media_kind kind, int index) {
+void pc_segments_media(pc_segments *segments, pc_media_kind kind, int index)
+{
     add(segments, (pc_segment){.kind = PC_SEGMENT_MEDIA, .media = kind, .index = index});
 }
 
-void pc_segments_content(pc_segments *segments, const pc_conversation *conversation, const pc_message *message) {
+void pc_segments_content(pc_segments *segments, const pc_conversation *conversation, const pc_message *message)
+{
     bool opens = true;
     for (size_t i = 0; i < message->count; i++) {
         const pc_part *part = &conversation->parts[message->first + i];
@@ -73,11 +83,13 @@ void pc_segments_content(pc_segments *segments, const pc_conversation *conversat
     }
 }
 
-static bool is_space(char c) {
+static bool is_space(char c)
+{
     return c == ' ' || (c >= '\t' && c <= '\r') || (c >= '\x1c' && c <= '\x1f');
 }
 
-void pc_segments_trim(pc_segments *segments, size_t first) {
+void pc_segments_trim(pc_segments *segments, size_t first)
+{
     while (segments->count > first && segments->items[segments->count - 1].kind == PC_SEGMENT_TEXT) {
         pc_segment *last = &segments->items[segments->count - 1];
         while (last->length > 0 && is_space(last->text[last->length - 1])) {
@@ -102,7 +114,8 @@ void pc_segments_trim(pc_segments *segments, size_t first) {
     }
 }
 
-void pc_segments_refuse(pc_segments *segments, const char *format, ...) {
+void pc_segments_refuse(pc_segments *segments, const char *format, ...)
+{
     if (segments->status != PC_OK) {
         return;
     }
@@ -114,7 +127,8 @@ void pc_segments_refuse(pc_segments *segments, const char *format, ...) {
     segments->status = pc_fail(PC_ERR_DATA, "%s", message);
 }
 
-pc_status pc_segments_write(const pc_segments *segments, const char *bos, const char *eos, pc_str *out) {
+pc_status pc_segments_write(const pc_segments *segments, const char *bos, const char *eos, pc_str *out)
+{
     PC_TRY(segments->status);
     for (size_t i = 0; i < segments->count; i++) {
         const pc_segment *segment = &segments->items[i];

@@ -15,7 +15,8 @@ static const pc_template *const templates[] = {
 #define PC_TEMPLATE_COUNT (sizeof templates / sizeof templates[0])
 
 pc_status pc_template_render(const pc_template *self, const pc_conversation *conversation, bool invite,
-                             pc_segments *out) {
+                             pc_segments *out)
+{
     pc_segments_reset(out);
     if (conversation->count == 0) {
         pc_segments_refuse(out, "the conversation has no message");
@@ -36,11 +37,13 @@ pc_status pc_template_render(const pc_template *self, const pc_conversation *con
     return out->status;
 }
 
-const pc_template *pc_template_at(size_t i) {
+const pc_template *pc_template_at(size_t i)
+{
     return i < PC_TEMPLATE_COUNT ? templates[i] : NULL;
 }
 
-pc_status pc_template_by_name(const pc_template **out, const char *name) {
+pc_status pc_template_by_name(const pc_template **out, const char *name)
+{
     const char *names[PC_TEMPLATE_COUNT];
     for (size_t i = 0; i < PC_TEMPLATE_COUNT; i++) {
         names[i] = templates[i]->name;
@@ -65,7 +68,8 @@ pc_status pc_template_by_name(const pc_template **out, const char *name) {
     return status;
 }
 
-static pc_status means_same(const pc_template *self, const char *fingerprint, bool *out) {
+static pc_status means_same(const pc_template *self, const char *fingerprint, bool *out)
+{
     *out = false;
     for (size_t i = 0; self->known != NULL && self->known[i] != NULL; i++) {
         *out = *out || strcmp(self->known[i], fingerprint) == 0;
@@ -78,7 +82,8 @@ static pc_status means_same(const pc_template *self, const char *fingerprint, bo
     return PC_OK;
 }
 
-pc_status pc_template_find(const pc_template **out, const char *jinja, size_t length) {
+pc_status pc_template_find(const pc_template **out, const char *jinja, size_t length)
+{
     char fingerprint[33];
     PC_TRY(pc_jinja_fingerprint(jinja, length, fingerprint));
     for (size_t i = 0; i < PC_TEMPLATE_COUNT; i++) {

@@ -11,13 +11,15 @@
 
 static const char *const stop_tokens[] = {"<|im_end|>", "<|endoftext|>", NULL};
 
-static void open_message(pc_segments *segments, pc_role role) {
+static void open_message(pc_segments *segments, pc_role role)
+{
     pc_segments_token(segments, "<|im_start|>");
     pc_segments_text(segments, pc_role_name(role));
     pc_segments_text(segments, "\n");
 }
 
-static void chatml_begin(pc_segments *segments, const pc_template *self, const pc_conversation *conversation) {
+static void chatml_begin(pc_segments *segments, const pc_template *self, const pc_conversation *conversation)
+{
     if (self->system != NULL && conversation->messages[0].role != PC_ROLE_SYSTEM) {
         open_message(segments, PC_ROLE_SYSTEM);
         pc_segments_text(segments, self->system);
@@ -27,7 +29,8 @@ static void chatml_begin(pc_segments *segments, const pc_template *self, const p
 }
 
 static void chatml_message(pc_segments *segments, const pc_template *self, const pc_conversation *conversation,
-                           size_t position) {
+                           size_t position)
+{
     const pc_message *message = &conversation->messages[position];
     (void)self;
     open_message(segments, message->role);
@@ -38,7 +41,8 @@ static void chatml_message(pc_segments *segments, const pc_template *self, const
     pc_segments_text(segments, "\n");
 }
 
-static void chatml_invite(pc_segments *segments, const pc_template *self) {
+static void chatml_invite(pc_segments *segments, const pc_template *self)
+{
     (void)self;
     open_message(segments, PC_ROLE_ASSISTANT);
 }
@@ -53,6 +57,10 @@ static void chatml_invite(pc_segments *segments, const pc_template *self) {
 
 #define JINJA_SYSTEM(text)                                                                             \
     "{% if messages[0]['role'] != 'system' %}{{ '<|im_start|>system\\n" text "<|im_end|>\\n' }}{% endif %}"
+
+#define JINJA_NO_TOOL \
+    "{% for message in messages %}{% if message['role'] == 'tool' %}" \
+    "{{ raise_exception('no place for role tool') }}{% endif %}{% endfor %}"
 
 /* The template that most fine-tunes carry; its form that first makes sure that add_generation_prompt is defined; and
  * its form with the tags of ChatML as literal text. */
@@ -90,7 +98,8 @@ const pc_template pc_template_qwen2 = {
 
 /* Qwen2.5 frames the results of tools in a user message, which is not done here. */
 static void qwen2_5_message(pc_segments *segments, const pc_template *self, const pc_conversation *conversation,
-                            size_t position) {
+                            size_t position)
+{
     if (conversation->messages[position].role == PC_ROLE_TOOL) {
         pc_segments_refuse(segments, "message %zu: chat template qwen2_5 has no place for a tool message",
                            position + 1);
@@ -105,7 +114,7 @@ static const char *const qwen2_5_known[] = {"010e60a19adcd7078a27f727f6f31a37", 
 const pc_template pc_template_qwen2_5 = {
     .name = "qwen2_5",
     .help = "Qwen2.5 without tools: ChatML with \"You are Qwen, ...\"",
-    .jinja = JINJA(JINJA_SYSTEM(QWEN2_5_SYSTEM)),
+    .jinja = JINJA(JINJA_NO_TOOL JINJA_SYSTEM(QWEN2_5_SYSTEM)),
     .known = qwen2_5_known,
     .stop_tokens = stop_tokens,
     .system = QWEN2_5_SYSTEM,

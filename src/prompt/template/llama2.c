@@ -18,7 +18,8 @@
 static const char *const stops[] = {"</s>", NULL};
 
 /* The system text in its frame, at the front of the first question. */
-static void put_system(pc_segments *segments, const pc_template *self, const pc_conversation *conversation) {
+static void put_system(pc_segments *segments, const pc_template *self, const pc_conversation *conversation)
+{
     const pc_message *first = &conversation->messages[0];
     bool given = first->role == PC_ROLE_SYSTEM;
     if (!given && self->system == NULL) {
@@ -34,14 +35,16 @@ static void put_system(pc_segments *segments, const pc_template *self, const pc_
 }
 
 /* Questions and answers take turns, a question first. */
-static bool fits(const pc_conversation *conversation, size_t position) {
+static bool fits(const pc_conversation *conversation, size_t position)
+{
     bool system = conversation->messages[0].role == PC_ROLE_SYSTEM;
     pc_role wanted = (position - system) % 2 == 0 ? PC_ROLE_USER : PC_ROLE_ASSISTANT;
     return conversation->messages[position].role == wanted;
 }
 
 static void llama2_message(pc_segments *segments, const pc_template *self, const pc_conversation *conversation,
-                           size_t position) {
+                           size_t position)
+{
     const pc_message *message = &conversation->messages[position];
     if (position == 0 && message->role == PC_ROLE_SYSTEM) {
         return;

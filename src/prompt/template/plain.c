@@ -14,7 +14,8 @@
 
 static const char *const line_end[] = {"\n", NULL};
 
-static bool has_media(const pc_conversation *conversation, const pc_message *message) {
+static bool has_media(const pc_conversation *conversation, const pc_message *message)
+{
     for (size_t i = 0; i < message->count; i++) {
         if (conversation->parts[message->first + i].text == NULL) {
             return true;
@@ -24,7 +25,8 @@ static bool has_media(const pc_conversation *conversation, const pc_message *mes
 }
 
 static void put_parts(pc_segments *segments, const pc_conversation *conversation, const pc_message *message,
-                      bool texts) {
+                      bool texts)
+{
     for (size_t i = 0; i < message->count; i++) {
         const pc_part *part = &conversation->parts[message->first + i];
         if (part->text == NULL) {
@@ -36,7 +38,8 @@ static void put_parts(pc_segments *segments, const pc_conversation *conversation
 }
 
 static void plain_message(pc_segments *segments, const pc_template *self, const pc_conversation *conversation,
-                          size_t position) {
+                          size_t position)
+{
     const pc_message *message = &conversation->messages[position];
     (void)self;
     if (message->role == PC_ROLE_USER) {
@@ -77,7 +80,8 @@ const pc_template pc_template_plain = {
 };
 
 static void raw_message(pc_segments *segments, const pc_template *self, const pc_conversation *conversation,
-                        size_t position) {
+                        size_t position)
+{
     const pc_message *message = &conversation->messages[position];
     (void)self;
     segments->trained = message->role == PC_ROLE_ASSISTANT;

@@ -21,7 +21,8 @@
 
 static const char *const stops[] = {"</s>", NULL};
 
-static void vicuna_begin(pc_segments *segments, const pc_template *self, const pc_conversation *conversation) {
+static void vicuna_begin(pc_segments *segments, const pc_template *self, const pc_conversation *conversation)
+{
     if (conversation->messages[0].role != PC_ROLE_SYSTEM) {
         pc_segments_text(segments, self->system);
         pc_segments_text(segments, " ");
@@ -29,7 +30,8 @@ static void vicuna_begin(pc_segments *segments, const pc_template *self, const p
 }
 
 static void vicuna_message(pc_segments *segments, const pc_template *self, const pc_conversation *conversation,
-                           size_t position) {
+                           size_t position)
+{
     const pc_message *message = &conversation->messages[position];
     (void)self;
     if (message->role == PC_ROLE_USER) {
@@ -54,7 +56,8 @@ static void vicuna_message(pc_segments *segments, const pc_template *self, const
     }
 }
 
-static void vicuna_invite(pc_segments *segments, const pc_template *self) {
+static void vicuna_invite(pc_segments *segments, const pc_template *self)
+{
     (void)self;
     pc_segments_text(segments, "ASSISTANT:");
 }
@@ -84,7 +87,8 @@ const pc_template pc_template_vicuna_v1 = {
 };
 
 static void llava_hf_message(pc_segments *segments, const pc_template *self, const pc_conversation *conversation,
-                             size_t position) {
+                             size_t position)
+{
     const pc_message *message = &conversation->messages[position];
     const pc_part *parts = conversation->parts + message->first;
     (void)self;
