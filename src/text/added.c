@@ -15,8 +15,17 @@ bool pc_added_is_plain(const char *text, size_t length, bool special)
     return !special && !marked;
 }
 
+static void forget_matchers(pc_added *added)
+{
+    for (int use = 0; use < 4; use++) {
+        pc_free(added->matchers[use].sorted);
+        added->matchers[use] = (pc_matcher){0};
+    }
+}
+
 pc_status pc_added_push(pc_added *added, const pc_added_token *token)
 {
+    forget_matchers(added); /* they point into the array that may move */
     PC_TRY(pc_grow(&added->tokens, &added->capacity, added->count + 1, sizeof *added->tokens, "added tokens"));
     pc_added_token *copy = &added->tokens[added->count];
     *copy = *token;
@@ -40,7 +49,6 @@ static pc_status index_matcher(pc_matcher *matcher, const pc_added *added, bool 
 {
     const pc_added_token **sorted = NULL;
     PC_TRY(PC_NEW_ARRAY(sorted, added->count, "added tokens"));
-    pc_free(matcher->sorted);
     *matcher = (pc_matcher){.sorted = sorted};
     for (size_t i = 0; i < added->count; i++) {
         const pc_added_token *token = &added->tokens[i];
@@ -57,6 +65,7 @@ static pc_status index_matcher(pc_matcher *matcher, const pc_added *added, bool 
 
 pc_status pc_added_index(pc_added *added)
 {
+    forget_matchers(added);
     for (int use = 0; use < 4; use++) {
         PC_TRY(index_matcher(&added->matchers[use], added, use & 1, use & 2));
     }
@@ -69,9 +78,7 @@ void pc_added_clear(pc_added *added)
         pc_free(added->tokens[i].text);
     }
     pc_free(added->tokens);
-    for (int use = 0; use < 4; use++) {
-        pc_free(added->matchers[use].sorted);
-    }
+    forget_matchers(added);
     *added = (pc_added){0};
 }
 

@@ -35,7 +35,7 @@ typedef struct pc_added {
 /* Ordinary text: not special and not of the form <...> or [...], which look like control tokens. */
 bool pc_added_is_plain(const char *text, size_t length, bool special);
 
-/* Copies the token (its text too). Matchers are stale until pc_added_index. */
+/* Copies the token (its text too). Nothing matches until pc_added_index. */
 pc_status pc_added_push(pc_added *added, const pc_added_token *token);
 pc_status pc_added_index(pc_added *added);
 void pc_added_clear(pc_added *added);

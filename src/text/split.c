@@ -141,19 +141,24 @@ size_t pc_split_digit_runs(const char *text, size_t length, size_t at)
     return at;
 }
 
+#define REST "[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|"
+#define MARKS "| ?[^\\s\\p{L}\\p{N}]+[\\r\\n]*|\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+"
+#define ENGLISH "(?i:'s|'t|'re|'ve|'m|'ll|'d)|"
+
+/* The spellings of an expression that published tokenizers use. The first of a name is the one that is written. */
 static const pc_split_pattern patterns[] = {
-    {"gpt2", "'s|'t|'re|'ve|'m|'ll|'d| ?\\p{L}+| ?\\p{N}+| ?[^\\s\\p{L}\\p{N}]+|\\s+(?!\\S)|\\s+", pc_split_gpt2},
-    {"gpt2", "'(?:[sdmt]|ll|ve|re)| ?\\p{L}+| ?\\p{N}+| ?[^\\s\\p{L}\\p{N}]+|\\s+(?!\\S)|\\s+", pc_split_gpt2},
+    {"gpt2", "'s|'t|'re|'ve|'m|'ll|'d| ?\\p{L}+| ?\\p{N}+| ?[^\\s\\p{L}\\p{N}]+|\\s+(?!\\S)|\\s+", pc_split_gpt2, true},
+    {"gpt2", "'(?:[sdmt]|ll|ve|re)| ?\\p{L}+| ?\\p{N}+| ?[^\\s\\p{L}\\p{N}]+|\\s+(?!\\S)|\\s+", pc_split_gpt2, true},
+    {"gpt2", "'(?:[sdmt]|ll|ve|re)| ?\\p{L}++| ?\\p{N}++| ?[^\\s\\p{L}\\p{N}]++|\\s++$|\\s+(?!\\S)|\\s", pc_split_gpt2,
+     true},
+    {"llama3", ENGLISH REST "\\p{N}{1,3}" MARKS, split_llama3, true},
     {"llama3",
-     "(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|\\p{N}{1,3}| ?[^\\s\\p{L}\\p{N}]+[\\r\\n]*"
-     "|\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+",
-     split_llama3},
-    {"qwen2",
-     "(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|\\p{N}| ?[^\\s\\p{L}\\p{N}]+[\\r\\n]*"
-     "|\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+",
-     pc_split_qwen2},
-    {"each-digit", "\\p{N}", pc_split_each_digit},
-    {"digit-runs", "\\p{N}+", pc_split_digit_runs},
+     "'(?i:[sdmt]|ll|ve|re)|[^\\r\\n\\p{L}\\p{N}]?+\\p{L}+|\\p{N}{1,3}| ?[^\\s\\p{L}\\p{N}]++[\\r\\n]*"
+     "|\\s*[\\r\\n]|\\s+(?!\\S)|\\s+",
+     split_llama3, true},
+    {"qwen2", ENGLISH REST "\\p{N}" MARKS, pc_split_qwen2, true},
+    {"each-digit", "\\p{N}", pc_split_each_digit, false},
+    {"digit-runs", "\\p{N}+", pc_split_digit_runs, false},
 };
 
 enum { PATTERNS = sizeof patterns / sizeof patterns[0] };

@@ -1,11 +1,12 @@
 /* Cutting text into words (pre-tokens) that no token crosses. Internal to text/.
  *
- * A scanner stands for a regular expression of which every match follows the one before without a gap. It gives the end
- * of the word that begins at `at`; a whole text takes linear time.
+ * A scanner stands for a regular expression whose matches are words, as is what lies between them. It gives the end of
+ * the word that begins at `at`; a whole text takes linear time.
  */
 #ifndef PC_TEXT_SPLIT_H
 #define PC_TEXT_SPLIT_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 /* text[at..length), at < length -> end of the word, at < end <= length. */
@@ -15,6 +16,7 @@ typedef struct pc_split_pattern {
     const char *name;       /* for people */
     const char *regex;      /* as tokenizer.json spells it */
     pc_split_next next;
+    bool covers;            /* the expression matches all text; else what lies between matches is a word too */
 } pc_split_pattern;
 
 /* The scanner that stands for a regular expression; NULL when there is none. */
