@@ -42,8 +42,8 @@ void pc_tokenizer_free(pc_tokenizer *tokenizer); /* NULL is fine */
 typedef enum pc_tokenize_flag {
     /* Add what the tokenizer's post-processor or its BOS/EOS rule adds to one sequence ("<s>" in front, for example). */
     PC_TOKENIZE_ADD_SPECIAL = 1 << 0,
-    /* Strings of added tokens (special or not) in the text become their ids. For trusted text only. Without it the
-     * only added tokens that are matched are non-special ones made of white space alone: they are ordinary text. */
+    /* Strings of added tokens (special or not) in the text become their ids. For trusted text only. Without it, only
+     * added tokens that are ordinary text are matched: those not special and not of the form <...> or [...]. */
     PC_TOKENIZE_PARSE_SPECIAL = 1 << 1,
     /* The text is not the start of the sequence: something (an image, a control token, other text) stands before it.
      * It decides about the space that SentencePiece-like tokenizers put in front ("dummy prefix"):
@@ -57,8 +57,8 @@ typedef enum pc_tokenize_flag {
 } pc_tokenize_flag;
 
 /* Append the ids of text[0..length) to *out; flags: pc_tokenize_flag. The text may hold NUL bytes; empty text appends
- * nothing but what PC_TOKENIZE_ADD_SPECIAL adds. On failure (memory only, or a character that the tokenizer has no
- * token for and no unknown token) *out is as before. */
+ * nothing but what PC_TOKENIZE_ADD_SPECIAL adds. A character for which there are no byte tokens becomes the unknown
+ * token; without one it is dropped, as HF does. On failure *out is as before. */
 pc_status pc_tokenizer_encode(const pc_tokenizer *tokenizer, const char *text, size_t length, unsigned flags, pc_ids *out);
 
 /* How to decode; combine with |. */

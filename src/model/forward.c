@@ -1,0 +1,85 @@
+/* The forward pass of a whole model.
+ *
+ * Source: LLaVA, Liu et al. 2023 (arXiv:2304.08485), section 4.1: soft tokens take the place of the image placeholder.
+ */
+#include "model/forward.h"
+
+#include "ops/activation.h"
+#include "ops/add.h"
+#include "ops/matmul.h"
+#include "ops/multiply.h"
+#include "ops/norm.h"
+#include "ops/rows.h"
+
+pc_tensor *pc_model_encode(const pc_build *build, const pc_model *model, pc_tensor *pixels)
+{
+    const pc_encoder_part *encoder = &model->encoder;
+    pc_tensor *features = encoder->type->forward(build, encoder->config, encoder->weights, pixels, encoder->select);
+    return pc_name(build->graph, features, "encoder.features"); /* [N,P,D] */
+}
+
+pc_tensor *pc_model_connect(const pc_build *build, const pc_model *model, pc_tensor *features)
+{
+    const pc_connector_part *connector = &model->connector;
+    pc_tensor *soft = connector->type->forward(build, connector->config, connector->weights, features);
+    soft = pc_reshape(build->graph, soft, pc_dims(2, -1, model->llm.info.width)); /* [N*Q,D'] */
+    return pc_name(build->graph, soft, "connector.tokens");
+}
+
+pc_tensor *pc_model_read(const pc_build *build, const pc_model *model, const pc_reading *reading)
+{
+    const pc_llm_part *llm = &model->llm;
+    pc_tensor *x = llm->type->embed(build, llm->weights, reading->ids); /* [T,D'] */
+    if (reading->soft) {
+        x = pc_put_rows(build->graph, x, reading->soft, reading->soft_rows);
+    }
+    pc_llm_io io = {
+        .embeddings = x,
+        .positions = reading->positions,
+        .ranges = reading->ranges,
+        .cache = reading->cache,
+        .cache_rows = reading->cache_rows,
+        .frequencies = reading->frequencies,
+        .hooks = reading->hooks,
+    };
+    return llm->type->forward(build, llm->config, llm->weights, &io);
+}
+
+pc_tensor *pc_model_logits(const pc_build *build, const pc_model *model, pc_tensor *hidden)
+{
+    const pc_llm_part *llm = &model->llm;
+    return pc_name(build->graph, llm->type->head(build, llm->config, llm->weights, hidden), "logits");
+}
+
+/* Smaller lengths are taken for this, so that a zero vector does not divide by zero. */
+static const double TINY_NORM = 1e-12;
+
+pc_tensor *pc_model_embed_images(const pc_build *build, const pc_model *model, pc_tensor *pixels)
+{
+    const pc_encoder_part *encoder = &model->encoder;
+    pc_tensor *x = encoder->type->pool(build, encoder->config, encoder->weights, pixels); /* [N,D] */
+    x = pc_linear(build->graph, x, pc_use(build, model->contrast.image_projection), NULL, NULL, build->compute);
+    return pc_name(build->graph, pc_l2_norm(build->graph, x, TINY_NORM), "image_embeds"); /* [N,W] */
+}
+
+pc_tensor *pc_model_embed_texts(const pc_build *build, const pc_model *model, const pc_clip_text_io *io)
+{
+    const pc_contrast_part *contrast = &model->contrast;
+    pc_tensor *x = pc_clip_text_forward(build, &contrast->config, &contrast->weights, io); /* [M,D] */
+    x = pc_linear(build->graph, x, pc_use(build, contrast->text_projection), NULL, NULL, build->compute);
+    return pc_name(build->graph, pc_l2_norm(build->graph, x, TINY_NORM), "text_embeds"); /* [M,W] */
+}
+
+pc_tensor *pc_model_similarities(const pc_build *build, const pc_model *model, pc_tensor *images, pc_tensor *texts)
+{
+    const pc_contrast_part *contrast = &model->contrast;
+    pc_graph *graph = build->graph;
+    pc_tensor *scale = pc_activate(graph, pc_use(build, contrast->scale), PC_ACT_EXP);
+    /* Always in f32: the temperature multiplies rounding errors by up to 100. */
+    pc_tensor *logits = pc_linear(graph, images, texts, NULL, NULL, PC_F32); /* [N,M] */
+    logits = pc_scale_by(graph, logits, scale);
+    if (contrast->bias) {
+        logits = pc_add(graph, logits, pc_use(build, contrast->bias));
+    }
+    return pc_name(graph, logits, "logits_per_image");
+}

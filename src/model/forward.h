@@ -1,0 +1,38 @@
+/* The forward pass of a whole model as graph pieces: pictures -> soft tokens -> spliced into text -> hidden -> logits.
+ *
+ * Sessions, traces and every training stage build from these.
+ */
+#ifndef PC_MODEL_FORWARD_H
+#define PC_MODEL_FORWARD_H
+
+#include "model/model.h"
+
+/* pixels f32 [N,3,Y,X] -> features f32 [N,P,D], named "encoder.features". */
+pc_tensor *pc_model_encode(const pc_build *build, const pc_model *model, pc_tensor *pixels);
+/* features -> soft tokens f32 [N*Q,D'], named "connector.tokens". */
+pc_tensor *pc_model_connect(const pc_build *build, const pc_model *model, pc_tensor *features);
+
+typedef struct pc_reading {
+    pc_tensor *ids;        /* i32 [T]: any id of the vocabulary where a soft token stands */
+    pc_tensor *positions;  /* i32 [T] */
+    pc_tensor *ranges;     /* i32 [T,4] */
+    pc_tensor *soft;       /* f32 [S,D'] or NULL */
+    pc_tensor *soft_rows;  /* i32 [S]: rows of the sequence that the soft tokens replace */
+    pc_tensor *frequencies;/* f32 [E/2] */
+    pc_layer_cache *cache; /* or NULL */
+    pc_tensor *cache_rows; /* i32 [T] with a cache */
+    const pc_hooks *hooks; /* or NULL */
+} pc_reading;
+
+/* hidden states f32 [T,D'] after the final norm. */
+pc_tensor *pc_model_read(const pc_build *build, const pc_model *model, const pc_reading *reading);
+/* hidden [R,D'] -> logits f32 [R,V], named "logits". */
+pc_tensor *pc_model_logits(const pc_build *build, const pc_model *model, pc_tensor *hidden);
+
+/* For contrastive models: unit vectors f32 [N,W] of pictures and of texts. */
+pc_tensor *pc_model_embed_images(const pc_build *build, const pc_model *model, pc_tensor *pixels);
+pc_tensor *pc_model_embed_texts(const pc_build *build, const pc_model *model, const pc_clip_text_io *io);
+/* [N,W] x [M,W] -> scaled similarities [N,M] (+ bias when the model has one). */
+pc_tensor *pc_model_similarities(const pc_build *build, const pc_model *model, pc_tensor *images, pc_tensor *texts);
+
+#endif
