@@ -22,12 +22,13 @@ static pc_tensor *ones(pc_graph *graph, const pc_tensor *loss)
     return seed;
 }
 
-/* True when `value` is out[0] of a node made since `first` that can add to its output and that nobody else reads. */
+/* True when `value` is f32 and out[0] of a node made since `first` that can add to its output and that nobody else
+ * reads. */
 static bool can_redirect(const pc_graph *graph, const pc_tensor *value, size_t first, pc_tensor *const *din, int inputs)
 {
     const pc_node *node = value->node;
     if (!node || (size_t)node->index < first || !node->op->can_accumulate || node->out[0] != value ||
-        value->storage != PC_STORE_PLANNED || node->accumulate) {
+        value->storage != PC_STORE_PLANNED || value->dtype != PC_F32 || node->accumulate) {
         return false;
     }
     int uses = 0;
