@@ -51,8 +51,8 @@ pc_tensor *pc_add(pc_graph *graph, pc_tensor *x, pc_tensor *y)
 
 static pc_status sum_shape(pc_node *node)
 {
-    int64_t period = pc_count(node->in[1]);
-    if (!period || pc_count(node->in[0]) % period) {
+    int64_t period = pc_count(node->in[1]), count = pc_count(node->in[0]);
+    if (period ? count % period != 0 : count != 0) {
         return pc_op_shape_error(node, node->in[0], "a repetition of the wanted shape");
     }
     node->out[0]->shape = node->in[1]->shape;
@@ -63,7 +63,7 @@ static pc_status sum_shape(pc_node *node)
 static void sum_reference(const pc_call *call)
 {
     const pc_node *node = call->node;
-    int64_t period = pc_count(node->out[0]), repeats = pc_count(node->in[0]) / period;
+    int64_t period = pc_count(node->out[0]), repeats = period ? pc_count(node->in[0]) / period : 0;
     for (int64_t i = 0; i < period; i++) {
         double sum = node->accumulate ? pc_tensor_get(node->out[0], i) : 0;
         for (int64_t r = 0; r < repeats; r++) {

@@ -1,7 +1,8 @@
 /* C = op(A) op(B) + bias + residual.
  *
  * Gradients, for y = x W^T:  dx = dy W,  dW = dy^T x,  db = sum over rows of dy. The four transposes are one operation.
- * Easy to get wrong: a weight with more than two dims (a patch convolution) counts as [dim 0, the rest].
+ * Easy to get wrong: a weight with more than two dims (a patch convolution) counts as [dim 0, the rest], but rows [N,P,K]
+ * as [N P, K] also where a gradient takes them as the second factor.
  */
 #include "ops/matmul.h"
 
@@ -35,6 +36,9 @@ static pc_status shape(pc_node *node)
     const pc_matmul_params *params = node->params;
     dims d = dims_of(node);
     pc_tensor *out = node->out[0];
+    if (node->in[0]->shape.ndim < 1) {
+        return pc_op_shape_error(node, node->in[0], "at least one dim");
+    }
     if (d.k != d.k_of_b) {
         char a[96], b[96];
         return pc_fail(PC_ERR_DATA, "matmul: '%s' %s and '%s' %s do not fit: inner dims %lld and %lld", node->in[0]->name,
@@ -89,6 +93,18 @@ static pc_tensor *product(pc_graph *graph, pc_tensor *a, bool transpose_a, pc_te
     return pc_matmul(graph, a, b, params);
 }
 
+/* As the first factor counts, in any place: leading dims are rows. */
+static pc_tensor *rows_of(pc_graph *graph, pc_tensor *x)
+{
+    return x->max.ndim > 2 ? pc_reshape(graph, x, pc_dims(2, -1, pc_shape_last(&x->max))) : x;
+}
+
+/* As the second factor counts, in any place: dim 0 is the row. */
+static pc_tensor *weight_of(pc_graph *graph, pc_tensor *x)
+{
+    return x->max.ndim > 2 ? pc_reshape(graph, x, pc_dims(2, 0, -1)) : x;
+}
+
 static void grad(pc_graph *graph, pc_node *node, pc_tensor *const *dout, pc_tensor **din)
 {
     const pc_matmul_params *params = node->params;
@@ -97,11 +113,13 @@ static void grad(pc_graph *graph, pc_node *node, pc_tensor *const *dout, pc_tens
     pc_dtype compute = params->compute;
     if (a->needs_grad) {
         /* C = A op(B): dA = dC op(B)^T;  C = A^T op(B): dA = op(B) dC^T. */
-        din[0] = ta ? product(graph, b, tb, dy, true, compute) : product(graph, dy, false, b, !tb, compute);
+        din[0] = ta ? product(graph, weight_of(graph, b), tb, dy, true, compute)
+                    : product(graph, dy, false, b, !tb, compute);
     }
     if (b->needs_grad) {
         /* C = op(A) B: dB = op(A)^T dC;  C = op(A) B^T: dB = dC^T op(A). */
-        din[1] = tb ? product(graph, dy, true, a, ta, compute) : product(graph, a, !ta, dy, false, compute);
+        din[1] = tb ? product(graph, dy, true, rows_of(graph, a), ta, compute)
+                    : product(graph, a, !ta, rows_of(graph, dy), false, compute);
     }
     if (node->in[2] && node->in[2]->needs_grad) {
         din[2] = pc_sum_to(graph, dy, node->in[2]);

@@ -22,12 +22,13 @@ static pc_tensor *ones(pc_graph *graph, const pc_tensor *loss)
     return seed;
 }
 
-/* True when `value` is out[0] of a node made since `first` that can add to its output and that nobody else reads. */
+/* True when `value` is f32 and out[0] of a node made since `first` that can add to its output and that nobody else
+ * reads. */
 static bool can_redirect(const pc_graph *graph, const pc_tensor *value, size_t first, pc_tensor *const *din, int inputs)
 {
     const pc_node *node = value->node;
     if (!node || (size_t)node->index < first || !node->op->can_accumulate || node->out[0] != value ||
-        value->storage != PC_STORE_PLANNED || node->accumulate) {
+        value->storage != PC_STORE_PLANNED || value->dtype != PC_F32 || node->accumulate) {
         return false;
     }
     int uses = 0;
@@ -63,11 +64,25 @@ static void into_param(pc_graph *graph, pc_tensor *target, pc_tensor *value, boo
     pc_graph_add(graph, &pc_op_accumulate_into, in, 2, 1, NULL);
 }
 
+/* Operations that only count elements may give a gradient of another shape, say of a residual [N,P,D] added to rows. */
+static pc_tensor *shaped_like(pc_graph *graph, pc_tensor *value, pc_tensor *target)
+{
+    if (pc_shape_equal(&value->max, &target->max)) {
+        return value;
+    }
+    pc_tensor *in[] = {value, target};
+    pc_shape unused = {0};
+    return pc_graph_add(graph, &pc_op_reshape, in, 2, 1, &unused);
+}
+
 static void flow_into(pc_graph *graph, pc_tensor *target, pc_tensor *value, bool redirect)
 {
     if (target->storage == PC_STORE_PARAM) {
         into_param(graph, target, value, redirect);
-    } else if (!target->grad) {
+        return;
+    }
+    value = shaped_like(graph, value, target);
+    if (!target->grad) {
         target->grad = value;
     } else {
         pc_tensor *in[] = {target->grad, value};

@@ -2,13 +2,14 @@
 
 #include "tensor/graph.h"
 
-static pc_status resolve_dims(pc_shape *out, const pc_shape *wanted, const pc_shape *from)
+/* literal: a dim of 0 is meant as such. */
+static pc_status resolve_dims(pc_shape *out, const pc_shape *wanted, const pc_shape *from, bool literal)
 {
     int64_t known = 1;
     int open = -1;
     *out = *wanted;
     for (int i = 0; i < wanted->ndim; i++) {
-        if (wanted->dim[i] == 0 && i < from->ndim) {
+        if (!literal && wanted->dim[i] == 0 && i < from->ndim) {
             out->dim[i] = from->dim[i];
         }
         if (wanted->dim[i] < 0) {
@@ -33,9 +34,9 @@ static pc_status reshape_shape(pc_node *node)
 {
     node->out[0]->dtype = node->in[0]->dtype;
     if (node->inputs > 1 && node->in[1]) {
-        return resolve_dims(&node->out[0]->shape, &node->in[1]->shape, &node->in[0]->shape);
+        return resolve_dims(&node->out[0]->shape, &node->in[1]->shape, &node->in[0]->shape, true);
     }
-    return resolve_dims(&node->out[0]->shape, (const pc_shape *)node->params, &node->in[0]->shape);
+    return resolve_dims(&node->out[0]->shape, (const pc_shape *)node->params, &node->in[0]->shape, false);
 }
 
 static void reshape_grad(pc_graph *graph, pc_node *node, pc_tensor *const *dout, pc_tensor **din)

@@ -74,15 +74,36 @@ pc_status pc_exec_new_tracing(pc_exec **out, pc_graph *graph, const pc_backend *
     return create(out, graph, backend, true);
 }
 
+/* The graph outlives the executor and its memory: nothing may point there any more. */
+static void forget_addresses(pc_graph *graph)
+{
+    for (size_t i = 0; i < graph->tensor_count; i++) {
+        if (graph->tensors[i]->storage == PC_STORE_PLANNED || graph->tensors[i]->storage == PC_STORE_VIEW) {
+            graph->tensors[i]->data = NULL;
+        }
+    }
+}
+
 void pc_exec_free(pc_exec *exec)
 {
     if (!exec) {
         return;
     }
+    forget_addresses(exec->graph);
     pc_free(exec->kernels);
     pc_pages_free(exec->arena, exec->arena_bytes);
     pc_pages_free(exec->scratch, exec->scratch_bytes);
     pc_free(exec);
+}
+
+/* Each dim, not only their product: scratch memory is planned from them. */
+static bool fits(const pc_shape *shape, const pc_shape *max)
+{
+    bool good = shape->ndim == max->ndim;
+    for (int i = 0; good && i < shape->ndim; i++) {
+        good = shape->dim[i] >= 0 && shape->dim[i] <= max->dim[i];
+    }
+    return good;
 }
 
 pc_status pc_exec_bind(pc_exec *exec, pc_tensor *input, const void *data, pc_shape shape)
@@ -91,8 +112,8 @@ pc_status pc_exec_bind(pc_exec *exec, pc_tensor *input, const void *data, pc_sha
     if (input->storage != PC_STORE_INPUT) {
         return pc_fail(PC_ERR_USAGE, "%s is not an input of this graph", input->name);
     }
-    if (pc_shape_count(&shape) > pc_shape_count(&input->max) || shape.ndim != input->max.ndim) {
-        return pc_fail(PC_ERR_DATA, "%s: shape %s is larger than the planned %s", input->name,
+    if (!fits(&shape, &input->max)) {
+        return pc_fail(PC_ERR_DATA, "%s: shape %s does not fit into the planned %s", input->name,
                        pc_shape_text(&shape, a), pc_shape_text(&input->max, b));
     }
     input->data = (void *)data;
