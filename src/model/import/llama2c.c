@@ -121,7 +121,7 @@ static pc_status take_weights(pc_model *model, const header *h, const float *cur
 static pc_status load_file(pc_model *model, const char *path)
 {
     pc_map map;
-    header h;
+    header h = {0};
     PC_TRY(pc_map_open(&map, path));
     pc_status status = read_header(&h, &map, path);
     if (status == PC_OK) {
