@@ -276,7 +276,7 @@ static pc_status load_bin_directory(pc_model *model, const char *path)
 
 static pc_status new_model(pc_model **out, const char *path)
 {
-    pc_model *model;
+    pc_model *model = NULL;
     PC_TRY(PC_NEW(model, "a model"));
     model->image_token = -1;
     model->path = pc_strdup(path);
@@ -290,7 +290,7 @@ static pc_status new_model(pc_model **out, const char *path)
 
 pc_status pc_model_load(pc_model **out, const char *path)
 {
-    pc_model *model;
+    pc_model *model = NULL;
     *out = NULL;
     if (!pc_path_exists(path)) {
         return pc_fail(PC_ERR_IO, "%s: there is no such file or directory", path);
@@ -315,7 +315,7 @@ pc_status pc_model_load(pc_model **out, const char *path)
 
 pc_status pc_model_create(pc_model **out, const char *config_path, const char *tokenizer_path, uint64_t seed)
 {
-    pc_model *model;
+    pc_model *model = NULL;
     *out = NULL;
     PC_TRY(new_model(&model, config_path));
     char *folder = pc_path_is_directory(config_path) ? pc_strdup(config_path) : pc_path_parent(config_path);

@@ -152,7 +152,7 @@ static pc_status bind_cache(pc_session *session)
 pc_status pc_session_new(pc_session **out, const pc_model *model, const pc_backend *backend,
                          const pc_session_options *options)
 {
-    pc_session *session;
+    pc_session *session = NULL;
     *out = NULL;
     if (!model->llm.type) {
         return pc_fail(PC_ERR_DATA, "%s: this model has no language model", model->path);

@@ -41,7 +41,7 @@ static pc_status choose_kernels(pc_exec *exec)
 
 static pc_status create(pc_exec **out, pc_graph *graph, const pc_backend *backend, bool keep_all)
 {
-    pc_exec *exec;
+    pc_exec *exec = NULL;
     PC_TRY(pc_graph_finish(graph));
     PC_TRY(PC_NEW(exec, "an executor"));
     exec->graph = graph;

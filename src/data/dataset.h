@@ -1,0 +1,54 @@
+/* Datasets: samples by number, whatever they are stored in. One file and one line in list.h for each kind.
+ *
+ * Flow: path -> pc_dataset_open -> pc_dataset_read(i) -> pc_sample (conversation + pictures) -> loader.h (batches).
+ * Memory is bounded: an open dataset keeps at most a position of some bytes for each sample.
+ */
+#ifndef PC_DATA_DATASET_H
+#define PC_DATA_DATASET_H
+
+#include "base/json.h"
+#include "media/image.h"
+#include "prompt/conversation.h"
+
+/* Initialise with {0}; reusable; pc_sample_clear releases. */
+typedef struct pc_sample {
+    pc_conversation conversation;
+    pc_image **images; /* the conversation's pictures, decoded, in order; owned */
+    size_t image_count, image_capacity;
+    char *where;       /* "train.json: sample 12" for messages; owned */
+} pc_sample;
+
+void pc_sample_clear(pc_sample *sample);
+pc_status pc_sample_add_image(pc_sample *sample, pc_image *image); /* takes ownership, also on failure */
+
+typedef struct pc_dataset pc_dataset;
+
+typedef struct pc_dataset_options {
+    const char *image_folder; /* where picture paths start; NULL = the file's folder */
+    uint64_t seed;            /* of generated datasets */
+    uint64_t first;           /* first index of generated datasets */
+    int64_t limit;            /* at most so many samples; 0 = all */
+    int min_objects, max_objects; /* scenes: 0 = the usual mix */
+    const char *content;      /* scenes: "questions", "captions" (detailed), "brief", "mixed" */
+    const char *lang;         /* scenes: "en" */
+} pc_dataset_options;
+
+typedef struct pc_dataset_type {
+    const char *name; /* "llava_json", "easy_vqa", "scenes" */
+    const char *help; /* one line */
+    /* True when `path` looks like this kind. */
+    bool (*matches)(const char *path);
+    pc_status (*open)(void **state, int64_t *count, const char *path, const pc_dataset_options *options);
+    /* Thread safe. */
+    pc_status (*read)(void *state, int64_t index, pc_sample *out);
+    void (*close)(void *state);
+} pc_dataset_type;
+
+/* `format` names a kind or is NULL ("by looking"). Free with pc_dataset_close. */
+pc_status pc_dataset_open(pc_dataset **out, const char *path, const char *format, const pc_dataset_options *options);
+void pc_dataset_close(pc_dataset *dataset);
+int64_t pc_dataset_count(const pc_dataset *dataset);
+/* Thread safe; `out` is emptied first. PC_ERR_DATA names file and sample. */
+pc_status pc_dataset_read(const pc_dataset *dataset, int64_t index, pc_sample *out);
+
+#endif

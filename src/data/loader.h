@@ -1,0 +1,80 @@
+/* Batches for training, prepared ahead of the step by worker threads.
+ *
+ * Flow: datasets -> order (a pure function of seed and position) -> samples -> prompt + pixels -> packed batch.
+ * What step s gets depends on (datasets, seed, options, s) alone: not on threads, and a resumed run continues with
+ * pc_loader_seek in no time. Memory is bounded by `ahead` batches.
+ */
+#ifndef PC_DATA_LOADER_H
+#define PC_DATA_LOADER_H
+
+#include "data/dataset.h"
+#include "media/recipe.h"
+#include "ops/attention.h"
+#include "prompt/prompt.h"
+
+/* One packed micro-batch: the rows of all samples behind each other, no padding. Arrays are owned by the batch. */
+typedef struct pc_batch {
+    int64_t samples;     /* B */
+    int64_t images;      /* N */
+    float *pixels;       /* [N,3,Y,X] */
+    int64_t tokens;      /* T */
+    int32_t *ids;        /* [T]; 0 where a soft token stands */
+    int32_t *positions;  /* [T] */
+    pc_attention_range *ranges; /* [T] */
+    int64_t soft;        /* S = N * Q */
+    int32_t *soft_rows;  /* [S]: row of each soft token, picture after picture */
+    int64_t targets;     /* R: rows with a loss */
+    int32_t *target_rows;/* [R]: the row whose hidden state predicts */
+    int32_t *target_ids; /* [R]: what it should predict */
+    /* Contrastive stage: text b is ids[text_rows..], its end row; the same arrays ids/positions/ranges are used. */
+    int32_t *text_ends;  /* [B] */
+} pc_batch;
+
+typedef enum pc_batch_kind {
+    PC_BATCH_LANGUAGE, /* pt, sft: conversations with a loss on answers */
+    PC_BATCH_PAIRS,    /* contrastive: one picture and one text a sample */
+} pc_batch_kind;
+
+typedef struct pc_loader_options {
+    pc_batch_kind kind;
+    const pc_tokenizer *tokenizer;
+    const pc_template *chat;
+    const pc_image_recipe *recipe;
+    pc_prompt_turns turns;     /* how the turns of a sample see each other */
+    int32_t image_token;
+    int64_t tokens_per_image;  /* Q */
+    int64_t image_width, image_height; /* pixels after the recipe */
+    int64_t batch_size;        /* samples in a micro-batch */
+    int64_t accumulation;      /* micro-batches in a step */
+    int64_t cutoff;            /* tokens of a sample at most; longer ones lose their last turns (counted), or whole */
+    int64_t end_token;         /* PAIRS: id that ends a text */
+    int shift;                 /* augmentation: pictures moved by up to so many pixels, 0 = none */
+    uint64_t seed;
+    int workers;               /* threads that prepare batches; 0 = 1 */
+    int ahead;                 /* steps prepared ahead; 0 = 4 */
+    bool strict;               /* stop at the first bad sample; else skip and count, stop above 1 % */
+} pc_loader_options;
+
+typedef struct pc_loader pc_loader;
+
+/* datasets[count] are borrowed; their samples form one sequence, shuffled anew each epoch. weights[count] (or NULL: by
+ * size) are the shares of the datasets in it. */
+pc_status pc_loader_new(pc_loader **out, const pc_dataset *const *datasets, const double *weights, int count,
+                        const pc_loader_options *options);
+void pc_loader_free(pc_loader *loader);
+
+int64_t pc_loader_steps_per_epoch(const pc_loader *loader);
+/* Continue with this step (0 = the first). */
+pc_status pc_loader_seek(pc_loader *loader, int64_t step);
+/* *batches = the `accumulation` micro-batches of the next step, valid until the next call. */
+pc_status pc_loader_next(pc_loader *loader, const pc_batch **batches);
+/* Samples seen and skipped so far (skipped: bad or too long), for the log and the checkpoint. */
+void pc_loader_counts(const pc_loader *loader, int64_t *seen, int64_t *skipped);
+
+/* The largest sizes that a micro-batch can have, for planning. */
+typedef struct pc_batch_limits {
+    int64_t images, tokens, soft, targets, samples;
+} pc_batch_limits;
+void pc_loader_limits(const pc_loader *loader, pc_batch_limits *out);
+
+#endif
