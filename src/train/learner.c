@@ -1,0 +1,395 @@
+/* The learner: three graphs - loss with gradients, squared norms of the gradients, AdamW - built once, run every step. */
+#include "train/learner.h"
+
+#include "ops/multiply.h"
+#include "store/writer.h"
+#include "tensor/exec.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+typedef struct slot {
+    pc_param *param;
+    float *first, *second; /* AdamW's moments, parameter's shape */
+    pc_tensor *square;     /* [1]: squared norm of the gradient */
+} slot;
+
+typedef struct runner {
+    pc_graph *graph;
+    pc_exec *exec;
+} runner;
+
+struct pc_learner {
+    pc_model *model;
+    const pc_backend *backend;
+    pc_learner_options options;
+    slot *slots;
+    int64_t slot_count;
+    pc_adamw_step step;
+    int64_t updates;
+    runner loss, norms, update;
+    pc_stage_inputs in;
+    pc_tensor *loss_value;
+    float *weights; /* [targets] */
+};
+
+static double rate_of(const pc_learner_options *options, const char *part)
+{
+    for (int i = 0; i < options->rate_count; i++) {
+        if (strcmp(options->rates[i].part, part) == 0) {
+            return options->rates[i].rate;
+        }
+    }
+    return 0;
+}
+
+/* The parameters that the loss reaches; called when the loss graph exists without gradients. */
+static void choose_trained(pc_learner *learner)
+{
+    pc_params *params = &learner->model->params;
+    for (size_t i = 0; i < params->count; i++) {
+        pc_param *param = &params->items[i]->param;
+        param->trains = rate_of(&learner->options, param->part) > 0;
+    }
+}
+
+static pc_status build_loss(pc_learner *learner)
+{
+    runner *loss = &learner->loss;
+    PC_TRY(pc_graph_new(&loss->graph));
+    pc_build build = {loss->graph, learner->options.compute};
+    learner->loss_value = learner->options.stage->loss(&build, learner->model, &learner->options.limits, &learner->in);
+    pc_keep(loss->graph, learner->loss_value);
+    pc_graph_backward(loss->graph, learner->loss_value);
+    return pc_exec_new(&loss->exec, loss->graph, learner->backend);
+}
+
+/* A parameter that no node of the loss graph reads (a layer behind the selected features) stays as it is. */
+static bool is_used(const pc_learner *learner, const pc_param *param)
+{
+    for (int n = 0; n < pc_graph_nodes(learner->loss.graph); n++) {
+        const pc_node *node = pc_graph_node(learner->loss.graph, n);
+        for (int i = 0; i < node->inputs; i++) {
+            if (node->in[i] && node->in[i]->param == param) {
+                return true;
+            }
+        }
+    }
+    return false;
+}
+
+static pc_status make_slots(pc_learner *learner)
+{
+    pc_params *params = &learner->model->params;
+    PC_TRY(PC_NEW_ARRAY(learner->slots, params->count + 1, "the optimizer"));
+    for (size_t i = 0; i < params->count; i++) {
+        pc_param *param = &params->items[i]->param;
+        param->trains = param->trains && is_used(learner, param);
+        if (!param->trains) {
+            continue;
+        }
+        slot *at = &learner->slots[learner->slot_count++];
+        at->param = param;
+        size_t count = (size_t)pc_shape_count(&param->shape);
+        PC_TRY(PC_NEW_ARRAY(at->first, count, "the optimizer's moments"));
+        PC_TRY(PC_NEW_ARRAY(at->second, count, "the optimizer's moments"));
+    }
+    return pc_params_make_gradients(params);
+}
+
+/* An input whose memory never moves. */
+static pc_tensor *fixed(pc_graph *graph, const pc_param *param, float *data)
+{
+    pc_tensor *tensor = pc_graph_input(graph, param->name, PC_F32, param->shape);
+    if (!pc_graph_failed(graph)) {
+        tensor->data = data;
+    }
+    return tensor;
+}
+
+static pc_status build_norms(pc_learner *learner)
+{
+    runner *norms = &learner->norms;
+    PC_TRY(pc_graph_new(&norms->graph));
+    for (int64_t i = 0; i < learner->slot_count; i++) {
+        slot *at = &learner->slots[i];
+        pc_tensor *grad = fixed(norms->graph, at->param, at->param->grad);
+        at->square = pc_keep(norms->graph, pc_dot(norms->graph, grad, grad));
+    }
+    return pc_exec_new(&norms->exec, norms->graph, learner->backend);
+}
+
+static pc_status build_update(pc_learner *learner)
+{
+    runner *update = &learner->update;
+    PC_TRY(pc_graph_new(&update->graph));
+    for (int64_t i = 0; i < learner->slot_count; i++) {
+        slot *at = &learner->slots[i];
+        pc_adamw_params params = {
+            .step = &learner->step,
+            .rate = rate_of(&learner->options, at->param->part),
+            .decay = at->param->decays ? learner->options.weight_decay : 0,
+        };
+        pc_adamw(update->graph, pc_graph_param(update->graph, at->param),
+                 fixed(update->graph, at->param, at->param->grad), fixed(update->graph, at->param, at->first),
+                 fixed(update->graph, at->param, at->second), params);
+    }
+    return pc_exec_new(&update->exec, update->graph, learner->backend);
+}
+
+static pc_status build(pc_learner *learner)
+{
+    const pc_batch_limits *limits = &learner->options.limits;
+    int64_t rows = limits->targets > limits->samples ? limits->targets : limits->samples;
+    PC_TRY(learner->options.stage->check(learner->model));
+    PC_TRY(PC_NEW_ARRAY(learner->weights, (size_t)rows + 1, "a learner"));
+    choose_trained(learner);
+    PC_TRY(build_loss(learner));
+    PC_TRY(make_slots(learner));
+    if (!learner->slot_count) {
+        return pc_fail(PC_ERR_USAGE, "nothing trains: every part is frozen or has learning rate 0");
+    }
+    PC_TRY(build_norms(learner));
+    return build_update(learner);
+}
+
+pc_status pc_learner_new(pc_learner **out, pc_model *model, const pc_backend *backend,
+                         const pc_learner_options *options)
+{
+    pc_learner *learner = NULL;
+    *out = NULL;
+    PC_TRY(PC_NEW(learner, "a learner"));
+    learner->model = model;
+    learner->backend = backend;
+    learner->options = *options;
+    pc_status status = build(learner);
+    if (status != PC_OK) {
+        pc_learner_free(learner);
+        return status;
+    }
+    *out = learner;
+    return PC_OK;
+}
+
+static void free_runner(runner *at)
+{
+    pc_exec_free(at->exec);
+    pc_graph_free(at->graph);
+}
+
+void pc_learner_free(pc_learner *learner)
+{
+    if (!learner) {
+        return;
+    }
+    free_runner(&learner->loss);
+    free_runner(&learner->norms);
+    free_runner(&learner->update);
+    for (int64_t i = 0; i < learner->slot_count; i++) {
+        pc_free(learner->slots[i].first);
+        pc_free(learner->slots[i].second);
+    }
+    pc_free(learner->slots);
+    pc_free(learner->weights);
+    pc_free(learner);
+}
+
+static pc_status bind(const pc_learner *learner, pc_tensor *input, const void *data, pc_shape shape)
+{
+    return input ? pc_exec_bind(learner->loss.exec, input, data, shape) : PC_OK;
+}
+
+static pc_status bind_batch(pc_learner *learner, const pc_batch *batch, double weight)
+{
+    const pc_stage_inputs *in = &learner->in;
+    const pc_model *model = learner->model;
+    for (int64_t i = 0; i < batch->targets; i++) {
+        learner->weights[i] = (float)weight;
+    }
+    if (in->pixels) {
+        int64_t side = model->encoder.info.image_size;
+        PC_TRY(bind(learner, in->pixels, batch->pixels, pc_dims(4, batch->images, 3, side, side)));
+    }
+    PC_TRY(bind(learner, in->ids, batch->ids, pc_dims(1, batch->tokens)));
+    PC_TRY(bind(learner, in->positions, batch->positions, pc_dims(1, batch->tokens)));
+    PC_TRY(bind(learner, in->ranges, batch->ranges, pc_dims(2, batch->tokens, 4)));
+    PC_TRY(bind(learner, in->soft_rows, batch->soft_rows, pc_dims(1, batch->soft)));
+    PC_TRY(bind(learner, in->target_rows, batch->target_rows, pc_dims(1, batch->targets)));
+    PC_TRY(bind(learner, in->target_ids, batch->target_ids, pc_dims(1, batch->targets)));
+    PC_TRY(bind(learner, in->text_ends, batch->text_ends, pc_dims(1, batch->samples)));
+    PC_TRY(bind(learner, in->weights, learner->weights, pc_dims(1, batch->targets)));
+    return in->frequencies ? bind(learner, in->frequencies, model->llm.frequencies,
+                                  pc_dims(1, model->llm.info.head_size / 2))
+                           : PC_OK;
+}
+
+/* Adds the micro-batch's gradients; its share of the step's loss goes to *loss. */
+static pc_status accumulate(pc_learner *learner, const pc_batch *batch, double weight, double *loss)
+{
+    PC_TRY(bind_batch(learner, batch, weight));
+    PC_TRY(pc_exec_run(learner->loss.exec));
+    *loss += pc_f32(learner->loss_value)[0];
+    return PC_OK;
+}
+
+static pc_status gradient_norm(pc_learner *learner, double *norm)
+{
+    double sum = 0;
+    PC_TRY(pc_exec_run(learner->norms.exec));
+    for (int64_t i = 0; i < learner->slot_count; i++) {
+        sum += pc_f32(learner->slots[i].square)[0];
+    }
+    *norm = sqrt(sum);
+    return PC_OK;
+}
+
+static pc_status apply(pc_learner *learner, double norm, double scale_rate)
+{
+    const pc_learner_options *options = &learner->options;
+    double step = (double)++learner->updates;
+    /* As torch.nn.utils.clip_grad_norm_, which adds 1e-6 to the norm. */
+    double clip = options->max_norm > 0 ? options->max_norm / (norm + 1e-6) : 1;
+    learner->step = (pc_adamw_step){
+        .beta1 = options->beta1,
+        .beta2 = options->beta2,
+        .eps = options->eps,
+        .correction1 = 1 - pow(options->beta1, step),
+        .correction2 = 1 - pow(options->beta2, step),
+        .gradient_scale = clip < 1 ? clip : 1,
+        .scale_rate = scale_rate,
+    };
+    return pc_exec_run(learner->update.exec);
+}
+
+static int64_t step_weight(const pc_learner *learner, const pc_batch *batches, int64_t count)
+{
+    int64_t weight = 0;
+    for (int64_t i = 0; i < count; i++) {
+        weight += learner->options.stage->weight(&batches[i]);
+    }
+    return weight > 0 ? weight : 1;
+}
+
+pc_status pc_learner_step(pc_learner *learner, const pc_batch *batches, int64_t count, double scale_rate,
+                          pc_step_result *out)
+{
+    double weight = 1 / (double)step_weight(learner, batches, count);
+    *out = (pc_step_result){0};
+    pc_params_zero_gradients(&learner->model->params);
+    for (int64_t i = 0; i < count; i++) {
+        PC_TRY(accumulate(learner, &batches[i], weight, &out->loss));
+        out->tokens += batches[i].tokens;
+        out->targets += batches[i].targets;
+        out->images += batches[i].images;
+    }
+    PC_TRY(gradient_norm(learner, &out->grad_norm));
+    if (!isfinite(out->loss) || !isfinite(out->grad_norm)) {
+        out->skipped = true;
+        return PC_OK;
+    }
+    return apply(learner, out->grad_norm, scale_rate);
+}
+
+pc_status pc_learner_loss(pc_learner *learner, const pc_batch *batch, double *loss)
+{
+    *loss = 0;
+    PC_TRY(accumulate(learner, batch, 1 / (double)step_weight(learner, batch, 1), loss));
+    pc_params_zero_gradients(&learner->model->params);
+    return PC_OK;
+}
+
+int64_t pc_learner_steps(const pc_learner *learner)
+{
+    return learner->updates;
+}
+
+int64_t pc_learner_trained(const pc_learner *learner)
+{
+    int64_t count = 0;
+    for (int64_t i = 0; i < learner->slot_count; i++) {
+        count += pc_shape_count(&learner->slots[i].param->shape);
+    }
+    return count;
+}
+
+size_t pc_learner_bytes(const pc_learner *learner)
+{
+    return pc_exec_arena_bytes(learner->loss.exec) + (size_t)pc_learner_trained(learner) * 3 * sizeof(float);
+}
+
+/* --- optimizer.safetensors: <name>.first, <name>.second, and "step" --- */
+
+static pc_status declare_moment(pc_store_writer *writer, const pc_param *param, const char *which)
+{
+    char name[600];
+    snprintf(name, sizeof name, "%s.%s", param->name, which);
+    return pc_store_writer_declare(writer, name, PC_F32, param->shape.ndim, param->shape.dim);
+}
+
+static pc_status put_moment(pc_store_writer *writer, const pc_param *param, const char *which, const float *values)
+{
+    char name[600];
+    snprintf(name, sizeof name, "%s.%s", param->name, which);
+    return pc_store_writer_put_f32(writer, name, values, pc_shape_count(&param->shape));
+}
+
+static pc_status save_into(const pc_learner *learner, pc_store_writer *writer)
+{
+    int64_t one = 1;
+    PC_TRY(pc_store_writer_declare(writer, "step", PC_I64, 1, &one));
+    for (int64_t i = 0; i < learner->slot_count; i++) {
+        PC_TRY(declare_moment(writer, learner->slots[i].param, "first"));
+        PC_TRY(declare_moment(writer, learner->slots[i].param, "second"));
+    }
+    PC_TRY(pc_store_writer_put(writer, "step", &learner->updates, sizeof learner->updates));
+    for (int64_t i = 0; i < learner->slot_count; i++) {
+        const slot *at = &learner->slots[i];
+        PC_TRY(put_moment(writer, at->param, "first", at->first));
+        PC_TRY(put_moment(writer, at->param, "second", at->second));
+    }
+    return pc_store_writer_finish(writer);
+}
+
+pc_status pc_learner_save(const pc_learner *learner, const char *path)
+{
+    pc_store_writer *writer = NULL;
+    PC_TRY(pc_store_writer_new(&writer, path, 0));
+    pc_status status = save_into(learner, writer);
+    pc_store_writer_free(writer);
+    return status;
+}
+
+static pc_status get_moment(const pc_store *store, const pc_param *param, const char *which, float *values)
+{
+    char name[600];
+    const pc_array *array;
+    snprintf(name, sizeof name, "%s.%s", param->name, which);
+    PC_TRY(pc_store_need(&array, store, name));
+    PC_TRY(pc_array_need_shape(array, param->shape.ndim, param->shape.dim));
+    return pc_array_to_f32(array, values);
+}
+
+static pc_status load_from(pc_learner *learner, const pc_store *store)
+{
+    const pc_array *step;
+    int64_t one = 1;
+    PC_TRY(pc_store_need(&step, store, "step"));
+    PC_TRY(pc_array_need_shape(step, 1, &one));
+    PC_TRY(pc_array_to_i64(step, &learner->updates));
+    for (int64_t i = 0; i < learner->slot_count; i++) {
+        const slot *at = &learner->slots[i];
+        PC_TRY(get_moment(store, at->param, "first", at->first));
+        PC_TRY(get_moment(store, at->param, "second", at->second));
+    }
+    return PC_OK;
+}
+
+pc_status pc_learner_load(pc_learner *learner, const char *path)
+{
+    pc_store *store = NULL;
+    PC_TRY(pc_store_open(&store, path));
+    pc_status status = load_from(learner, store);
+    pc_store_free(store);
+    return status;
+}

@@ -1,0 +1,31 @@
+/* A training stage: which loss over which batches. One file in stage/ and one line in its list.h for each. */
+#ifndef PC_TRAIN_STAGE_H
+#define PC_TRAIN_STAGE_H
+
+#include "data/loader.h"
+#include "model/forward.h"
+
+/* The inputs of a loss graph; absent ones are NULL. Names and shapes as in pc_batch. */
+typedef struct pc_stage_inputs {
+    pc_tensor *pixels, *ids, *positions, *ranges, *soft_rows, *target_rows, *target_ids, *text_ends;
+    pc_tensor *weights;     /* f32 [R]: weight of each target, so that the step's loss is a mean */
+    pc_tensor *frequencies; /* f32 [E/2] */
+} pc_stage_inputs;
+
+typedef struct pc_stage {
+    const char *name; /* as recipes say: "sft" */
+    const char *help;
+    pc_batch_kind batches;
+    /* The loss [1] of one micro-batch. Creates its inputs with the planned sizes of `limits`. */
+    pc_tensor *(*loss)(const pc_build *build, const pc_model *model, const pc_batch_limits *limits,
+                       pc_stage_inputs *inputs);
+    /* PC_ERR_DATA when the model lacks a part that the stage needs. */
+    pc_status (*check)(const pc_model *model);
+    /* Rows that count for the mean of the step's loss: targets of the batch, or 1 when the loss is a mean by itself. */
+    int64_t (*weight)(const pc_batch *batch);
+} pc_stage;
+
+const pc_stage *pc_stage_find(const char *name); /* NULL when unknown */
+const char *pc_stage_names(void);
+
+#endif

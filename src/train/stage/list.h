@@ -1,0 +1,4 @@
+/* Every training stage. */
+PC_STAGE(pt)
+PC_STAGE(sft)
+PC_STAGE(contrastive)
