@@ -6,7 +6,14 @@ hf/   as the pinned transformers saves it: model.safetensors with vision_tower.e
 old/  the same weights as hub checkpoints of 2023-2025 have them: two shards with an index,
       vision_tower.vision_model..., preprocessor_config.json, chat_template.json,
       SentencePiece tokenizer.model, config keys left out where they equal the class default.
+portable/  the small files of hf/ in the spelling that transformers 4.49, 4.57 and 5.23 all open (with
+      the tensor names of old/ and the tokenizer.json of hf/): what percept's writer should produce.
 """
+
+import json
+import shutil
+import tempfile
+from pathlib import Path
 
 import torch
 from PIL import Image, ImageDraw
@@ -162,6 +169,44 @@ def save_old(model, tokenizer):
         "bos_token": "<s>", "eos_token": "</s>", "pad_token": "<pad>", "unk_token": "<unk>"})
 
 
+def save_portable():
+    """Both spellings of what changed its name; no nested image_processor, which 4.49 rejects."""
+    hf, out = OUT / "hf", OUT / "portable"
+    config = json.loads((hf / "config.json").read_text())
+    config["torch_dtype"] = config["dtype"]
+    config["text_config"]["rope_theta"] = config["text_config"]["rope_parameters"]["rope_theta"]
+    c.save_json(out / "config.json", config)
+    proc = json.loads((hf / "processor_config.json").read_text())
+    image = proc.pop("image_processor")
+    c.save_json(out / "processor_config.json", proc)
+    c.save_json(out / "preprocessor_config.json", image | {"processor_class": proc["processor_class"]})
+    tok = json.loads((hf / "tokenizer_config.json").read_text())
+    del tok["backend"]
+    # Without model_input_names 4.57 makes token_type_ids, which the model refuses.
+    tok |= {"tokenizer_class": "PreTrainedTokenizerFast", "model_input_names": ["input_ids", "attention_mask"]}
+    c.save_json(out / "tokenizer_config.json", tok)
+    for name in ("generation_config.json", "chat_template.jinja"):
+        shutil.copyfile(hf / name, out / name)
+
+
+def check_portable(model, prepared):
+    """Completed with weights and tokenizer it must behave as hf/ does."""
+    with tempfile.TemporaryDirectory() as scratch:
+        folder = Path(scratch) / "m"
+        shutil.copytree(OUT / "portable", folder)
+        shutil.copyfile(OUT / "hf" / "tokenizer.json", folder / "tokenizer.json")
+        save_file({old_name(k): v.contiguous() for k, v in model.state_dict().items()},
+                  str(folder / "model.safetensors"), metadata={"format": "pt"})
+        again, info = LlavaForConditionalGeneration.from_pretrained(
+            folder, dtype=torch.float32, output_loading_info=True)
+        assert not any(info[k] for k in ("missing_keys", "unexpected_keys", "mismatched_keys"))
+        proc = AutoProcessor.from_pretrained(folder, backend="pil")
+        for name, (text, inputs) in prepared.items():
+            got_text, got = prepare(proc, name)
+            assert got_text == text and all(torch.equal(got[k], inputs[k]) for k in inputs)
+            assert torch.equal(again(**inputs).logits, model(**inputs).logits)
+
+
 @torch.no_grad()
 def expected(model, inputs):
     ids, pixels = inputs["input_ids"], inputs.get("pixel_values")
@@ -191,6 +236,8 @@ def main():
     model.generation_config.eos_token_id = 2
     save_hf(model, proc)
     save_old(model, old_tok)
+    save_portable()
+    check_portable(model, prepared)
 
     kept = LlavaForConditionalGeneration.from_pretrained(OUT / "hf", dtype=torch.float32).eval()
     old = LlavaForConditionalGeneration.from_pretrained(OUT / "old", dtype=torch.float32).eval()
