@@ -5,14 +5,18 @@
 #include "tensor/graph.h"
 
 typedef struct pc_relative_bias_params {
-    bool bidirectional;
-    int64_t max_distance; /* 128 in T5 */
+    bool bidirectional;   /* half of the buckets for keys behind the query (encoder); false: those share bucket 0 */
+    int64_t max_distance; /* 128 in T5; from here on the last bucket */
 } pc_relative_bias_params;
 
+/* The bucket, in [0, buckets), of a key that stands at `distance` = key position - query position. */
+int64_t pc_relative_bucket(int64_t distance, int64_t buckets, pc_relative_bias_params params);
+
 /* in[0] table f32 [buckets,H]; in[1] query positions i32 [T]; in[2] key positions i32 [S]; out f32 [H,T,S]:
- * table[bucket(key - query), h]. Buckets as in T5: half exact, half logarithmic. */
+ * table[bucket(key - query), h]: what pc_attention takes as bias. */
 extern const pc_op pc_op_relative_bias;
-extern const pc_op pc_op_relative_bias_grad; /* in dy, query positions, key positions, like table; out dtable */
+/* in dy, query positions, key positions, like table; out dtable [buckets,H], pairs in order. can_accumulate. */
+extern const pc_op pc_op_relative_bias_grad;
 pc_tensor *pc_relative_bias(pc_graph *graph, pc_tensor *table, pc_tensor *query_positions, pc_tensor *key_positions,
                             pc_relative_bias_params params);
 
