@@ -132,7 +132,7 @@ static void test_mutants(void **state)
     (void)state;
     const float data[6] = {0};
     assert_int_equal(pc_npy_write(temporary_path(), PC_F32, (const int64_t[]){2, 3}, 2, data), PC_OK);
-    pc_mutant_result result = pc_test_mutants_of_file("npy", temporary_path(), read_mutant, NULL, 2000);
+    pc_mutant_result result = pc_test_mutants_of_file("npy", temporary_path(), read_mutant, NULL, 1000);
     assert_true(result.refused > 100);
     unlink(temporary_path());
 }
