@@ -1,3 +1,4 @@
 /* Every command, in the order of `percept --help`. */
 PC_COMMAND(version)
 PC_COMMAND(data)
+PC_COMMAND(image)

@@ -2,7 +2,7 @@
  *
  *     gray 1, 2, 4, 8   scaled to 0..255, copied to three channels
  *     gray 16           min(value, 255): Pillow's arithmetic, though few would want it; a warning is logged
- *     palette           its colours; an index behind the palette's end gives the gray of that index
+ *     palette           its colours; an index behind the palette's end is black
  *     RGB, alpha        as stored, alpha and transparent colours dropped; 16 bits keep the high byte
  *
  * Gamma, profiles and background are ignored. Ancillary chunks are skipped unread, so nothing in them is inflated.
@@ -33,7 +33,6 @@ typedef struct reader {
     size_t size, at;
     pc_image *image;
     png_bytep *rows; /* [Y] into image */
-    uint8_t palette[256][3];
     bool starved; /* an allocation failed */
     pc_status status;
 } reader;
@@ -83,16 +82,12 @@ static void give_memory(png_structp png, png_voidp block)
     pc_free(block);
 }
 
-/* Rows reach this one with palette indices in 8 bits, or with gray of 16 bits; they leave as RGB. In place: backwards. */
-static void transform_row(png_structp png, png_row_infop row, png_bytep data)
+/* Gray of 16 bits becomes RGB of 8, in place and therefore backwards. */
+static void clamp_gray16(png_structp png, png_row_infop row, png_bytep data)
 {
-    const reader *r = png_get_user_transform_ptr(png);
+    (void)png;
     for (size_t x = row->width; x-- > 0;) {
-        if (row->bit_depth == 16) {
-            memset(data + x * 3, data[x * 2] ? 255 : data[x * 2 + 1], 3);
-        } else {
-            memcpy(data + x * 3, r->palette[data[x]], 3);
-        }
+        memset(data + x * 3, data[x * 2] ? 255 : data[x * 2 + 1], 3);
     }
     row->bit_depth = 8;
     row->channels = 3;
@@ -101,36 +96,19 @@ static void transform_row(png_structp png, png_row_infop row, png_bytep data)
     row->rowbytes = (size_t)row->width * 3;
 }
 
-static void load_palette(reader *r)
-{
-    png_colorp colors = NULL;
-    int count = 0;
-    for (int i = 0; i < 256; i++) {
-        memset(r->palette[i], i, 3);
-    }
-    png_get_PLTE(r->png, r->info, &colors, &count);
-    for (int i = 0; i < count; i++) {
-        r->palette[i][0] = colors[i].red;
-        r->palette[i][1] = colors[i].green;
-        r->palette[i][2] = colors[i].blue;
-    }
-}
-
 static void choose_transforms(reader *r, int color, int depth)
 {
-    if (color == PNG_COLOR_TYPE_PALETTE || (color == PNG_COLOR_TYPE_GRAY && depth == 16)) {
-        load_palette(r);
-        png_set_packing(r->png);
-        png_set_read_user_transform_fn(r->png, transform_row);
-        png_set_user_transform_info(r->png, r, 8, 3);
-        if (depth == 16) {
-            pc_log(PC_LOG_WARNING, "PNG with 16-bit gray: values above 255 are shown white; convert it to 8 bits first");
-        }
+    if (color == PNG_COLOR_TYPE_GRAY && depth == 16) {
+        png_set_read_user_transform_fn(r->png, clamp_gray16);
+        png_set_user_transform_info(r->png, NULL, 8, 3);
+        pc_log(PC_LOG_WARNING, "PNG with 16-bit gray: values above 255 are shown white; convert it to 8 bits first");
         return;
     }
     png_set_strip_16(r->png);
     png_set_strip_alpha(r->png);
-    if (!(color & PNG_COLOR_MASK_COLOR)) {
+    if (color == PNG_COLOR_TYPE_PALETTE) {
+        png_set_palette_to_rgb(r->png);
+    } else if (!(color & PNG_COLOR_MASK_COLOR)) {
         png_set_expand_gray_1_2_4_to_8(r->png);
         png_set_gray_to_rgb(r->png);
     }
@@ -205,6 +183,9 @@ static pc_status decode(pc_image **out, const uint8_t *bytes, size_t size, const
     r->info = r->png ? png_create_info_struct(r->png) : NULL;
     pc_status status = r->info ? run_guarded(r, read_all) : pc_fail(PC_ERR_MEMORY, "memory is short");
     png_destroy_read_struct(&r->png, &r->info, NULL);
+    if (status == PC_OK && r->starved) { /* libpng went on without something it wanted */
+        status = pc_fail(PC_ERR_MEMORY, "memory is short");
+    }
     pc_free(r->rows);
     if (status == PC_OK) {
         *out = r->image;

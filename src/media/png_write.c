@@ -83,7 +83,7 @@ static pc_status encode(writer *w, const pc_image *image)
     }
     png_write_end(png, info);
     png_destroy_write_struct(&png, &info);
-    return PC_OK;
+    return w->starved ? pc_fail(PC_ERR_MEMORY, "writing a PNG: memory is short") : PC_OK;
 }
 
 pc_status pc_image_save_png(const pc_image *image, const char *path)
