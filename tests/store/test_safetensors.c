@@ -133,7 +133,7 @@ static void test_refusals(void **state)
     refuse_header("{\"a\":{\"dtype\":\"u8\",\"shape\":[1],\"data_offsets\":[0,1]}}", 1, "dtype u8");
     refuse_header("{\"a\":{\"shape\":[1],\"data_offsets\":[0,1]}}", 1, "(missing)");
     refuse_header("{\"a\":{\"dtype\":\"U8\",\"data_offsets\":[0,1]}}", 1, "shape is missing");
-    refuse_header("{\"a\":{\"dtype\":\"U8\",\"dtype\":\"U8\",\"shape\":[1],\"data_offsets\":[0,1]}}", 1, "duplicate");
+    refuse_header("{\"a\":{\"dtype\":\"U8\",\"dtype\":\"U8\",\"shape\":[1],\"data_offsets\":[0,1]}}", 1, "JSON member");
     refuse_header("{\"a\":{\"dtype\":\"F4\",\"shape\":[1],\"data_offsets\":[0,1]}}", 1, "do not take");
     accept_header("{\"a\":{\"dtype\":\"F4\",\"shape\":[2],\"data_offsets\":[0,1]}}", 1, 1);
     refuse_header("{\"a\":[\"U8\",[1],[0,1]]}", 1, "no object");
