@@ -435,6 +435,10 @@ const char *pc_mutant_make(unsigned char **out, size_t *out_size, const void *se
         }
         name = e->name;
     }
+    if (m.size == size && memcmp(m.bytes, seed, size) == 0) { /* the edits had no effect */
+        flip_bit(&m);
+        name = "flip a bit";
+    }
     *out = m.bytes;
     *out_size = m.size;
     return name;
