@@ -164,7 +164,8 @@ pc_status pc_members_parse(pc_json **pair, const pc_members *walk, size_t limit,
     if (pc_json_length(tree) != 2 || !pc_json_is_string(key) ||
         strlen(pc_json_text(key)) != pc_json_text_length(key)) {
         pc_json_free(tree);
-        return pc_fail(PC_ERR_DATA, "%s: JSON: malformed member before byte %zu", walk->where, offset);
+        return pc_fail(PC_ERR_DATA, "%s: JSON: the key before byte %zu holds a NUL, or the member is malformed", walk->where,
+                       offset);
     }
     *pair = tree;
     return PC_OK;
