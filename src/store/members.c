@@ -3,6 +3,7 @@
  * put into "[key,value]" and must come back as an array of exactly two. */
 #include "store/members.h"
 
+#include <stdio.h>
 #include <string.h>
 
 void pc_members_init(pc_members *walk, const char *text, size_t length, const char *where)
@@ -148,14 +149,23 @@ pc_status pc_members_parse(pc_json **pair, const pc_members *walk, size_t limit,
     PC_TRY(pc_str_putc(buffer, ']'));
     pc_json *tree;
     pc_status status = pc_json_parse(&tree, buffer->data, buffer->length, walk->where);
-    if (status != PC_OK) {
-        return status == PC_ERR_MEMORY ? status : pc_fail_prefix(status, "member with its value at byte %zu", offset);
+    if (status == PC_ERR_DATA) {
+        /* Once more, only for a message that says where the piece begins. */
+        char place[512];
+        snprintf(place, sizeof place, "%s: JSON member with its value at byte %zu", walk->where, offset);
+        status = pc_json_parse(&tree, buffer->data, buffer->length, place);
+        if (status == PC_OK) {
+            pc_json_free(tree);
+            status = PC_ERR_DATA;
+        }
     }
+    PC_TRY(status);
     pc_json *key = pc_json_at(tree, 0);
     if (pc_json_length(tree) != 2 || !pc_json_is_string(key) ||
         strlen(pc_json_text(key)) != pc_json_text_length(key)) {
         pc_json_free(tree);
-        return pc_fail(PC_ERR_DATA, "%s: JSON: malformed member before byte %zu", walk->where, offset);
+        return pc_fail(PC_ERR_DATA, "%s: JSON: the key before byte %zu holds a NUL, or the member is malformed", walk->where,
+                       offset);
     }
     *pair = tree;
     return PC_OK;

@@ -82,7 +82,7 @@ static pc_status read_weight(pc_store *store, weight_index *index, const pc_memb
     PC_TRY(pc_members_parse(&pair, walk, INDEX_MEMBER_LIMIT, &index->buffer));
     const pc_json *value = pc_json_at(pair, 1);
     const char *file = pc_json_text(value);
-    bool plain = file != NULL && strlen(file) == pc_json_text_length(value) && file[0] != '\0' &&
+    bool plain = file != NULL && strlen(file) == pc_json_text_length(value) && strcmp(file, ".") != 0 &&
                  strchr(file, '/') == NULL && pc_path_is_plain(file);
     pc_status status = keep_text(&next->name, pc_json_text(pc_json_at(pair, 0)), store);
     if (status == PC_OK && plain) {
@@ -209,8 +209,8 @@ static pc_status open_shard(pc_store *store, const weight_index *index, size_t a
     pc_status status = keep_text(&file, path, store);
     pc_free(path);
     PC_TRY(status);
-    if (!pc_path_exists(file)) {
-        return pc_fail(PC_ERR_DATA, "%s: the shard %s does not exist", index->path,
+    if (!pc_path_exists(file) || pc_path_is_directory(file)) {
+        return pc_fail(PC_ERR_DATA, "%s: the shard %s does not exist or is no file", index->path,
                        pc_name_text(index->shards[at].name, shown));
     }
     pc_map *map = &store->maps[store->map_count];

@@ -1,4 +1,4 @@
-#include "support/allocfail.h"
+#include "allocfail.h"
 
 #include "base/memory.h"
 

@@ -9,7 +9,7 @@
  * Text edits are chosen when most of the seed, or the part of it that opens with a brace, is text. One to four edits
  * are stacked, so that a mutant often passes the first check and fails a later one.
  */
-#include "support/mutate.h"
+#include "mutate.h"
 
 #include "base/rng.h"
 
@@ -277,8 +277,8 @@ static void edit_number(mutant *m)
     char text[32];
     token t = pick_token(m, '0');
     if (below(m, 3) == 0) {
-        long long value = strtoll((const char *)m->bytes + t.at, NULL, 10);
-        int length = snprintf(text, sizeof text, "%lld", value + (long long)below(m, 9) - 4);
+        uint64_t value = (uint64_t)strtoll((const char *)m->bytes + t.at, NULL, 10);
+        int length = snprintf(text, sizeof text, "%lld", (long long)(value + below(m, 9) - 4));
         replace(m, t.at, t.length, text, (size_t)length);
         return;
     }
@@ -434,6 +434,10 @@ const char *pc_mutant_make(unsigned char **out, size_t *out_size, const void *se
             repair_length(&m, old_size);
         }
         name = e->name;
+    }
+    if (m.size == size && memcmp(m.bytes, seed, size) == 0) { /* the edits had no effect */
+        flip_bit(&m);
+        name = "flip a bit";
     }
     *out = m.bytes;
     *out_size = m.size;
