@@ -1,0 +1,5 @@
+/* The level that every processor has. */
+#include "backend/cpu/c/vec_c.h"
+#define LEVEL c
+#define LEVEL_FLAGS 0
+#include "backend/cpu/template/level.h"

@@ -1,0 +1,112 @@
+/* Vectors of four floats in GNU C: the level that every processor has (SSE2 and NEON come out of it). */
+#ifndef PC_BACKEND_CPU_VEC_C_H
+#define PC_BACKEND_CPU_VEC_C_H
+
+#include "base/dtype.h"
+
+#include <math.h>
+#include <stdint.h>
+#include <string.h>
+
+typedef float vf __attribute__((vector_size(16)));
+typedef int32_t vi __attribute__((vector_size(16)));
+typedef int vmask; /* number of leading lanes */
+
+enum { LANES = 4 };
+#define TILE_ROWS 4 /* rows of accumulators that fit the registers, two vectors each */
+
+#define INLINE static inline __attribute__((always_inline, unused))
+
+INLINE vf vf_set(float x) { return (vf){x, x, x, x}; }
+INLINE vi vi_set(int32_t x) { return (vi){x, x, x, x}; }
+INLINE vi vi_count(void) { return (vi){0, 1, 2, 3}; }
+INLINE vmask vm_first(int64_t n) { return n >= LANES ? LANES : (int)n; }
+
+INLINE vf vf_load(const float *p)
+{
+    vf x;
+    memcpy(&x, p, sizeof x);
+    return x;
+}
+INLINE void vf_store(float *p, vf x) { memcpy(p, &x, sizeof x); }
+INLINE vi vi_load(const int32_t *p)
+{
+    vi x;
+    memcpy(&x, p, sizeof x);
+    return x;
+}
+INLINE vf vf_load_mask(const float *p, vmask n)
+{
+    vf x = {0};
+    for (int i = 0; i < n; i++) {
+        x[i] = p[i];
+    }
+    return x;
+}
+INLINE void vf_store_mask(float *p, vf x, vmask n)
+{
+    for (int i = 0; i < n; i++) {
+        p[i] = x[i];
+    }
+}
+INLINE vf vf_load_bf16(const pc_bf16 *p, vmask n)
+{
+    vf x = {0};
+    for (int i = 0; i < n; i++) {
+        x[i] = pc_bf16_to_f32(p[i]);
+    }
+    return x;
+}
+INLINE vf vf_load_f16(const pc_f16 *p, vmask n)
+{
+    vf x = {0};
+    for (int i = 0; i < n; i++) {
+        x[i] = pc_f16_to_f32(p[i]);
+    }
+    return x;
+}
+INLINE vf vf_fma(vf a, vf b, vf c) { return a * b + c; }
+INLINE vf vf_pick(vi mask, vf a, vf b) { return (vf)((mask & (vi)a) | (~mask & (vi)b)); }
+INLINE vf vf_max(vf a, vf b) { return vf_pick(a > b, a, b); } /* b when one is NaN */
+INLINE vf vf_min(vf a, vf b) { return vf_pick(a < b, a, b); } /* b when one is NaN */
+INLINE vf vf_pick_less(vf x, vf y, vf a, vf b) { return vf_pick(x < y, a, b); } /* x < y ? a : b */
+INLINE vf vf_pick_within(vi low, vi i, vi high, vf a, vf b) { return vf_pick((i >= low) & (i < high), a, b); }
+INLINE vf vf_sqrt(vf x) { return (vf){sqrtf(x[0]), sqrtf(x[1]), sqrtf(x[2]), sqrtf(x[3])}; }
+INLINE vf vf_abs(vf x) { return (vf)((vi)x & vi_set(0x7fffffff)); }
+INLINE vf vf_copysign(vf x, vf sign)
+{
+    return (vf)(((vi)x & vi_set(0x7fffffff)) | ((vi)sign & vi_set((int32_t)0x80000000)));
+}
+/* x * 2^n for n in [-252, 254], in two exact steps but for the last. */
+INLINE vf vf_ldexp(vf x, vi n)
+{
+    vi half = n >> 1;
+    return x * (vf)((half + 127) << 23) * (vf)((n - half + 127) << 23);
+}
+INLINE float vf_sum(vf x) { return (x[0] + x[2]) + (x[1] + x[3]); }
+INLINE float vf_top(vf x)
+{
+    float a = x[0] > x[1] ? x[0] : x[1];
+    float b = x[2] > x[3] ? x[2] : x[3];
+    return a > b ? a : b;
+}
+/* Round to bf16, kept as f32; NaN stays NaN. */
+INLINE vf vf_round_bf16(vf x)
+{
+    vi bits = (vi)x;
+    vi rounded = (bits + 0x7fff + ((bits >> 16) & 1)) & vi_set((int32_t)0xffff0000);
+    return vf_pick(x == x, (vf)rounded, (vf)(bits | 0x400000));
+}
+INLINE void vi_transpose(vi r[LANES])
+{
+    vi t0 = __builtin_shuffle(r[0], r[1], (vi){0, 4, 1, 5});
+    vi t1 = __builtin_shuffle(r[2], r[3], (vi){0, 4, 1, 5});
+    vi t2 = __builtin_shuffle(r[0], r[1], (vi){2, 6, 3, 7});
+    vi t3 = __builtin_shuffle(r[2], r[3], (vi){2, 6, 3, 7});
+    r[0] = __builtin_shuffle(t0, t1, (vi){0, 1, 4, 5});
+    r[1] = __builtin_shuffle(t0, t1, (vi){2, 3, 6, 7});
+    r[2] = __builtin_shuffle(t2, t3, (vi){0, 1, 4, 5});
+    r[3] = __builtin_shuffle(t2, t3, (vi){2, 3, 6, 7});
+}
+
+#endif

@@ -1,0 +1,243 @@
+/* The backend object: picks the level by CPU flags, finds kernels, packs parameters, measures the peak. */
+#include "backend/cpu/cpu.h"
+
+#include "backend/cpu/node.h"
+#include "base/cpu.h"
+#include "base/memory.h"
+
+#include <time.h>
+
+/* --- levels, lowest first --- */
+
+#if defined(__x86_64__)
+#define PC_CPU_LEVELS(X) X(c) X(avx2) X(avx512) X(avx512bf16)
+#else
+#define PC_CPU_LEVELS(X) X(c)
+#endif
+
+#define LEVEL_INDEX(level) LEVEL_##level,
+enum { PC_CPU_LEVELS(LEVEL_INDEX) LEVEL_COUNT };
+#undef LEVEL_INDEX
+
+#define LEVEL_POINTER(level) &pc_cpu_level_##level,
+static const pc_cpu_level *const levels[LEVEL_COUNT] = {PC_CPU_LEVELS(LEVEL_POINTER)};
+#undef LEVEL_POINTER
+
+static int level_for(uint32_t flags)
+{
+    const uint32_t all = pc_cpu_flags();
+    const uint32_t usable = flags ? flags & all : all;
+    int best = 0;
+    for (int i = 0; i < LEVEL_COUNT; i++) {
+        if ((levels[i]->flags & ~usable) == 0) {
+            best = i;
+        }
+    }
+    return best;
+}
+
+/* --- kernels: a pc_kernel knows no level, so that each pair of kernel and level has a function of its own --- */
+
+#define RUN_AT(name, level) \
+    static void run_##name##_##level(const pc_call *call) { pc_cpu_kernel_##name.run(call, &pc_cpu_level_##level); }
+#if defined(__x86_64__)
+#define RUN_AT_ALL(name) RUN_AT(name, c) RUN_AT(name, avx2) RUN_AT(name, avx512) RUN_AT(name, avx512bf16)
+#define RUNS(name) {run_##name##_c, run_##name##_avx2, run_##name##_avx512, run_##name##_avx512bf16}
+#else
+#define RUN_AT_ALL(name) RUN_AT(name, c)
+#define RUNS(name) {run_##name##_c}
+#endif
+
+#define PC_CPU_KERNEL(name)                           \
+    extern const pc_cpu_kernel pc_cpu_kernel_##name;  \
+    RUN_AT_ALL(name)
+#include "backend/cpu/list.h"
+#undef PC_CPU_KERNEL
+
+typedef struct entry {
+    const pc_cpu_kernel *kernel;
+    pc_kernel run[LEVEL_COUNT];
+} entry;
+
+#define PC_CPU_KERNEL(name) {&pc_cpu_kernel_##name, RUNS(name)},
+static const entry entries[] = {
+#include "backend/cpu/list.h"
+};
+#undef PC_CPU_KERNEL
+
+typedef struct state {
+    int level;
+} state;
+
+bool pc_cpu_plain(const pc_node *node)
+{
+    for (int i = 0; i < node->inputs; i++) {
+        if (node->in[i] && node->in[i]->dtype != PC_F32 && node->in[i]->dtype != PC_I32) {
+            return false;
+        }
+    }
+    for (int i = 0; i < node->outputs; i++) {
+        if (node->out[i] && node->out[i]->dtype != PC_F32 && node->out[i]->dtype != PC_I32) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static const entry *find_entry(const pc_node *node)
+{
+    for (size_t i = 0; i < sizeof entries / sizeof entries[0]; i++) {
+        const pc_cpu_kernel *kernel = entries[i].kernel;
+        if (kernel->op == node->op) {
+            bool can = kernel->supports ? kernel->supports(node) : pc_cpu_plain(node);
+            return can ? &entries[i] : NULL;
+        }
+    }
+    return NULL;
+}
+
+static pc_kernel find_kernel(const pc_backend *backend, const pc_node *node)
+{
+    const entry *found = find_entry(node);
+    return found ? found->run[((const state *)backend->state)->level] : NULL;
+}
+
+static size_t scratch_bytes(const pc_backend *backend, const pc_node *node)
+{
+    const entry *found = find_entry(node);
+    if (!found || !found->kernel->scratch) {
+        return 0;
+    }
+    return found->kernel->scratch(node, levels[((const state *)backend->state)->level], pc_pool_threads(backend->pool));
+}
+
+/* --- packed parameters --- */
+
+typedef struct packing {
+    const pc_cpu_packed *packed;
+    pc_cpu_matrix source;
+} packing;
+
+static void pack_item(void *context, int64_t panel, int thread)
+{
+    const packing *work = context;
+    const pc_cpu_packed *packed = work->packed;
+    const pc_cpu_gemm *gemm = packed->gemm;
+    const int64_t units = pc_ceil_div(packed->k, gemm->unit);
+    const int64_t row = panel * gemm->cols;
+    pc_cpu_matrix source = work->source;
+    (void)thread;
+    source.data = (const char *)source.data + pc_dtype_size(source.dtype) * (size_t)(row * source.row_stride);
+    gemm->pack((float *)packed->panels + panel * gemm->cols * units, gemm->cols, &source,
+               pc_least(gemm->cols, packed->n - row), packed->k);
+}
+
+static void unpack(const pc_backend *backend, pc_param *param)
+{
+    pc_cpu_packed *packed = param->packed;
+    (void)backend;
+    if (packed) {
+        pc_pages_free(packed->panels, packed->bytes);
+        pc_free(packed);
+        param->packed = NULL;
+    }
+}
+
+static pc_status pack(const pc_backend *backend, pc_param *param, pc_dtype compute)
+{
+    const pc_cpu_level *level = levels[((const state *)backend->state)->level];
+    const pc_cpu_gemm *gemm = compute == PC_BF16 ? level->bf16 : level->f32;
+    const bool is_float = param->dtype == PC_F32 || param->dtype == PC_BF16 || param->dtype == PC_F16;
+    const int64_t n = param->shape.ndim >= 2 ? param->shape.dim[0] : 0;
+    const int64_t k = n > 0 ? pc_shape_count(&param->shape) / n : 0;
+    pc_cpu_packed *packed = NULL;
+    pc_status status;
+    if (param->trains || !is_float || n == 0 || k == 0) {
+        return PC_OK;
+    }
+    unpack(backend, param);
+    const int64_t panels = pc_ceil_div(n, gemm->cols);
+    const int64_t units = pc_ceil_div(k, gemm->unit);
+    PC_TRY(PC_NEW(packed, "a packed parameter"));
+    *packed = (pc_cpu_packed){.gemm = gemm, .compute = compute, .n = n, .k = k};
+    size_t rows = 0;
+    if (!pc_mul_size((size_t)panels, (size_t)gemm->cols * sizeof(float), &rows)
+        || !pc_mul_size(rows, (size_t)units, &packed->bytes)) {
+        status = pc_fail(PC_ERR_MEMORY, "the packed form of '%s' is too large", param->name ? param->name : "");
+        goto done;
+    }
+    PC_GO(pc_pages_new(&packed->panels, packed->bytes, "a packed parameter"));
+    packing work = {packed, {param->data, param->dtype, k, 1}};
+    pc_pool_run(backend->pool, panels, pack_item, &work);
+    param->packed = packed;
+    return PC_OK;
+done:
+    pc_free(packed);
+    return status;
+}
+
+/* --- the object --- */
+
+void pc_cpu_backend_free(pc_backend *backend)
+{
+    if (backend) {
+        pc_pool_free(backend->pool);
+        pc_free(backend->state);
+        pc_free(backend);
+    }
+}
+
+pc_status pc_cpu_backend_new(pc_backend **out, int threads, uint32_t cpu_flags)
+{
+    pc_backend *backend = NULL;
+    state *own = NULL;
+    pc_status status;
+    *out = NULL;
+    PC_TRY(PC_NEW(backend, "a backend"));
+    PC_GO(PC_NEW(own, "a backend"));
+    own->level = level_for(cpu_flags);
+    *backend = (pc_backend){
+        .name = "cpu",
+        .kernel = find_kernel,
+        .scratch = scratch_bytes,
+        .pack = pack,
+        .unpack = unpack,
+        .free = pc_cpu_backend_free,
+        .state = own,
+    };
+    PC_GO(pc_pool_new(&backend->pool, threads));
+    *out = backend;
+    return PC_OK;
+done:
+    if (backend) {
+        backend->state = own;
+    }
+    pc_cpu_backend_free(backend);
+    return status;
+}
+
+const char *pc_cpu_backend_level(const pc_backend *backend)
+{
+    return levels[((const state *)backend->state)->level]->name;
+}
+
+static double seconds(void)
+{
+    struct timespec time;
+    clock_gettime(CLOCK_MONOTONIC, &time);
+    return (double)time.tv_sec + 1e-9 * (double)time.tv_nsec;
+}
+
+double pc_cpu_peak_flops(uint32_t cpu_flags, pc_dtype dtype)
+{
+    const pc_cpu_level *level = levels[level_for(cpu_flags)];
+    double (*peak)(int64_t) = dtype == PC_BF16 ? level->peak_bf16 : level->rows->peak;
+    double best = 0;
+    for (int i = 0; i < 10; i++) { /* the best of ten: other processes only slow it down */
+        double begin = seconds();
+        double flops = peak(300000);
+        double rate = flops / (seconds() - begin);
+        best = rate > best ? rate : best;
+    }
+    return best;
+}

@@ -1,0 +1,25 @@
+/* The CPU backend: kernels for nodes, chosen by what the processor can do.
+ *
+ * Takes: a node of a graph. Gives: the function that computes it, and the scratch bytes it wants. A node that no kernel
+ * supports (another number type, a bias in attention) gets NULL, and its operation's reference runs.
+ * Every result is the same for any number of threads. A row of a product or of attention depends on that row and what
+ * it reads, never on its place in the batch or on the other rows.
+ */
+#ifndef PC_BACKEND_CPU_CPU_H
+#define PC_BACKEND_CPU_CPU_H
+
+#include "tensor/backend.h"
+
+/* threads 0 = one for each processor; cpu_flags 0 = all that this processor has, else a subset of pc_cpu_flag (tests lower
+ * the level so). */
+pc_status pc_cpu_backend_new(pc_backend **out, int threads, uint32_t cpu_flags);
+void pc_cpu_backend_free(pc_backend *backend); /* NULL is fine */
+
+/* "c", "avx2", "avx512", "avx512bf16". */
+const char *pc_cpu_backend_level(const pc_backend *backend);
+
+/* FLOP/s that one thread reaches with independent multiply-adds of this level; dtype PC_F32, or PC_BF16 for products of
+ * bf16 summed in f32. Takes about 0.1 s. */
+double pc_cpu_peak_flops(uint32_t cpu_flags, pc_dtype dtype);
+
+#endif

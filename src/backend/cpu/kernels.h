@@ -1,0 +1,120 @@
+/* What an instruction-set level offers to the node kernels: tables of functions on rows, tiles and panels.
+ *
+ * Each level (plain C, AVX2, AVX-512, AVX-512 + BF16) fills these tables from one source, template/, over its own vector
+ * type. The functions know no threads, allocate nothing, and take unaligned pointers. Within one level a result depends
+ * on the values alone; levels may differ in the last bits.
+ */
+#ifndef PC_BACKEND_CPU_KERNELS_H
+#define PC_BACKEND_CPU_KERNELS_H
+
+#include "base/dtype.h"
+#include "ops/activation.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/* C[rows,cols] (+)= A B, both factors as panels: A is a[k * lda + row], B is b[k * ldb + column], k in units of 32 bits
+ * (one f32, or a pair of bf16 that is neighbours in K). The sum runs over k in order, one fused step each, starting at 0
+ * or at C's old value; so cutting K in blocks changes no bit. */
+typedef struct pc_cpu_tile {
+    const void *a, *b;
+    float *c;
+    int64_t lda, ldb, ldc; /* units, units, floats */
+    int64_t k;             /* units */
+    int rows, cols;        /* 1..gemm->rows, 1..gemm->cols */
+    bool load;             /* start at C's old value */
+    const float *bias;     /* [cols] or NULL: added after the sum */
+    const float *residual; /* added last, or NULL; rows are `ldr` floats apart */
+    int64_t ldr;
+} pc_cpu_tile;
+
+/* A matrix with rows and a K direction; one of the two strides is 1. */
+typedef struct pc_cpu_matrix {
+    const void *data;
+    pc_dtype dtype;              /* PC_F32, PC_BF16, PC_F16 */
+    int64_t row_stride, k_stride; /* elements */
+} pc_cpu_matrix;
+
+typedef struct pc_cpu_gemm {
+    int rows, cols; /* largest tile */
+    int lanes;      /* panel widths are multiples of this */
+    int unit;       /* numbers of K in a unit: 1 or 2 */
+    void (*tile)(const pc_cpu_tile *tile);
+    /* dst[u * width + r] = unit u of row r, for `rows` rows and ceil(count / unit) units from `src`; rows up to `width` (a
+     * multiple of lanes) and the odd last half are zeros. */
+    void (*pack)(void *dst, int64_t width, const pc_cpu_matrix *src, int64_t rows, int64_t count);
+} pc_cpu_gemm;
+
+typedef struct pc_cpu_adamw {
+    float beta2, one_less_beta1, one_less_beta2;
+    float eps, gradient_scale;
+    float rate;             /* learning rate / correction1 */
+    float decay;            /* learning rate * weight decay */
+    float root_correction2; /* sqrt(correction2) */
+} pc_cpu_adamw;
+
+/* Functions on n neighbouring floats (a row, or a block of a tensor). */
+typedef struct pc_cpu_rows {
+    void (*add)(float *out, const float *x, const float *y, int64_t n);
+    void (*multiply)(float *out, const float *x, const float *y, int64_t n);
+    void (*scale)(float *out, const float *x, float factor, int64_t n);
+    void (*add_scaled)(float *out, const float *x, float factor, int64_t n); /* out += factor * x */
+    float (*sum)(const float *x, int64_t n);
+    float (*dot)(const float *x, const float *y, int64_t n);
+    float (*max)(const float *x, int64_t n); /* -infinity when n is 0; passes over NaN */
+    float (*sum_exp)(const float *x, float shift, int64_t n);                /* sum of exp(x - shift) */
+    /* out = exp(x - shift) * factor - offset */
+    void (*exp_scaled)(float *out, const float *x, float shift, float factor, float offset, int64_t n);
+    void (*activation)(pc_activation kind, float *out, const float *x, int64_t n);
+    void (*activation_grad)(pc_activation kind, float *out, const float *x, const float *dy, int64_t n);
+    void (*glu)(pc_activation kind, float *out, const float *gate, const float *up, int64_t n);
+    void (*glu_grad)(pc_activation kind, float *dgate, float *dup, const float *gate, const float *up, const float *dy,
+                     int64_t n);
+    void (*layer_norm)(float *out, const float *x, const float *w, const float *b, float eps, int64_t n);
+    /* dw and db are added to. */
+    void (*layer_norm_grad)(float *dx, float *dw, float *db, const float *x, const float *w, const float *dy, float eps,
+                            int64_t n);
+    void (*rms_norm)(float *out, const float *x, const float *w, float eps, int64_t n);
+    void (*rms_norm_grad)(float *dx, float *dw, const float *x, const float *w, const float *dy, float eps, int64_t n);
+    /* cosine[i], sine[i] of position * frequency[i] */
+    void (*rope_angles)(float *cosine, float *sine, double position, const float *frequency, int64_t n);
+    /* Pairs (i, i + n) of x[2n]; sine times -1 rotates back. May run in place. */
+    void (*rope_halves)(float *out, const float *x, const float *cosine, const float *sine, float sign, int64_t n);
+    void (*rope_pairs)(float *out, const float *x, const float *cosine, const float *sine, float sign, int64_t n);
+    void (*to_f32)(float *out, const void *x, pc_dtype dtype, int64_t n);
+    void (*adamw)(float *p, const float *grad, float *m, float *v, const pc_cpu_adamw *step, int64_t n);
+
+    /* Attention on scores s[key * ld + row], `rows` rows (ld a multiple of lanes, padding rows are written too): row r
+     * sees keys [low[r], high[r]). max[r] = maximum of max[r] and scale * score of the seen keys. */
+    void (*score_max)(float *max, const float *s, int64_t ld, int rows, int64_t keys, const int32_t *low,
+                      const int32_t *high, float scale);
+    /* s = exp(scale * s - max) where seen, else 0; sum[r] += the row's values, keys in order. */
+    void (*score_exp)(float *s, float *sum, const float *max, int64_t ld, int rows, int64_t keys, const int32_t *low,
+                      const int32_t *high, float scale);
+    /* One row of the backward pass, over keys: p = exp(scale * p - lse), dp = p * (dp - delta) * scale. */
+    void (*score_grad)(float *p, float *dp, float lse, float delta, float scale, int64_t n);
+
+    /* Independent multiply-adds for timing: runs `rounds` rounds, returns their floating-point operations. */
+    double (*peak)(int64_t rounds);
+} pc_cpu_rows;
+
+typedef struct pc_cpu_level {
+    const char *name;
+    uint32_t flags; /* pc_cpu_flag that it needs */
+    const pc_cpu_rows *rows;
+    const pc_cpu_gemm *f32;
+    const pc_cpu_gemm *bf16; /* factors rounded to bf16, sums in f32 */
+    double (*peak_bf16)(int64_t rounds);
+} pc_cpu_level;
+
+extern const pc_cpu_level pc_cpu_level_c;
+#if defined(__x86_64__)
+extern const pc_cpu_level pc_cpu_level_avx2;
+extern const pc_cpu_level pc_cpu_level_avx512;
+extern const pc_cpu_level pc_cpu_level_avx512bf16;
+/* Parts that levels share. */
+extern const pc_cpu_rows pc_cpu_rows_avx512;
+extern const pc_cpu_gemm pc_cpu_gemm_f32_avx512;
+#endif
+
+#endif

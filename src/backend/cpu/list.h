@@ -1,0 +1,2 @@
+/* Every node kernel of the CPU backend. */
+PC_CPU_KERNEL(matmul)
