@@ -1,0 +1,271 @@
+#include "model/trace.h"
+
+#include "store/store.h"
+#include "store/writer.h"
+#include "ops/attention.h"
+#include "tensor/exec.h"
+
+#include <stdio.h>
+#include <string.h>
+
+typedef struct tracer {
+    const pc_model *model;
+    const pc_trace_input *input;
+    pc_graph *graph;
+    pc_exec *exec;
+    pc_tensor *pixels, *soft_rows, *ids, *positions, *ranges, *frequencies, *ends;
+    int64_t soft;
+    int32_t *id_values, *position_values, *soft_values, *end_values;
+    int64_t *written_ids;
+    pc_attention_range *range_values;
+} tracer;
+
+static bool is_contrastive(const pc_model *model)
+{
+    return model->contrast.present;
+}
+
+static int64_t vocabulary(const pc_model *model)
+{
+    return is_contrastive(model) ? model->contrast.config.vocab_size : model->llm.info.vocabulary;
+}
+
+static pc_status check_ids(tracer *t)
+{
+    const pc_trace_input *in = t->input;
+    int64_t wanted = t->model->connector.type ? in->images * t->model->connector.tokens : 0;
+    for (int64_t i = 0; i < in->tokens; i++) {
+        bool is_image = t->model->image_token >= 0 && in->ids[i] == t->model->image_token;
+        if (!is_image && (in->ids[i] < 0 || in->ids[i] >= vocabulary(t->model))) {
+            return pc_fail(PC_ERR_DATA, "token id %d at position %lld is outside the vocabulary of %lld", in->ids[i],
+                           (long long)i, (long long)vocabulary(t->model));
+        }
+        t->id_values[i] = is_image ? 0 : in->ids[i];
+        t->position_values[i] = (int32_t)i;
+        t->range_values[i] = (pc_attention_range){0, 0, 0, (int32_t)i + 1};
+        t->written_ids[i] = in->ids[i];
+        if (is_image) {
+            if (t->soft == wanted) {
+                t->soft++;
+                break;
+            }
+            t->soft_values[t->soft++] = (int32_t)i;
+        }
+    }
+    if (t->soft != wanted) {
+        return pc_fail(PC_ERR_DATA, "input_ids: %s%lld image placeholders, expected %lld (%lld pictures of %lld)",
+                       t->soft > wanted ? "at least " : "", (long long)t->soft, (long long)wanted,
+                       (long long)in->images, (long long)t->model->connector.tokens);
+    }
+    return PC_OK;
+}
+
+static pc_status allocate(tracer *t)
+{
+    size_t tokens = (size_t)t->input->tokens + 1;
+    PC_TRY(PC_NEW_ARRAY(t->id_values, tokens, "a trace"));
+    PC_TRY(PC_NEW_ARRAY(t->position_values, tokens, "a trace"));
+    PC_TRY(PC_NEW_ARRAY(t->soft_values, tokens, "a trace"));
+    PC_TRY(PC_NEW_ARRAY(t->end_values, 1, "a trace"));
+    PC_TRY(PC_NEW_ARRAY(t->written_ids, tokens, "a trace"));
+    return PC_NEW_ARRAY(t->range_values, tokens, "a trace");
+}
+
+static void declare_text(tracer *t)
+{
+    int64_t tokens = t->input->tokens;
+    t->ids = pc_graph_input(t->graph, "", PC_I32, pc_dims(1, tokens));
+    t->positions = pc_graph_input(t->graph, "", PC_I32, pc_dims(1, tokens));
+    t->ranges = pc_graph_input(t->graph, "", PC_I32, pc_dims(2, tokens, 4));
+}
+
+static void build_language(tracer *t, const pc_build *build, pc_tensor *soft)
+{
+    declare_text(t);
+    t->frequencies = pc_graph_input(t->graph, "", PC_F32, pc_dims(1, t->model->llm.info.head_size / 2));
+    pc_reading reading = {
+        .ids = t->ids,
+        .positions = t->positions,
+        .ranges = t->ranges,
+        .frequencies = t->frequencies,
+        .soft = soft,
+    };
+    if (soft) {
+        reading.soft_rows = t->soft_rows = pc_graph_input(t->graph, "", PC_I32, pc_dims(1, t->soft));
+    }
+    pc_model_logits(build, t->model, pc_model_read(build, t->model, &reading));
+}
+
+static void build_contrast(tracer *t, const pc_build *build)
+{
+    pc_tensor *images = t->pixels ? pc_model_embed_images(build, t->model, t->pixels) : NULL;
+    if (!t->input->tokens) {
+        return;
+    }
+    declare_text(t);
+    t->ends = pc_graph_input(t->graph, "", PC_I32, pc_dims(1, 1));
+    pc_clip_text_io io = {t->ids, t->positions, t->ranges, t->ends};
+    pc_tensor *texts = pc_model_embed_texts(build, t->model, &io);
+    if (images) {
+        pc_model_similarities(build, t->model, images, texts);
+    }
+}
+
+static pc_status build_graph(tracer *t, const pc_backend *backend, pc_dtype compute)
+{
+    const pc_model *model = t->model;
+    PC_TRY(pc_graph_new(&t->graph));
+    pc_build build = {t->graph, compute};
+    pc_tensor *soft = NULL;
+    if (t->input->images) {
+        int64_t side = model->encoder.info.image_size;
+        t->pixels = pc_graph_input(t->graph, "pixel_values", PC_F32, pc_dims(4, t->input->images, 3, side, side));
+        pc_tensor *features = pc_model_encode(&build, model, t->pixels);
+        soft = model->connector.type ? pc_model_connect(&build, model, features) : NULL;
+    }
+    if (model->llm.type && t->input->tokens) {
+        build_language(t, &build, soft);
+    } else if (is_contrastive(model)) {
+        build_contrast(t, &build);
+    }
+    return pc_exec_new_tracing(&t->exec, t->graph, backend);
+}
+
+static pc_status bind(tracer *t, pc_tensor *input, const void *data)
+{
+    return input ? pc_exec_bind(t->exec, input, data, input->max) : PC_OK;
+}
+
+/* The row of CLIP's end token: the first, as transformers takes it (for eos_token_id 2: the largest id). */
+static int32_t end_row(const tracer *t)
+{
+    static const int64_t OLD_EOS = 2;
+    int64_t eos = t->model->contrast.config.eos_token_id;
+    int32_t best = 0;
+    for (int32_t i = 0; i < (int32_t)t->input->tokens; i++) {
+        if (eos != OLD_EOS && t->input->ids[i] == eos) {
+            return i;
+        }
+        if (eos == OLD_EOS && t->input->ids[i] > t->input->ids[best]) {
+            best = i;
+        }
+    }
+    return best;
+}
+
+static pc_status run(tracer *t)
+{
+    PC_TRY(bind(t, t->pixels, t->input->pixels));
+    PC_TRY(bind(t, t->soft_rows, t->soft_values));
+    PC_TRY(bind(t, t->ids, t->id_values));
+    PC_TRY(bind(t, t->positions, t->position_values));
+    PC_TRY(bind(t, t->ranges, t->range_values));
+    PC_TRY(bind(t, t->frequencies, t->model->llm.frequencies));
+    if (t->ends) {
+        t->end_values[0] = end_row(t);
+        PC_TRY(bind(t, t->ends, t->end_values));
+    }
+    return pc_exec_run(t->exec);
+}
+
+static bool is_public(const char *name)
+{
+    static const char *const names[] = {"encoder.features", "connector.tokens", "logits",
+                                        "image_embeds", "text_embeds", "logits_per_image"};
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+        if (strcmp(names[i], name) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static void add_array(pc_array *array, const char *name, pc_dtype dtype, const pc_shape *shape, const void *data)
+{
+    *array = (pc_array){.name = name, .dtype = dtype, .ndim = shape->ndim, .data = data};
+    for (int i = 0; i < shape->ndim; i++) {
+        array->dim[i] = shape->dim[i];
+    }
+    array->bytes = (size_t)pc_shape_count(shape) * pc_dtype_size(dtype);
+}
+
+/* The last value of a name wins: names move along through reshapes. */
+static bool named_later(const pc_graph *graph, int node, const pc_tensor *value)
+{
+    for (int n = node + 1; n < pc_graph_nodes(graph); n++) {
+        if (strcmp(pc_graph_node(graph, n)->out[0]->name, value->name) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static size_t collect(tracer *t, bool all, pc_array *arrays, char (*names)[64])
+{
+    size_t count = 0;
+    if (t->pixels) {
+        add_array(&arrays[count++], "pixel_values", PC_F32, &t->pixels->shape, t->pixels->data);
+    }
+    if (t->ids) {
+        add_array(&arrays[count++], "input_ids", PC_I64, &t->ids->shape, t->written_ids);
+    }
+    for (int n = 0; n < pc_graph_nodes(t->graph); n++) {
+        const pc_tensor *value = pc_graph_node(t->graph, n)->out[0];
+        bool named = value->name[0] && !named_later(t->graph, n, value);
+        if ((named && is_public(value->name)) || all) {
+            snprintf(names[n], sizeof names[n], "%04d.%s", n, pc_graph_node(t->graph, n)->op->name);
+            add_array(&arrays[count++], named ? value->name : names[n], value->dtype, &value->shape, value->data);
+        }
+    }
+    return count;
+}
+
+static pc_status write(tracer *t, bool all, const char *path)
+{
+    size_t most = (size_t)pc_graph_nodes(t->graph) + 2;
+    pc_array *arrays = NULL;
+    char(*names)[64] = NULL;
+    pc_status status = PC_NEW_ARRAY(arrays, most, "a trace");
+    if (status == PC_OK) {
+        status = PC_NEW_ARRAY(names, most, "a trace");
+    }
+    if (status == PC_OK) {
+        status = pc_store_write(path, arrays, collect(t, all, arrays, names));
+    }
+    pc_free(arrays);
+    pc_free(names);
+    return status;
+}
+
+static void clear(tracer *t)
+{
+    pc_exec_free(t->exec);
+    pc_graph_free(t->graph);
+    pc_free(t->id_values);
+    pc_free(t->position_values);
+    pc_free(t->soft_values);
+    pc_free(t->end_values);
+    pc_free(t->written_ids);
+    pc_free(t->range_values);
+}
+
+pc_status pc_model_trace(const pc_model *model, const pc_backend *backend, pc_dtype compute,
+                         const pc_trace_input *input, bool all, const char *path)
+{
+    tracer t = {.model = model, .input = input};
+    pc_status status = allocate(&t);
+    if (status == PC_OK) {
+        status = check_ids(&t);
+    }
+    if (status == PC_OK) {
+        status = build_graph(&t, backend, compute);
+    }
+    if (status == PC_OK) {
+        status = run(&t);
+    }
+    if (status == PC_OK) {
+        status = write(&t, all, path);
+    }
+    clear(&t);
+    return status;
+}

@@ -1,0 +1,22 @@
+/* One forward pass with its named values kept: what comparing two implementations needs.
+ *
+ * Takes: prepared pixels [N,3,Y,X] and ids [T] in which the image placeholder stands once for each soft token. Gives: a
+ * safetensors file with pixel_values, input_ids, encoder.features, connector.tokens, logits (and with `all` every value).
+ */
+#ifndef PC_MODEL_TRACE_H
+#define PC_MODEL_TRACE_H
+
+#include "model/forward.h"
+
+typedef struct pc_trace_input {
+    const float *pixels; /* [N,3,Y,X]; NULL when there are none */
+    int64_t images;
+    const int32_t *ids; /* [T] */
+    int64_t tokens;
+} pc_trace_input;
+
+/* PC_ERR_DATA when the number of placeholders is not N * Q, or an id lies outside the vocabulary. */
+pc_status pc_model_trace(const pc_model *model, const pc_backend *backend, pc_dtype compute,
+                         const pc_trace_input *input, bool all, const char *path);
+
+#endif
