@@ -2,3 +2,5 @@
 PC_COMMAND(version)
 PC_COMMAND(data)
 PC_COMMAND(image)
+PC_COMMAND(tokenize)
+PC_COMMAND(tokenizer)

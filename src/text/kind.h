@@ -72,8 +72,11 @@ typedef struct pc_text_kind {
                         pc_text_work *work, pc_ids *out);
     /* Append the bytes of a token that is present and not added. begun: text stands before; previous: id before or -1. */
     pc_status (*decode)(const pc_tokenizer *tokenizer, int32_t id, int32_t previous, bool begun, pc_str *out);
-    /* The object for tokenizer.json without added_tokens; *out is the caller's. */
+    /* The object for tokenizer.json without added_tokens; *out is the caller's, or NULL when a tokenizer.json can't say
+     * what this tokenizer does: then the original file alone is saved. */
     pc_status (*to_json)(const pc_tokenizer *tokenizer, pc_json **out);
+    /* Set what tokenizer_config.json must say for this kind to be read back the same; may be NULL. */
+    pc_status (*add_config)(const pc_tokenizer *tokenizer, pc_json *config);
     const char *original; /* name under which the file itself is saved too, or NULL */
     void (*free_state)(void *state); /* accepts NULL and half-built */
 } pc_text_kind;
@@ -101,6 +104,8 @@ pc_status pc_tokenizer_new(pc_tokenizer **out, const pc_text_kind *kind);
 pc_status pc_tokenizer_ready(pc_tokenizer *tokenizer);
 /* For roles that nothing names: common names of special added tokens. */
 void pc_tokenizer_guess_roles(pc_tokenizer *tokenizer);
+/* Set root.post_processor to the template, when there is one. */
+pc_status pc_template_to_json(const pc_tokenizer *tokenizer, pc_json *root);
 /* Roles, added tokens and neighbours of the main file; see load.c. */
 pc_status pc_tokenizer_read_config(pc_tokenizer *tokenizer, const pc_text_source *source);
 

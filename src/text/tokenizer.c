@@ -269,7 +269,7 @@ pc_status pc_tokenizer_put_added(pc_tokenizer *tokenizer, const pc_added_token *
                        (int)token->id, (int)present);
     }
     if (present < 0) {
-        PC_TRY(pc_vocab_set(vocab, (size_t)token->id, token->text, token->length, flags));
+        PC_TRY(pc_vocab_set(vocab, (size_t)token->id, token->text, token->length, flags | PC_VOCAB_OUTSIDE));
     } else {
         vocab->entries[present].flags = (vocab->entries[present].flags & ~(uint32_t)PC_VOCAB_SPECIAL) | flags;
     }

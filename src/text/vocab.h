@@ -14,7 +14,10 @@ enum {
     PC_VOCAB_PRESENT = 1, /* the id has a token; without it the id is a hole */
     PC_VOCAB_SPECIAL = 2, /* control token */
     PC_VOCAB_ADDED = 4,   /* matched as a whole, outside the model */
-    PC_VOCAB_BYTE = 8,    /* stands for one byte, and is never found by its string in text */
+    PC_VOCAB_OUTSIDE = 8, /* added token that the model's own vocabulary doesn't have */
+    PC_VOCAB_BYTE = 16,   /* stands for one byte, and is never found by its string in text */
+    PC_VOCAB_FIXED = 32,  /* SentencePiece's user-defined piece: found in the text before anything merges */
+    PC_VOCAB_UNUSED = 64, /* SentencePiece's unused piece: may be merged into, but is taken apart again */
 };
 
 typedef struct pc_vocab_entry {
@@ -42,6 +45,13 @@ void pc_vocab_clear(pc_vocab *vocab);
 static inline uint32_t pc_vocab_flags(const pc_vocab *vocab, int64_t id)
 {
     return id >= 0 && (uint64_t)id < vocab->count ? vocab->entries[id].flags : 0;
+}
+
+/* Like pc_vocab_find, but not for added tokens that the model's own vocabulary doesn't have. */
+static inline int32_t pc_vocab_find_model(const pc_vocab *vocab, const char *text, size_t length)
+{
+    int32_t id = pc_vocab_find(vocab, text, length);
+    return id >= 0 && vocab->entries[id].flags & PC_VOCAB_OUTSIDE ? -1 : id;
 }
 
 /* Borrowed; id must be present. */
