@@ -1,11 +1,14 @@
-/* Samplers: small steps that turn a model's logits into the distribution that the next id is drawn from.
+/* Samplers: small steps that turn a model's logits into the distribution that the next id is drawn
+ * from.
  *
- * Flow: logits f32 [V] -> repetition_penalty -> temperature -> top_k -> top_p -> min_p -> draw -> id. The order is that
- * of list.h, which is transformers'. A sampler is a constant descriptor with one number to set, so that the command
- * line, recipes and requests take a new one without further edits.
+ * Flow: logits f32 [V] -> repetition_penalty -> temperature -> top_k -> top_p -> min_p -> draw ->
+ * id. The order is that of list.h, which is transformers'. A sampler is a constant descriptor with
+ * one number to set, so that the command line, recipes and requests take a new one without further
+ * edits.
  *
- * Everything is deterministic: the draw is a function of (seed, stream, position) and the logits alone, among equal
- * logits the lowest id comes first, and nothing depends on threads. A step allocates nothing.
+ * Everything is deterministic: the draw is a function of (seed, stream, position) and the logits
+ * alone, among equal logits the lowest id comes first, and nothing depends on threads. A step
+ * allocates nothing.
  */
 #ifndef PC_DECODE_SAMPLER_H
 #define PC_DECODE_SAMPLER_H
@@ -20,7 +23,8 @@
 typedef struct pc_sample_step {
     float *logits;           /* [V], changed in place; -INFINITY = never drawn */
     size_t count;            /* V */
-    const int32_t *history;  /* ids so far, prompt included; ids outside [0, V) are no words and are passed over */
+    /* ids so far, prompt included; ids outside [0, V) are no words and are passed over */
+    const int32_t *history;
     size_t history_count;
     float *floats;           /* [V] scratch */
     int32_t *ids;            /* [V] scratch */
@@ -51,21 +55,25 @@ typedef struct pc_sampling {
     pc_sample_step scratch;
 } pc_sampling;
 
-/* For logits of `vocabulary` entries; every sampler has its initial value (greedy), seed and stream are 0. Release with
- * pc_sampling_clear. */
+/* For logits of `vocabulary` entries; every sampler has its initial value (greedy), seed and stream
+ * are 0. Release with pc_sampling_clear. */
 pc_status pc_sampling_init(pc_sampling *sampling, size_t vocabulary);
 void pc_sampling_clear(pc_sampling *sampling);
 
-/* Set one value. PC_ERR_USAGE for an unknown name (with a suggestion; '-' and '_' are equal) and for a value that is
- * not allowed. */
+/* Set one value. PC_ERR_USAGE for an unknown name (with a suggestion; '-' and '_' are equal) and
+ * for a value that is not allowed. */
 pc_status pc_sampling_set(pc_sampling *sampling, const char *name, double value);
 
-/* *id = the next id. logits [V] are changed. PC_ERR_DATA when one is NaN or +infinity, or when none is left. */
-pc_status pc_sampling_next(pc_sampling *sampling, float *logits, const int32_t *history, size_t history_count,
+/* *id = the next id. logits [V] are changed. PC_ERR_DATA when one is NaN or +infinity, or when none
+ * is left. */
+pc_status pc_sampling_next(pc_sampling *sampling, float *logits, const int32_t *history,
+                           size_t history_count,
                            int32_t *id);
 
-/* The parts of pc_sampling_next: run the samplers; draw from softmax(logits) with u in [0, 1), in the order of ids. */
-pc_status pc_sampling_apply(pc_sampling *sampling, float *logits, const int32_t *history, size_t history_count);
+/* The parts of pc_sampling_next: run the samplers; draw from softmax(logits) with u in [0, 1), in
+ * the order of ids. */
+pc_status pc_sampling_apply(pc_sampling *sampling, float *logits, const int32_t *history,
+                            size_t history_count);
 int32_t pc_sample_draw(const float *logits, size_t count, double u);
 
 /* The id of the largest logit, the lowest among equals. */

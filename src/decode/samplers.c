@@ -3,14 +3,14 @@
  *   repetition_penalty r   every id of the history once: x > 0 ? x / r : x * r
  *   temperature t          x / t; at 0 only the largest logit is left
  *   top_k k                what is smaller than the k-th largest logit goes
- *   top_p p                ids by falling probability, as long as those before have less than p in sum
+ *   top_p p                ids by falling probability, as long as those before sum to less than p
  *   min_p m                what is less probable than m times the most probable goes
  *
- * Source: Keskar et al. 2019, CTRL, section 4.1; Fan et al. 2018 (top-k); Holtzman et al. 2020 (nucleus); Nguyen et al.
- * 2024 (min-p). Reference: transformers, generation/logits_process.py.
+ * Source: Keskar et al. 2019, CTRL, section 4.1; Fan et al. 2018 (top-k); Holtzman et al. 2020
+ * (nucleus); Nguyen et al. 2024 (min-p). Reference: transformers, generation/logits_process.py.
  *
- * Easy to get wrong: an id that occurs twice in the history is penalised once; ties with the k-th logit all stay; the
- * id that carries the sum of top_p across p stays.
+ * Easy to get wrong: an id that occurs twice in the history is penalised once; ties with the k-th
+ * logit all stay; the id that carries the sum of top_p across p stays.
  */
 #include "decode/sampler.h"
 
@@ -176,7 +176,8 @@ static void sift_down_first(const float *logits, int32_t *heap, size_t count, si
     }
 }
 
-/* Ids leave a heap by falling logit until their probabilities sum to p: few do, so nothing is sorted. */
+/* Ids leave a heap by falling logit until their probabilities sum to p: few do, so nothing is
+ * sorted. */
 static void apply_top_p(pc_sample_step *step, double p)
 {
     float *logits = step->logits;

@@ -29,7 +29,8 @@ pc_status pc_sampling_init(pc_sampling *sampling, size_t vocabulary)
 {
     memset(sampling, 0, sizeof *sampling);
     if (vocabulary == 0 || vocabulary > INT32_MAX) {
-        return pc_fail(PC_ERR_USAGE, "sampling from %zu logits: wanted 1 .. %d", vocabulary, INT32_MAX);
+        return pc_fail(PC_ERR_USAGE, "sampling from %zu logits: wanted 1 .. %d", vocabulary,
+                       INT32_MAX);
     }
     pc_status status = PC_OK;
     sampling->vocabulary = vocabulary;
@@ -73,7 +74,8 @@ pc_status pc_sampling_set(pc_sampling *sampling, const char *name, double value)
         if (!same_name(name, sampler->name)) {
             continue;
         }
-        if (!(value >= sampler->low && value <= sampler->high) || (sampler->whole && value != floor(value))) {
+        if (!(value >= sampler->low && value <= sampler->high) ||
+            (sampler->whole && value != floor(value))) {
             return pc_fail(PC_ERR_USAGE, "%s is %g, wanted %s from %g to %g", sampler->name, value,
                            sampler->whole ? "an integer" : "a number", sampler->low, sampler->high);
         }
@@ -81,7 +83,8 @@ pc_status pc_sampling_set(pc_sampling *sampling, const char *name, double value)
         return PC_OK;
     }
     const char *near = pc_nearest_name(name, names, SAMPLER_COUNT, sizeof names[0]);
-    return pc_fail(PC_ERR_USAGE, "no sampler is named \"%.60s\"%s%s%s", name, near == NULL ? "" : ": did you mean ",
+    return pc_fail(PC_ERR_USAGE, "no sampler is named \"%.60s\"%s%s%s", name,
+                   near == NULL ? "" : ": did you mean ",
                    near == NULL ? "" : near, near == NULL ? "" : "?");
 }
 
@@ -123,14 +126,17 @@ static pc_status check_logits(const float *logits, size_t count)
     bool any = false;
     for (size_t i = 0; i < count; i++) {
         if (!(logits[i] < INFINITY)) {
-            return pc_fail(PC_ERR_DATA, "the logit of id %zu is %s", i, isnan(logits[i]) ? "NaN" : "infinite");
+            return pc_fail(PC_ERR_DATA, "the logit of id %zu is %s", i,
+                           isnan(logits[i]) ? "NaN" : "infinite");
         }
         any = any || logits[i] > -INFINITY;
     }
-    return any ? PC_OK : pc_fail(PC_ERR_DATA, "all %zu logits are -infinity: no id can follow", count);
+    return any ? PC_OK : pc_fail(PC_ERR_DATA, "all %zu logits are -infinity: no id can follow",
+                                 count);
 }
 
-pc_status pc_sampling_apply(pc_sampling *sampling, float *logits, const int32_t *history, size_t history_count)
+pc_status pc_sampling_apply(pc_sampling *sampling, float *logits, const int32_t *history,
+                            size_t history_count)
 {
     pc_sample_step step = sampling->scratch;
     step.logits = logits;
@@ -146,13 +152,15 @@ pc_status pc_sampling_apply(pc_sampling *sampling, float *logits, const int32_t 
     return PC_OK;
 }
 
-pc_status pc_sampling_next(pc_sampling *sampling, float *logits, const int32_t *history, size_t history_count,
+pc_status pc_sampling_next(pc_sampling *sampling, float *logits, const int32_t *history,
+                           size_t history_count,
                            int32_t *id)
 {
     uint32_t words[4];
     PC_TRY(pc_sampling_apply(sampling, logits, history, history_count));
     pc_philox(sampling->seed, sampling->stream, sampling->position++, words);
-    uint64_t bits = ((uint64_t)words[1] << 32 | words[0]) >> 11; /* 53 of them: every double of [0, 1) on that grid */
+    /* 53 of them: every double of [0, 1) on that grid */
+    uint64_t bits = ((uint64_t)words[1] << 32 | words[0]) >> 11;
     *id = pc_sample_draw(logits, sampling->vocabulary, (double)bits * 0x1p-53);
     return PC_OK;
 }

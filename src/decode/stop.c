@@ -1,5 +1,5 @@
-/* Matching several stop texts in a stream: for each, the number of its bytes that the stream ends with (Knuth, Morris and
- * Pratt 1977), so every byte costs the same however the pieces are cut. */
+/* Matching several stop texts in a stream: for each, the number of its bytes that the stream ends
+ * with (Knuth, Morris and Pratt 1977), so every byte costs the same however the pieces are cut. */
 #include "decode/stop.h"
 
 #include "base/memory.h"
@@ -9,7 +9,8 @@
 typedef struct pc_stop_text {
     char *text;
     size_t length;
-    size_t *border;  /* border[n]: the longest proper beginning of text[0..n) that is also its end */
+    /* border[n]: the longest proper beginning of text[0..n) that is also its end */
+    size_t *border;
     size_t matched;  /* the stream ends with text[0..matched) */
 } pc_stop_text;
 
@@ -39,7 +40,8 @@ pc_status pc_stop_add(pc_stop *stop, const char *text)
         return pc_fail_memory(added.length, "a stop text");
     }
     PC_GO(PC_NEW_ARRAY(added.border, added.length + 1, "a stop text"));
-    PC_GO(pc_grow(&stop->texts, &stop->capacity, stop->count + 1, sizeof *stop->texts, "stop texts"));
+    PC_GO(pc_grow(&stop->texts, &stop->capacity, stop->count + 1, sizeof *stop->texts,
+                  "stop texts"));
     find_borders(&added);
     stop->texts[stop->count++] = added;
     return PC_OK;
@@ -77,8 +79,8 @@ void pc_stop_reset(pc_stop *stop)
     stop->stopped = false;
 }
 
-/* Move every text on by one byte. *partial = the longest beginning that the stream ends with; returns the length of the
- * longest text that is complete, 0 when none is. */
+/* Move every text on by one byte. *partial = the longest beginning that the stream ends with;
+ * returns the length of the longest text that is complete, 0 when none is. */
 static size_t advance(pc_stop *stop, char byte, size_t *partial)
 {
     size_t complete = 0;

@@ -1,8 +1,9 @@
 /* Stop texts: where an answer ends although the model goes on.
  *
- * Flow: text pieces as they are decoded -> pc_stop_push -> text that is certain. What may be the beginning of a stop
- * text is held back until it is decided. A stop text is never part of the output; nor is anything behind it. Given
- * whole UTF-8 characters (pc_token_stream gives them) and stop texts of whole characters, the output is whole too.
+ * Flow: text pieces as they are decoded -> pc_stop_push -> text that is certain. What may be the
+ * beginning of a stop text is held back until it is decided. A stop text is never part of the
+ * output; nor is anything behind it. Given whole UTF-8 characters (pc_token_stream gives them) and
+ * stop texts of whole characters, the output is whole too.
  */
 #ifndef PC_DECODE_STOP_H
 #define PC_DECODE_STOP_H
@@ -30,8 +31,8 @@ void pc_stop_clear(pc_stop *stop);
 /* Begin a new answer; the stop texts stay. */
 void pc_stop_reset(pc_stop *stop);
 
-/* Append to *out what has become certain. After a match stop->stopped is true, and further pushes add nothing. When two
- * stop texts end at the same byte, the longer one counts. */
+/* Append to *out what has become certain. After a match stop->stopped is true, and further pushes
+ * add nothing. When two stop texts end at the same byte, the longer one counts. */
 pc_status pc_stop_push(pc_stop *stop, const char *bytes, size_t length, pc_str *out);
 /* The answer is over: append what was held back, unless stopped. */
 pc_status pc_stop_finish(pc_stop *stop, pc_str *out);

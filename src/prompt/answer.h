@@ -1,7 +1,8 @@
-/* "Media and question -> text": the one interface behind which a model, a remote endpoint or an agent answers.
+/* "Media and question -> text": the one interface behind which a model, a remote endpoint or an
+ * agent answers.
  *
- * Implemented by plain decoding and by the endpoint client (decode/) and by agent/; used by benchmarks, judges,
- * self-instruction and tools that turn media into text, which see nothing else.
+ * Implemented by plain decoding and by the endpoint client (decode/) and by agent/; used by
+ * benchmarks, judges, self-instruction and tools that turn media into text, which see nothing else.
  */
 #ifndef PC_PROMPT_ANSWER_H
 #define PC_PROMPT_ANSWER_H
@@ -23,13 +24,16 @@ typedef struct pc_answer_media {
 
 typedef struct pc_answer_request {
     const pc_conversation *conversation; /* ends with the message to be answered */
-    const pc_answer_media *media; /* in order; the i-th of a kind is what parts of that kind and index i refer to */
+    /* in order; the i-th of a kind is what parts of that kind and index i refer to */
+    const pc_answer_media *media;
     size_t media_count;
     size_t max_tokens;        /* most new tokens; 0 = as many as the context holds */
     double temperature;       /* 0 = greedy */
     uint64_t seed;            /* of sampling; equal requests with equal seeds give equal answers */
-    const char *const *stops; /* further texts that end the answer, not part of it; NULL-terminated, or NULL */
-    /* Called with each piece of text when it is certain; false stops the answer. NULL = not wanted. */
+    /* further texts that end the answer, not part of it; NULL-terminated, or NULL */
+    const char *const *stops;
+    /* Called with each piece of text when it is certain; false stops the answer. NULL = not wanted.
+     */
     bool (*on_text)(void *user, const char *text, size_t length);
     void *user;
 } pc_answer_request;

@@ -6,7 +6,8 @@
 #include <stdbool.h>
 #include <string.h>
 
-#define PC_MAX_MEDIA (1 << 16) /* of one kind in one conversation; keeps indices far from overflow */
+/* of one kind in one conversation; keeps indices far from overflow */
+#define PC_MAX_MEDIA (1 << 16)
 
 static const char *const media_names[PC_MEDIA_KINDS] = {"image", "video", "audio"};
 static const char *const role_names[] = {"system", "user", "assistant", "tool"};
@@ -27,14 +28,16 @@ pc_status pc_role_parse(pc_role *out, const char *name)
         const char *name;
         pc_role role;
     } names[] = {{"system", PC_ROLE_SYSTEM}, {"user", PC_ROLE_USER},   {"human", PC_ROLE_USER},
-                 {"assistant", PC_ROLE_ASSISTANT}, {"gpt", PC_ROLE_ASSISTANT}, {"tool", PC_ROLE_TOOL}};
+                 {"assistant", PC_ROLE_ASSISTANT}, {"gpt", PC_ROLE_ASSISTANT}, {"tool",
+                                                                                PC_ROLE_TOOL}};
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
         if (strcmp(name, names[i].name) == 0) {
             *out = names[i].role;
             return PC_OK;
         }
     }
-    return pc_fail(PC_ERR_DATA, "role \"%.40s\" is none of system, user (human), assistant (gpt), tool", name);
+    return pc_fail(PC_ERR_DATA,
+                   "role \"%.40s\" is none of system, user (human), assistant (gpt), tool", name);
 }
 
 void pc_conversation_clear(pc_conversation *conversation)
@@ -47,14 +50,17 @@ void pc_conversation_clear(pc_conversation *conversation)
 
 pc_status pc_conversation_begin(pc_conversation *conversation, pc_role role)
 {
-    PC_TRY(pc_grow(&conversation->messages, &conversation->message_capacity, conversation->count + 1,
+    PC_TRY(pc_grow(&conversation->messages, &conversation->message_capacity,
+                   conversation->count + 1,
                    sizeof *conversation->messages, "messages of a conversation"));
-    conversation->messages[conversation->count] = (pc_message){.role = role, .first = conversation->part_count};
+    conversation->messages[conversation->count] = (pc_message){.role = role,
+                                                               .first = conversation->part_count};
     conversation->count++;
     return PC_OK;
 }
 
-/* Put a part at position `at` of the newest message or of an earlier one; the parts behind it move up. */
+/* Put a part at position `at` of the newest message or of an earlier one; the parts behind it move
+ * up. */
 static pc_status insert_part(pc_conversation *conversation, size_t message, size_t at, pc_part part)
 {
     PC_TRY(pc_grow(&conversation->parts, &conversation->part_capacity, conversation->part_count + 1,
@@ -84,7 +90,8 @@ static pc_status append_part(pc_conversation *conversation, pc_part part)
 pc_status pc_conversation_add_text(pc_conversation *conversation, const char *text, size_t length)
 {
     size_t size;
-    char *copy = pc_add_size(length, 1, &size) ? pc_arena_alloc(&conversation->texts, size, 1) : NULL;
+    char *copy = pc_add_size(length, 1, &size) ? pc_arena_alloc(&conversation->texts, size,
+                                                                1) : NULL;
     if (copy == NULL) {
         return pc_fail_memory(length, "a message's text");
     }
@@ -97,7 +104,8 @@ pc_status pc_conversation_add_text(pc_conversation *conversation, const char *te
 pc_status pc_conversation_add_media(pc_conversation *conversation, pc_media_kind kind, int index)
 {
     if (index < 0 || index >= PC_MAX_MEDIA) {
-        return pc_fail(PC_ERR_DATA, "%s index %d is outside 0 .. %d", media_names[kind], index, PC_MAX_MEDIA - 1);
+        return pc_fail(PC_ERR_DATA, "%s index %d is outside 0 .. %d", media_names[kind], index,
+                       PC_MAX_MEDIA - 1);
     }
     return append_part(conversation, (pc_part){.kind = kind, .index = index});
 }
@@ -125,8 +133,10 @@ pc_status pc_conversation_say(pc_conversation *conversation, pc_role role, const
     return status;
 }
 
-/* The first "<image>", "<video>" or "<audio>" at or behind `from`; returns its offset, or length when none. */
-static size_t find_mark(const char *text, size_t length, size_t from, pc_media_kind *kind, size_t *mark_length)
+/* The first "<image>", "<video>" or "<audio>" at or behind `from`; returns its offset, or length
+ * when none. */
+static size_t find_mark(const char *text, size_t length, size_t from, pc_media_kind *kind,
+                        size_t *mark_length)
 {
     for (size_t i = from; i < length; i++) {
         if (text[i] != '<') {
@@ -134,7 +144,8 @@ static size_t find_mark(const char *text, size_t length, size_t from, pc_media_k
         }
         for (int k = 0; k < PC_MEDIA_KINDS; k++) {
             size_t n = strlen(media_names[k]);
-            if (length - i >= n + 2 && memcmp(text + i + 1, media_names[k], n) == 0 && text[i + 1 + n] == '>') {
+            if (length - i >= n + 2 && memcmp(text + i + 1, media_names[k], n) == 0 &&
+                text[i + 1 + n] == '>') {
                 *kind = (pc_media_kind)k;
                 *mark_length = n + 2;
                 return i;
@@ -149,7 +160,8 @@ static bool is_space(char c)
     return c == ' ' || (c >= '\t' && c <= '\r');
 }
 
-static pc_status add_in_place(pc_conversation *conversation, const char *text, size_t length, pc_markers markers)
+static pc_status add_in_place(pc_conversation *conversation, const char *text, size_t length,
+                              pc_markers markers)
 {
     size_t at = 0;
     bool opens = true; /* only media so far */
@@ -173,7 +185,8 @@ static pc_status add_in_place(pc_conversation *conversation, const char *text, s
     return PC_OK;
 }
 
-/* LLaVA: preprocess_multimodal replaces every mark by nothing, strips, and writes the marks in front. */
+/* LLaVA: preprocess_multimodal replaces every mark by nothing, strips, and writes the marks in
+ * front. */
 static pc_status add_media_first(pc_conversation *conversation, const char *text, size_t length)
 {
     pc_str rest = {0};
@@ -212,15 +225,18 @@ pc_status pc_conversation_add_marked(pc_conversation *conversation, const char *
         return pc_fail(PC_ERR_USAGE, "a part was added to a conversation without messages");
     }
     pc_status status = markers == PC_MARKERS_FIRST ? add_media_first(conversation, text, length)
-                                                   : add_in_place(conversation, text, length, markers);
+                                                   : add_in_place(conversation, text, length,
+                                                                  markers);
     if (status != PC_OK) {
         cut_back(conversation, &mark);
     }
     return status;
 }
 
-/* seen[i] = some part refers to medium i; PC_ERR_DATA when one refers to a medium that is not there. */
-static pc_status note_mentioned(const pc_conversation *conversation, pc_media_kind kind, int count, bool *seen)
+/* seen[i] = some part refers to medium i; PC_ERR_DATA when one refers to a medium that is not
+ * there. */
+static pc_status note_mentioned(const pc_conversation *conversation, pc_media_kind kind, int count,
+                                bool *seen)
 {
     for (size_t i = 0; i < conversation->part_count; i++) {
         const pc_part *part = &conversation->parts[i];
@@ -228,7 +244,8 @@ static pc_status note_mentioned(const pc_conversation *conversation, pc_media_ki
             continue;
         }
         if (part->index >= count) {
-            return pc_fail(PC_ERR_DATA, "the conversation mentions %s %d, but only %d %s given", media_names[kind],
+            return pc_fail(PC_ERR_DATA, "the conversation mentions %s %d, but only %d %s given",
+                           media_names[kind],
                            part->index + 1, count, count == 1 ? "is" : "are");
         }
         seen[part->index] = true;
@@ -241,7 +258,8 @@ pc_status pc_conversation_place_media(pc_conversation *conversation, pc_media_ki
     bool *seen = NULL;
     pc_status status = PC_OK;
     if (count < 0 || count > PC_MAX_MEDIA) {
-        return pc_fail(PC_ERR_DATA, "%d %ss in one conversation: at most %d are taken", count, media_names[kind],
+        return pc_fail(PC_ERR_DATA, "%d %ss in one conversation: at most %d are taken", count,
+                       media_names[kind],
                        PC_MAX_MEDIA);
     }
     PC_GO(PC_NEW_ARRAY(seen, (size_t)count, "places of media"));
@@ -256,7 +274,8 @@ pc_status pc_conversation_place_media(pc_conversation *conversation, pc_media_ki
             continue;
         }
         if (user == conversation->count) {
-            status = pc_fail(PC_ERR_DATA, "%s %d has no place: the conversation has no user message",
+            status = pc_fail(PC_ERR_DATA,
+                             "%s %d has no place: the conversation has no user message",
                              media_names[kind], index + 1);
             goto done;
         }

@@ -1,15 +1,17 @@
-/* The canonical form of a chat template's Jinja text, so that two texts that differ only in ways that Jinja does not
- * see compare equal. Jinja is not executed here.
+/* The canonical form of a chat template's Jinja text, so that two texts that differ only in ways
+ * that Jinja does not see compare equal. Jinja is not executed here.
  *
- * Source: Jinja 3 template designer documentation, "Whitespace Control", with trim_blocks and lstrip_blocks on, as
- * Hugging Face's chat templates are compiled:
- *   - a block tag or comment alone at the start of a line swallows the blanks before it, unless written {%+;
+ * Source: Jinja 3 template designer documentation, "Whitespace Control", with trim_blocks and
+ * lstrip_blocks on, as Hugging Face's chat templates are compiled:
+ *   - a block tag or comment alone at the start of a line swallows the blanks before it, unless
+ *     written {%+;
  *   - the first line feed behind a block tag or comment is swallowed, unless written +%};
  *   - "-" inside a tag swallows all white space on its side;
  *   - one line feed at the end of the template is dropped.
  *
- * Easy to get wrong: {{ }} takes no part in the first two rules; "line start" also means right behind a swallowed line
- * feed; a real line feed inside a quoted string is the same character as the escape \n.
+ * Easy to get wrong: {{ }} takes no part in the first two rules; "line start" also means right
+ * behind a swallowed line feed; a real line feed inside a quoted string is the same character as
+ * the escape \n.
  */
 #include "prompt/template.h"
 
@@ -37,11 +39,13 @@ static bool is_word(char c)
 
 static bool opens_tag(const scanner *s, size_t i)
 {
-    return i + 1 < s->length && s->text[i] == '{' && (s->text[i + 1] == '%' || s->text[i + 1] == '{' ||
+    return i + 1 < s->length && s->text[i] == '{' && (s->text[i + 1] == '%' ||
+                                                      s->text[i + 1] == '{' ||
                                                       s->text[i + 1] == '#');
 }
 
-/* Offset of the first byte behind a quoted string that begins at i, or `end` when it is not closed. */
+/* Offset of the first byte behind a quoted string that begins at i, or `end` when it is not closed.
+ */
 static size_t string_end(const char *text, size_t i, size_t end)
 {
     char quote = text[i];
@@ -91,7 +95,8 @@ static pc_status put_string(pc_str *out, const char *text, size_t begin, size_t 
     return PC_OK;
 }
 
-/* For a subscript ['name'] at i: the length of name, with *name its offset and *end the offset behind "]"; else 0. */
+/* For a subscript ['name'] at i: the length of name, with *name its offset and *end the offset
+ * behind "]"; else 0. */
 static size_t subscript(const char *text, size_t i, size_t limit, size_t *name, size_t *end)
 {
     size_t at = i + 1;
@@ -113,14 +118,16 @@ static size_t subscript(const char *text, size_t i, size_t limit, size_t *name, 
     while (at < limit && is_space(text[at])) {
         at++;
     }
-    if (length == 0 || at >= limit || text[at] != ']' || (text[*name] >= '0' && text[*name] <= '9')) {
+    if (length == 0 || at >= limit || text[at] != ']' ||
+        (text[*name] >= '0' && text[*name] <= '9')) {
         return 0;
     }
     *end = at + 1;
     return length;
 }
 
-/* The inside of a tag, text[i..end): one blank where two words would run together, none elsewhere. */
+/* The inside of a tag, text[i..end): one blank where two words would run together, none elsewhere.
+ */
 static pc_status put_code(pc_str *out, const char *text, size_t i, size_t end)
 {
     char last = 0; /* last byte put in this tag */

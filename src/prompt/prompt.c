@@ -4,10 +4,10 @@
  *   runs      [text text]          neighbouring texts, tokenised in one piece
  *   ids       t t t t    | t | m m m m | t t ...
  *
- * Where one run holds trained and untrained text (or two turns), the border between tokens is found by tokenising the
- * run up to the border as well: the ids that both have in common lie wholly before it. A token that reaches over the
- * border ("▁cat" for the blank of the template and the answer's first word) belongs to the trained side, as
- * transformers' assistant mask has it.
+ * Where one run holds trained and untrained text (or two turns), the border between tokens is found
+ * by tokenising the run up to the border as well: the ids that both have in common lie wholly
+ * before it. A token that reaches over the border ("▁cat" for the blank of the template and the
+ * answer's first word) belongs to the trained side, as transformers' assistant mask has it.
  */
 #include "prompt/prompt.h"
 
@@ -55,7 +55,8 @@ static pc_status reserve(builder *b, size_t count)
 {
     size_t have = b->out->ids.count;
     if (count > b->limit - have) {
-        return pc_fail(PC_ERR_DATA, "the prompt has more than %zu tokens (at token %zu)", b->limit, have);
+        return pc_fail(PC_ERR_DATA, "the prompt has more than %zu tokens (at token %zu)", b->limit,
+                       have);
     }
     return pc_grow(&b->out->trained, &b->out->capacity, have + count, 1, "loss mask");
 }
@@ -75,7 +76,8 @@ static pc_status enter_turn(builder *b, int turn, size_t position)
     if (turn < 0 || turn == b->turn) {
         return PC_OK;
     }
-    PC_TRY(pc_grow(&out->turns, &out->turn_capacity, out->turn_count + 1, sizeof *out->turns, "turns of a prompt"));
+    PC_TRY(pc_grow(&out->turns, &out->turn_capacity, out->turn_count + 1, sizeof *out->turns,
+                   "turns of a prompt"));
     if (out->turn_count > 0) {
         out->turns[out->turn_count - 1].last = position;
     }
@@ -97,7 +99,8 @@ static pc_status push_control(builder *b, const pc_segment *segment)
         id = pc_tokenizer_special(b->tokenizer, bos ? PC_TOKEN_BOS : PC_TOKEN_EOS);
     }
     if (id < 0) {
-        return pc_fail(PC_ERR_DATA, "chat template %s needs a token %s, which the tokenizer does not have",
+        return pc_fail(PC_ERR_DATA,
+                       "chat template %s needs a token %s, which the tokenizer does not have",
                        b->chat->name, what);
     }
     PC_TRY(enter_turn(b, segment->turn, b->out->ids.count));
@@ -105,17 +108,22 @@ static pc_status push_control(builder *b, const pc_segment *segment)
     return push_id(b, id, segment->trained);
 }
 
-static pc_status push_slot(pc_prompt *out, pc_media_kind kind, int index, size_t first, size_t count)
+static pc_status push_slot(pc_prompt *out, pc_media_kind kind, int index, size_t first,
+                           size_t count)
 {
-    PC_TRY(pc_grow(&out->slots, &out->slot_capacity, out->slot_count + 1, sizeof *out->slots, "media slots"));
-    out->slots[out->slot_count++] = (pc_slot){.kind = kind, .index = index, .first = first, .count = count};
+    PC_TRY(pc_grow(&out->slots, &out->slot_capacity, out->slot_count + 1, sizeof *out->slots,
+                   "media slots"));
+    out->slots[out->slot_count++] = (pc_slot){.kind = kind, .index = index, .first = first,
+                                              .count = count};
     return PC_OK;
 }
 
-static pc_status slot_tokens(const pc_prompt_options *options, pc_media_kind kind, int index, size_t *count)
+static pc_status slot_tokens(const pc_prompt_options *options, pc_media_kind kind, int index,
+                             size_t *count)
 {
     if (options->media_id[kind] <= 0 || options->slot_tokens == NULL) {
-        return pc_fail(PC_ERR_DATA, "the prompt has an %s, which this model does not take", pc_media_kind_name(kind));
+        return pc_fail(PC_ERR_DATA, "the prompt has an %s, which this model does not take",
+                       pc_media_kind_name(kind));
     }
     *count = 0;
     PC_TRY(options->slot_tokens(options->user, kind, index, count));
@@ -139,8 +147,10 @@ static pc_status push_media(builder *b, const pc_segment *segment)
     return PC_OK;
 }
 
-/* Number of ids of the run that lie wholly before byte `border`; *reaches_over when the next one begins before it. */
-static pc_status ids_before(builder *b, size_t border, unsigned flags, size_t *count, bool *reaches_over)
+/* Number of ids of the run that lie wholly before byte `border`; *reaches_over when the next one
+ * begins before it. */
+static pc_status ids_before(builder *b, size_t border, unsigned flags, size_t *count,
+                            bool *reaches_over)
 {
     pc_ids_reset(&b->front);
     PC_TRY(pc_tokenizer_encode(b->tokenizer, b->run.data, border, flags, &b->front));
@@ -245,7 +255,8 @@ static pc_status push_segments(builder *b, const pc_segments *segments)
 }
 
 /* Render and tokenise one conversation into b->out, which is empty. */
-static pc_status build_whole(builder *b, const pc_conversation *conversation, bool invite, pc_segments *segments)
+static pc_status build_whole(builder *b, const pc_conversation *conversation, bool invite,
+                             pc_segments *segments)
 {
     PC_TRY(pc_template_render(b->chat, conversation, invite, segments));
     b->begun = false;
@@ -253,9 +264,10 @@ static pc_status build_whole(builder *b, const pc_conversation *conversation, bo
     return push_segments(b, segments);
 }
 
-/* The messages of turn [from, to) as a conversation of their own: what stands before the first user message, then the
- * media of that message, then the turn without media. */
-static pc_status single_turn(pc_conversation *out, const pc_conversation *all, size_t first_user, size_t from,
+/* The messages of turn [from, to) as a conversation of their own: what stands before the first user
+ * message, then the media of that message, then the turn without media. */
+static pc_status single_turn(pc_conversation *out, const pc_conversation *all, size_t first_user,
+                             size_t from,
                              size_t to)
 {
     for (size_t m = 0; m < to; m++) {
@@ -266,7 +278,8 @@ static pc_status single_turn(pc_conversation *out, const pc_conversation *all, s
         PC_TRY(pc_conversation_begin(out, message->role));
         if (m == from) {
             const pc_message *opener = &all->messages[first_user];
-            for (size_t p = opener->first; p < opener->first + opener->count && all->parts[p].text == NULL; p++) {
+            for (size_t p = opener->first; p < opener->first + opener->count &&
+                 all->parts[p].text == NULL; p++) {
                 PC_TRY(pc_conversation_add_media(out, all->parts[p].kind, all->parts[p].index));
             }
         }
@@ -293,13 +306,15 @@ static pc_status check_media_first(const pc_conversation *conversation, size_t f
         all += (size_t)conversation->media_count[kind];
     }
     if (all != opening) {
-        return pc_fail(PC_ERR_DATA, "independent turns need all media at the front of the first user message: "
+        return pc_fail(PC_ERR_DATA,
+                       "independent turns need all media at the front of the first user message: "
                                     "%zu of %zu are there", opening, all);
     }
     return PC_OK;
 }
 
-/* Append one turn's own prompt to b->out: the first with its prefix, the others behind the prefix they share. */
+/* Append one turn's own prompt to b->out: the first with its prefix, the others behind the prefix
+ * they share. */
 static pc_status append_turn(builder *b, const pc_prompt *single)
 {
     pc_prompt *out = b->out;
@@ -316,9 +331,11 @@ static pc_status append_turn(builder *b, const pc_prompt *single)
             PC_TRY(push_slot(out, slot->kind, slot->index, slot->first, slot->count));
         }
     } else if (prefix != out->prefix ||
-               (prefix > 0 && memcmp(single->ids.data, out->ids.data, prefix * sizeof *out->ids.data) != 0)) {
-        return pc_fail(PC_ERR_DATA, "chat template %s gives turn %zu another beginning than turn 1: its turns cannot "
-                                    "be independent", b->chat->name, out->turn_count + 1);
+               (prefix > 0 &&
+                memcmp(single->ids.data, out->ids.data, prefix * sizeof *out->ids.data) != 0)) {
+        return pc_fail(PC_ERR_DATA,
+                       "chat template %s gives turn %zu another beginning than turn 1: its turns "
+                                    "cannot be independent", b->chat->name, out->turn_count + 1);
     } else {
         skip = prefix;
     }
@@ -329,20 +346,23 @@ static pc_status append_turn(builder *b, const pc_prompt *single)
     if (count > 0) {
         memcpy(out->trained + base, single->trained + skip, count);
     }
-    PC_TRY(pc_grow(&out->turns, &out->turn_capacity, out->turn_count + 1, sizeof *out->turns, "turns of a prompt"));
+    PC_TRY(pc_grow(&out->turns, &out->turn_capacity, out->turn_count + 1, sizeof *out->turns,
+                   "turns of a prompt"));
     out->turns[out->turn_count] = (pc_turn){.first = base + prefix - skip, .last = out->ids.count};
     out->turn_count++;
     return PC_OK;
 }
 
-static pc_status build_independent(builder *b, const pc_conversation *conversation, pc_segments *segments)
+static pc_status build_independent(builder *b, const pc_conversation *conversation,
+                                   pc_segments *segments)
 {
     pc_status status = PC_OK;
     pc_prompt *out = b->out;
     pc_prompt single = {0};
     pc_conversation turn = {0};
     size_t first_user = 0;
-    while (first_user < conversation->count && conversation->messages[first_user].role != PC_ROLE_USER) {
+    while (first_user < conversation->count &&
+           conversation->messages[first_user].role != PC_ROLE_USER) {
         first_user++;
     }
     if (first_user == conversation->count) {
@@ -403,7 +423,8 @@ static int placeholder_kind(const pc_prompt_options *options, int32_t id)
 }
 
 /* How many placeholders of each kind the ids must hold, against how many they do. */
-static pc_status check_placeholders(const int32_t *ids, size_t count, const int media_count[PC_MEDIA_KINDS],
+static pc_status check_placeholders(const int32_t *ids, size_t count,
+                                    const int media_count[PC_MEDIA_KINDS],
                                     const pc_prompt_options *options)
 {
     size_t found[PC_MEDIA_KINDS] = {0};
@@ -423,7 +444,8 @@ static pc_status check_placeholders(const int32_t *ids, size_t count, const int 
             }
         }
         if (wanted != found[kind]) {
-            return pc_fail(PC_ERR_DATA, "the ids hold %zu %s tokens, but the %d %ss given take %zu", found[kind],
+            return pc_fail(PC_ERR_DATA,
+                           "the ids hold %zu %s tokens, but the %d %ss given take %zu", found[kind],
                            pc_media_kind_name((pc_media_kind)kind), media_count[kind],
                            pc_media_kind_name((pc_media_kind)kind), wanted);
         }
@@ -431,7 +453,21 @@ static pc_status check_placeholders(const int32_t *ids, size_t count, const int 
     return PC_OK;
 }
 
-static pc_status take_ids(pc_prompt *out, const int32_t *ids, size_t count, const pc_prompt_options *options)
+/* Whether the `tokens` ids from position `at` on are all the same placeholder. */
+static pc_status check_run(const int32_t *ids, size_t count, size_t at, size_t tokens,
+                           const char *kind, int index)
+{
+    for (size_t k = 0; k < tokens; k++) {
+        if (at + k >= count || ids[at + k] != ids[at]) {
+            return pc_fail(PC_ERR_DATA, "the %zu tokens of %s %d at position %zu end after %zu",
+                           tokens, kind, index + 1, at, k);
+        }
+    }
+    return PC_OK;
+}
+
+static pc_status take_ids(pc_prompt *out, const int32_t *ids, size_t count,
+                          const pc_prompt_options *options)
 {
     int next[PC_MEDIA_KINDS] = {0};
     PC_TRY(pc_ids_add(&out->ids, ids, count));
@@ -440,25 +476,22 @@ static pc_status take_ids(pc_prompt *out, const int32_t *ids, size_t count, cons
         memset(out->trained, 0, count);
     }
     for (size_t i = 0; i < count;) {
-        int kind = placeholder_kind(options, ids[i]);
+        int found = placeholder_kind(options, ids[i]);
         size_t tokens = 1;
-        if (kind >= 0) {
-            PC_TRY(slot_tokens(options, (pc_media_kind)kind, next[kind], &tokens));
-            for (size_t k = 0; k < tokens; k++) {
-                if (i + k >= count || ids[i + k] != ids[i]) {
-                    return pc_fail(PC_ERR_DATA, "the %zu tokens of %s %d at position %zu are broken off after %zu",
-                                   tokens, pc_media_kind_name((pc_media_kind)kind), next[kind] + 1, i, k);
-                }
-            }
-            PC_TRY(push_slot(out, (pc_media_kind)kind, next[kind], i, tokens));
-            next[kind]++;
+        if (found >= 0) {
+            pc_media_kind kind = (pc_media_kind)found;
+            int index = next[kind]++;
+            PC_TRY(slot_tokens(options, kind, index, &tokens));
+            PC_TRY(check_run(ids, count, i, tokens, pc_media_kind_name(kind), index));
+            PC_TRY(push_slot(out, kind, index, i, tokens));
         }
         i += tokens;
     }
     return PC_OK;
 }
 
-pc_status pc_prompt_from_ids(pc_prompt *out, const int32_t *ids, size_t count, const int media_count[PC_MEDIA_KINDS],
+pc_status pc_prompt_from_ids(pc_prompt *out, const int32_t *ids, size_t count,
+                             const int media_count[PC_MEDIA_KINDS],
                              const pc_prompt_options *options)
 {
     size_t limit = options->limit > 0 ? options->limit : PC_PROMPT_MAX_TOKENS;

@@ -1,12 +1,12 @@
 /* Prompts: a conversation becomes token ids, media slots and a loss mask.
  *
- * Flow: pc_conversation -> template (segments) -> pc_prompt_build -> pc_prompt -> model (splices soft tokens into the
- * slots) -> llm. Training and answering both come through here.
+ * Flow: pc_conversation -> template (segments) -> pc_prompt_build -> pc_prompt -> model (splices
+ * soft tokens into the slots) -> llm. Training and answering both come through here.
  *
- * The ids are those that Hugging Face's processor and tokenizer give for the string of the template: text between
- * control tokens and media is tokenised in one piece, and the placeholder of a medium stands once for each soft token,
- * as LlavaForConditionalGeneration takes it. The one difference is meant: control tokens written in a user's text stay
- * text.
+ * The ids are those that Hugging Face's processor and tokenizer give for the string of the
+ * template: text between control tokens and media is tokenised in one piece, and the placeholder of
+ * a medium stands once for each soft token, as LlavaForConditionalGeneration takes it. The one
+ * difference is meant: control tokens written in a user's text stay text.
  */
 #ifndef PC_PROMPT_PROMPT_H
 #define PC_PROMPT_PROMPT_H
@@ -15,11 +15,13 @@
 #include "text/ids.h"
 #include "text/tokenizer.h"
 
-/* How many soft tokens a medium takes: *out >= 1. Answered by model/. Any failure ends the build unchanged. */
+/* How many soft tokens a medium takes: *out >= 1. Answered by model/. Any failure ends the build
+ * unchanged. */
 typedef pc_status (*pc_slot_tokens)(void *user, pc_media_kind kind, int index, size_t *out);
 
 typedef enum pc_prompt_bos {
-    PC_PROMPT_BOS_AUTO, /* put BOS in front when the tokenizer's own rule does (its post-processor) */
+    /* put BOS in front when the tokenizer's own rule does (its post-processor) */
+    PC_PROMPT_BOS_AUTO,
     PC_PROMPT_BOS_YES,
     PC_PROMPT_BOS_NO, /* also drops the first BOS of a template that writes one itself */
 } pc_prompt_bos;
@@ -27,23 +29,27 @@ typedef enum pc_prompt_bos {
 /* How the turns of a conversation see each other. */
 typedef enum pc_prompt_turns {
     PC_TURNS_HISTORY, /* each turn continues what was said: ids as a chat has them */
-    /* Each turn answers as if it alone had been asked: the ids are the media prefix of the first turn (system message
-     * included), then for every turn what a conversation of this turn alone has behind that prefix. With an attention
-     * mask "the prefix and its own turn" and positions that restart behind the prefix, training on many questions costs
-     * one encoding of the image. Media must open the first user message and stand nowhere else (else PC_ERR_DATA);
-     * without media there is no prefix. */
+    /* Each turn answers as if it alone had been asked: the ids are the media prefix of the first
+     * turn (system message included), then for every turn what a conversation of this turn alone
+     * has behind that prefix. With an attention mask "the prefix and its own turn" and positions
+     * that restart behind the prefix, training on many questions costs one encoding of the image.
+     * Media must open the first user message and stand nowhere else (else PC_ERR_DATA); without
+     * media there is no prefix. */
     PC_TURNS_INDEPENDENT,
 } pc_prompt_turns;
 
 /* {0} is a sensible start for text-only prompts; media need media_id and slot_tokens. */
 typedef struct pc_prompt_options {
-    bool invite;                      /* end with what makes the model answer; else end behind the last message */
+    /* end with what makes the model answer; else end behind the last message */
+    bool invite;
     pc_prompt_bos bos;
     pc_prompt_turns turns;
-    int32_t media_id[PC_MEDIA_KINDS]; /* placeholder of each kind; <= 0: the model takes none of that kind */
+    /* placeholder of each kind; <= 0: the model takes none of that kind */
+    int32_t media_id[PC_MEDIA_KINDS];
     pc_slot_tokens slot_tokens;
     void *user;                       /* for slot_tokens */
-    size_t limit;                     /* most tokens allowed, PC_ERR_DATA beyond; 0 = PC_PROMPT_MAX_TOKENS */
+    /* most tokens allowed, PC_ERR_DATA beyond; 0 = PC_PROMPT_MAX_TOKENS */
+    size_t limit;
 } pc_prompt_options;
 
 #define PC_PROMPT_MAX_TOKENS ((size_t)1 << 24)
@@ -61,10 +67,12 @@ typedef struct pc_turn {
     size_t last;
 } pc_turn;
 
-/* Initialise with {0}; may be built into again and again, memory is kept. Release with pc_prompt_clear. */
+/* Initialise with {0}; may be built into again and again, memory is kept. Release with
+ * pc_prompt_clear. */
 typedef struct pc_prompt {
     pc_ids ids;        /* [T] */
-    uint8_t *trained;  /* [T] 1 where the token is a target of the loss (its prediction comes from the one before) */
+    /* [T] 1 where the token is a target of the loss (its prediction comes from the one before) */
+    uint8_t *trained;
     size_t capacity;   /* of trained */
     pc_slot *slots;
     size_t slot_count;
@@ -77,18 +85,22 @@ typedef struct pc_prompt {
 
 void pc_prompt_clear(pc_prompt *prompt);
 
-/* Build. On failure the prompt is empty. PC_ERR_DATA: the tokenizer lacks a control token that the template needs, a
- * medium of a kind that the model does not take, a message without a place in the template, too many tokens. */
+/* Build. On failure the prompt is empty. PC_ERR_DATA: the tokenizer lacks a control token that the
+ * template needs, a medium of a kind that the model does not take, a message without a place in the
+ * template, too many tokens. */
 pc_status pc_prompt_build(pc_prompt *out, const pc_tokenizer *tokenizer, const pc_template *chat,
                           const pc_conversation *conversation, const pc_prompt_options *options);
 
-/* The same for ids given literally: every run of placeholders is cut into slots by slot_tokens, media of a kind counting
- * from 0. *media_count (of each kind) must be met exactly, else PC_ERR_DATA with both numbers. Nothing is trained; bos,
- * turns and invite are not looked at. Ids are not compared with a vocabulary. */
-pc_status pc_prompt_from_ids(pc_prompt *out, const int32_t *ids, size_t count, const int media_count[PC_MEDIA_KINDS],
+/* The same for ids given literally: every run of placeholders is cut into slots by slot_tokens,
+ * media of a kind counting from 0. *media_count (of each kind) must be met exactly, else
+ * PC_ERR_DATA with both numbers. Nothing is trained; bos, turns and invite are not looked at. Ids
+ * are not compared with a vocabulary. */
+pc_status pc_prompt_from_ids(pc_prompt *out, const int32_t *ids, size_t count,
+                             const int media_count[PC_MEDIA_KINDS],
                              const pc_prompt_options *options);
 
-/* Append the ids at which an answer ends: EOS and the template's stop tokens as far as the tokenizer has them. */
+/* Append the ids at which an answer ends: EOS and the template's stop tokens as far as the
+ * tokenizer has them. */
 pc_status pc_prompt_stop_ids(const pc_tokenizer *tokenizer, const pc_template *chat, pc_ids *out);
 
 #endif

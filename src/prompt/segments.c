@@ -24,7 +24,8 @@ static void add(pc_segments *segments, pc_segment segment)
     if (segments->status != PC_OK) {
         return;
     }
-    segments->status = pc_grow(&segments->items, &segments->capacity, segments->count + 1, sizeof *segments->items,
+    segments->status = pc_grow(&segments->items, &segments->capacity, segments->count + 1,
+                               sizeof *segments->items,
                                "segments of a prompt");
     if (segments->status != PC_OK) {
         return;
@@ -66,7 +67,8 @@ void pc_segments_media(pc_segments *segments, pc_media_kind kind, int index)
     add(segments, (pc_segment){.kind = PC_SEGMENT_MEDIA, .media = kind, .index = index});
 }
 
-void pc_segments_content(pc_segments *segments, const pc_conversation *conversation, const pc_message *message)
+void pc_segments_content(pc_segments *segments, const pc_conversation *conversation,
+                         const pc_message *message)
 {
     bool opens = true;
     for (size_t i = 0; i < message->count; i++) {
@@ -90,7 +92,8 @@ static bool is_space(char c)
 
 void pc_segments_trim(pc_segments *segments, size_t first)
 {
-    while (segments->count > first && segments->items[segments->count - 1].kind == PC_SEGMENT_TEXT) {
+    while (segments->count > first &&
+           segments->items[segments->count - 1].kind == PC_SEGMENT_TEXT) {
         pc_segment *last = &segments->items[segments->count - 1];
         while (last->length > 0 && is_space(last->text[last->length - 1])) {
             last->length--;
@@ -127,7 +130,8 @@ void pc_segments_refuse(pc_segments *segments, const char *format, ...)
     segments->status = pc_fail(PC_ERR_DATA, "%s", message);
 }
 
-pc_status pc_segments_write(const pc_segments *segments, const char *bos, const char *eos, pc_str *out)
+pc_status pc_segments_write(const pc_segments *segments, const char *bos, const char *eos,
+                            pc_str *out)
 {
     PC_TRY(segments->status);
     for (size_t i = 0; i < segments->count; i++) {
@@ -137,7 +141,9 @@ pc_status pc_segments_write(const pc_segments *segments, const char *bos, const 
         case PC_SEGMENT_EOS: PC_TRY(pc_str_puts(out, eos)); break;
         case PC_SEGMENT_TEXT:
         case PC_SEGMENT_TOKEN: PC_TRY(pc_str_add(out, segment->text, segment->length)); break;
-        case PC_SEGMENT_MEDIA: PC_TRY(pc_str_printf(out, "<%s>", pc_media_kind_name(segment->media))); break;
+        case PC_SEGMENT_MEDIA:
+            PC_TRY(pc_str_printf(out, "<%s>", pc_media_kind_name(segment->media)));
+            break;
         }
     }
     return PC_OK;

@@ -14,7 +14,8 @@ static const pc_template *const templates[] = {
 };
 #define PC_TEMPLATE_COUNT (sizeof templates / sizeof templates[0])
 
-pc_status pc_template_render(const pc_template *self, const pc_conversation *conversation, bool invite,
+pc_status pc_template_render(const pc_template *self, const pc_conversation *conversation,
+                             bool invite,
                              pc_segments *out)
 {
     pc_segments_reset(out);
@@ -26,7 +27,8 @@ pc_status pc_template_render(const pc_template *self, const pc_conversation *con
     }
     for (size_t i = 0; i < conversation->count && out->status == PC_OK; i++) {
         pc_role role = conversation->messages[i].role;
-        if (role == PC_ROLE_USER && (i == 0 || conversation->messages[i - 1].role != PC_ROLE_USER)) {
+        if (role == PC_ROLE_USER &&
+            (i == 0 || conversation->messages[i - 1].role != PC_ROLE_USER)) {
             out->turn++;
         }
         self->message(out, self, conversation, i);
@@ -54,7 +56,8 @@ pc_status pc_template_by_name(const pc_template **out, const char *name)
     }
     const char *near = pc_nearest_name(name, names, PC_TEMPLATE_COUNT, sizeof names[0]);
     if (near != NULL) {
-        return pc_fail(PC_ERR_USAGE, "no chat template is named \"%.60s\": did you mean %s?", name, near);
+        return pc_fail(PC_ERR_USAGE, "no chat template is named \"%.60s\": did you mean %s?", name,
+                       near);
     }
     pc_str all = {0};
     for (size_t i = 0; i < PC_TEMPLATE_COUNT; i++) {
@@ -62,7 +65,8 @@ pc_status pc_template_by_name(const pc_template **out, const char *name)
             break;
         }
     }
-    pc_status status = pc_fail(PC_ERR_USAGE, "no chat template is named \"%.60s\"; there are %s", name,
+    pc_status status = pc_fail(PC_ERR_USAGE, "no chat template is named \"%.60s\"; there are %s",
+                               name,
                                all.data == NULL ? "others" : all.data);
     pc_str_clear(&all);
     return status;
@@ -94,6 +98,7 @@ pc_status pc_template_find(const pc_template **out, const char *jinja, size_t le
             return PC_OK;
         }
     }
-    return pc_fail(PC_ERR_DATA, "the chat template (fingerprint %s) is none that is known; choose one by name",
+    return pc_fail(PC_ERR_DATA,
+                   "the chat template (fingerprint %s) is none that is known; choose one by name",
                    fingerprint);
 }

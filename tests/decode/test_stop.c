@@ -11,7 +11,8 @@
 
 #include <cmocka.h>
 
-/* Feed text in pieces of `size` bytes; what comes out, and what had come out before the end was known. */
+/* Feed text in pieces of `size` bytes; what comes out, and what had come out before the end was
+ * known. */
 static void check(const char *const *stops, const char *text, const char *wanted, bool stopped)
 {
     for (size_t size = 1; size <= strlen(text) + 1; size++) {
@@ -21,7 +22,8 @@ static void check(const char *const *stops, const char *text, const char *wanted
         assert_int_equal(pc_stop_add_all(&stop, stops), PC_OK);
         for (size_t at = 0; at < strlen(text); at += size) {
             size_t left = strlen(text) - at;
-            assert_int_equal(pc_stop_push(&stop, text + at, left < size ? left : size, &out), PC_OK);
+            assert_int_equal(pc_stop_push(&stop, text + at, left < size ? left : size, &out),
+                             PC_OK);
             /* What is out is a beginning of the final text, so it never has to be taken back. */
             assert_true(out.length <= strlen(wanted));
             assert_true(out.length == 0 || memcmp(out.data, wanted, out.length) == 0);
@@ -83,7 +85,8 @@ static void test_held_back_is_little(void **state)
     assert_string_equal(out.data, "go on STA");
     pc_stop_reset(&stop);
     pc_str_reset(&out);
-    assert_int_equal(pc_stop_push(&stop, "TOP", 3, &out), PC_OK); /* nothing is left of the answer before */
+    /* nothing is left of the answer before */
+    assert_int_equal(pc_stop_push(&stop, "TOP", 3, &out), PC_OK);
     assert_string_equal(out.data, "TOP");
     assert_false(stop.stopped);
     pc_stop_clear(&stop);

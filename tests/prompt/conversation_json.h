@@ -1,4 +1,5 @@
-/* Reading the conversations of tests/golden/prompt: messages as transformers takes them, content one text or parts. */
+/* Reading the conversations of tests/golden/prompt: messages as transformers takes them, content
+ * one text or parts. */
 #ifndef PC_TESTS_PROMPT_CONVERSATION_JSON_H
 #define PC_TESTS_PROMPT_CONVERSATION_JSON_H
 
@@ -31,7 +32,8 @@ static inline pc_status conversation_from_json(pc_conversation *out, const pc_js
         PC_TRY(pc_role_parse(&role, pc_json_get_text(message, "role", "")));
         PC_TRY(pc_conversation_begin(out, role));
         if (pc_json_is_string(content)) {
-            PC_TRY(pc_conversation_add_text(out, pc_json_text(content), pc_json_text_length(content)));
+            PC_TRY(pc_conversation_add_text(out, pc_json_text(content),
+                                            pc_json_text_length(content)));
         }
         for (size_t k = 0; pc_json_is_array(content) && k < pc_json_length(content); k++) {
             PC_TRY(add_part(out, pc_json_at(content, k)));

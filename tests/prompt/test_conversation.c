@@ -95,7 +95,8 @@ static void test_marks(void **state)
     check_marked("<image>\n<image>\n\nWhat?", PC_MARKERS_IN_PLACE, "[image 0][image 1](\nWhat?)");
     check_marked("a <image>\n b <image>", PC_MARKERS_IN_PLACE, "(a )[image 0](\n b )[image 1]");
     check_marked("a <image>\n b <image>", PC_MARKERS_FIRST, "[image 0][image 1](a \n b)");
-    check_marked("<audio><image><video><image>", PC_MARKERS_IN_PLACE, "[audio 0][image 0][video 0][image 1]");
+    check_marked("<audio><image><video><image>", PC_MARKERS_IN_PLACE,
+                 "[audio 0][image 0][video 0][image 1]");
     check_marked("<Image><image ><imag", PC_MARKERS_FIRST, "(<Image><image ><imag)");
     check_marked("<<image>>", PC_MARKERS_IN_PLACE, "(<)[image 0](>)");
     check_marked("", PC_MARKERS_IN_PLACE, "");
@@ -109,7 +110,8 @@ static void test_marks_count_on(void **state)
     pc_conversation c = {0};
     for (int i = 0; i < 2; i++) {
         assert_int_equal(pc_conversation_begin(&c, PC_ROLE_USER), PC_OK);
-        assert_int_equal(pc_conversation_add_marked(&c, "<image>a<image>", 15, PC_MARKERS_IN_PLACE), PC_OK);
+        assert_int_equal(pc_conversation_add_marked(&c, "<image>a<image>", 15,
+                                                    PC_MARKERS_IN_PLACE), PC_OK);
     }
     check(&c, "user|[image 0](a)[image 1]|user|[image 2](a)[image 3]");
     pc_conversation_clear(&c);

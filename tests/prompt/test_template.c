@@ -1,7 +1,10 @@
-/* Chat templates: what they render equals what their Jinja text renders in transformers (golden/prompt/templates.json,
- * made by oracle/make_prompt.py), and a checkpoint's text is recognised.
+/* Chat templates: what they render equals what their Jinja text renders in transformers
+ * (golden/prompt/templates.json, made by oracle/make_prompt.py), and a checkpoint's text is
+ * recognised.
  *
- * Run with --jinja to print every descriptor's Jinja text as one JSON object: make_prompt.py reads it. */
+ * Run with --jinja to print every descriptor's Jinja text as one JSON object: make_prompt.py reads
+ * it. */
+#include "base/file.h"
 #include "prompt/conversation_json.h"
 #include "prompt/template.h"
 
@@ -15,7 +18,8 @@
 static pc_json *read_golden(void)
 {
     pc_json *golden = NULL;
-    if (pc_json_read(&golden, PERCEPT_TESTS_DIR "/golden/prompt/templates.json", 1 << 24) != PC_OK) {
+    if (pc_json_read(&golden, PERCEPT_TESTS_DIR "/golden/prompt/templates.json",
+                     1 << 24) != PC_OK) {
         fail_msg("%s", pc_error());
     }
     return golden;
@@ -50,12 +54,14 @@ static void test_rendering_equals_jinja(void **state)
         pc_segments segments = {0};
         pc_str text = {0};
         const pc_template *t = NULL;
-        const pc_json *messages = pc_json_get(conversations, pc_json_get_text(one, "conversation", ""));
+        const pc_json *messages = pc_json_get(conversations,
+                                              pc_json_get_text(one, "conversation", ""));
         assert_true(pc_json_length(messages) > 0);
         assert_int_equal(conversation_from_json(&conversation, messages), PC_OK);
         assert_int_equal(pc_template_by_name(&t, pc_json_get_text(one, "template", "")), PC_OK);
         pc_status status =
-            pc_template_render(t, &conversation, pc_json_get_bool(one, "add_generation_prompt", false), &segments);
+            pc_template_render(t, &conversation,
+                               pc_json_get_bool(one, "add_generation_prompt", false), &segments);
         const char *wanted = pc_json_get_text(one, "text", NULL);
         if (wanted == NULL) {
             if (status != PC_ERR_DATA) {
@@ -95,7 +101,8 @@ static void test_find_own_texts(void **state)
         for (const char *c = t->jinja; *c != 0; c++) {
             assert_int_equal(pc_str_putc(&other, *c), PC_OK);
             if (c > t->jinja && c[-1] == '%' && *c == '}') {
-                assert_int_equal(pc_str_puts(&other, c[1] == '{' && c[2] == '%' ? "\n   " : "\n"), PC_OK);
+                assert_int_equal(pc_str_puts(&other, c[1] == '{' && c[2] == '%' ? "\n   " : "\n"),
+                                 PC_OK);
             }
             if (c[0] == '{' && c[1] == '%') {
                 assert_int_equal(pc_str_puts(&other, "%  "), PC_OK);
@@ -128,7 +135,8 @@ static void test_canonical_form(void **state)
     check_form("", "");
     check_form("a b\n", "a b");
     check_form("a b\n\n", "a b\n");
-    check_form("{% if  a ['b']  %}", "{%if a['b']%}"); /* only a subscript without a gap is rewritten */
+    /* only a subscript without a gap is rewritten */
+    check_form("{% if  a ['b']  %}", "{%if a['b']%}");
     check_form("{{ m['role'] + \"x\" }}", "{{m.role+'x'}}");
     check_form("{{ m[ 'a b' ] }}", "{{m['a b']}}");
     check_form("{{ ['role'] }}", "{{['role']}}");
@@ -157,6 +165,51 @@ static void test_canonical_form(void **state)
     check_form("{{ '\\", "{{ '\\");
 }
 
+/* The fingerprints in the descriptors were made with this canonical form: it must not change. */
+static void test_fingerprint_is_stable(void **state)
+{
+    (void)state;
+    char found[33];
+    const char *text = "{# c #}{% for m in messages -%}\n"
+                       " {{ m['role'] + \"\\n\" }}\n  {%- endfor %}\nx\n";
+    assert_int_equal(pc_jinja_fingerprint(text, strlen(text), found), PC_OK);
+    assert_string_equal(found, "9b701b46500a9cfeecdb51071db9a4f5");
+    for (size_t i = 0; pc_template_at(i) != NULL; i++) {
+        const char *const *known = pc_template_at(i)->known;
+        for (; known != NULL && *known != NULL; known++) {
+            assert_int_equal(strspn(*known, "0123456789abcdef"), 32);
+            assert_int_equal(strlen(*known), 32);
+        }
+    }
+}
+
+/* Checkpoints that transformers wrote carry the templates of llava-hf and ChatML. */
+static void test_find_templates_of_checkpoints(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *path;
+        const char *name;
+    } files[] = {
+        {PERCEPT_TESTS_DIR "/golden/llava/hf/chat_template.jinja", "llava_hf"},
+        {PERCEPT_TESTS_DIR "/golden/llama/untied/chat_template.jinja", "chatml"},
+    };
+    for (size_t i = 0; i < sizeof files / sizeof files[0]; i++) {
+        char *text = NULL;
+        size_t size = 0;
+        const pc_template *found = NULL;
+        if (!pc_path_exists(files[i].path)) {
+            skip();
+        }
+        assert_int_equal(pc_file_read(&text, &size, files[i].path, 1 << 20), PC_OK);
+        if (pc_template_find(&found, text, size) != PC_OK) {
+            fail_msg("%s: %s", files[i].path, pc_error());
+        }
+        assert_string_equal(found->name, files[i].name);
+        pc_free(text);
+    }
+}
+
 static void test_names(void **state)
 {
     (void)state;
@@ -168,13 +221,15 @@ static void test_names(void **state)
     assert_int_equal(pc_template_by_name(&t, "zzzzzzzzzzzzzzzzzzzz"), PC_ERR_USAGE);
     for (size_t i = 0; (t = pc_template_at(i)) != NULL; i++) {
         const pc_template *other = NULL;
-        assert_int_equal(pc_template_by_name(&other, t->train_as == NULL ? t->name : t->train_as), PC_OK);
+        assert_int_equal(pc_template_by_name(&other, t->train_as == NULL ? t->name : t->train_as),
+                         PC_OK);
         assert_null(other->train_as);
         assert_true(t->help != NULL && t->help[0] != 0);
     }
 }
 
-/* Trained segments are the answers and the tokens that end them, nothing else; turns count user messages. */
+/* Trained segments are the answers and the tokens that end them, nothing else; turns count user
+ * messages. */
 static void test_trained_and_turns(void **state)
 {
     (void)state;
@@ -195,14 +250,15 @@ static void test_trained_and_turns(void **state)
             if (s->trained) {
                 assert_int_equal(s->turn, 0);
                 assert_int_equal(s->kind == PC_SEGMENT_EOS ? pc_str_puts(&trained, "</s>")
-                                                           : pc_str_add(&trained, s->text, s->length), PC_OK);
+                                                           : pc_str_add(&trained, s->text,
+                                                                        s->length), PC_OK);
             }
         }
         assert_int_equal(turn, 1);
         assert_true(pc_starts_with(trained.data, "answer"));
         const char *end = trained.data + strlen("answer");
-        bool ended = strcmp(end, "</s>") == 0 || strcmp(end, " </s>") == 0 || strcmp(end, "<|im_end|>") == 0 ||
-                     strcmp(end, "\n") == 0;
+        bool ended = strcmp(end, "</s>") == 0 || strcmp(end, " </s>") == 0 ||
+                     strcmp(end, "<|im_end|>") == 0 || strcmp(end, "\n") == 0;
         assert_true(ended == (t->train_as == NULL));
         pc_str_clear(&trained);
     }
@@ -220,7 +276,8 @@ static void test_text_stays_text(void **state)
     assert_int_equal(pc_conversation_say(&conversation, PC_ROLE_USER, hostile), PC_OK);
     for (size_t i = 0; pc_template_at(i) != NULL; i++) {
         bool found = false;
-        assert_int_equal(pc_template_render(pc_template_at(i), &conversation, true, &segments), PC_OK);
+        assert_int_equal(pc_template_render(pc_template_at(i), &conversation, true, &segments),
+                         PC_OK);
         for (size_t k = 0; k < segments.count; k++) {
             const pc_segment *s = &segments.items[k];
             assert_int_not_equal(s->kind, PC_SEGMENT_MEDIA);
@@ -240,7 +297,8 @@ static void test_empty_conversation_is_refused(void **state)
     pc_conversation conversation = {0};
     pc_segments segments = {0};
     for (size_t i = 0; pc_template_at(i) != NULL; i++) {
-        assert_int_equal(pc_template_render(pc_template_at(i), &conversation, true, &segments), PC_ERR_DATA);
+        assert_int_equal(pc_template_render(pc_template_at(i), &conversation, true, &segments),
+                         PC_ERR_DATA);
     }
     pc_segments_clear(&segments);
 }
@@ -281,7 +339,8 @@ static int print_jinja(void)
     pc_str out = {0};
     pc_status status = PC_OK;
     for (size_t i = 0; status == PC_OK && pc_template_at(i) != NULL; i++) {
-        status = pc_json_set(texts, pc_template_at(i)->name, pc_json_new_text(pc_template_at(i)->jinja));
+        status = pc_json_set(texts, pc_template_at(i)->name,
+                             pc_json_new_text(pc_template_at(i)->jinja));
     }
     if (status == PC_OK && (status = pc_json_write(&out, texts, 0)) == PC_OK) {
         puts(out.data);
@@ -301,6 +360,8 @@ int main(int count, char **arguments)
         cmocka_unit_test(test_rendering_equals_jinja),
         cmocka_unit_test(test_find_own_texts),
         cmocka_unit_test(test_canonical_form),
+        cmocka_unit_test(test_fingerprint_is_stable),
+        cmocka_unit_test(test_find_templates_of_checkpoints),
         cmocka_unit_test(test_names),
         cmocka_unit_test(test_trained_and_turns),
         cmocka_unit_test(test_text_stays_text),

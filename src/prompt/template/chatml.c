@@ -1,6 +1,9 @@
-/* ChatML, and Qwen's versions of it, which say something when the conversation has no system message:
+/* ChatML, and Qwen's versions of it, which say something when the conversation has no system
+ * message (no line feed between the rows but those that are written):
  *
- *   <|im_start|>system\n{system}<|im_end|>\n<|im_start|>user\n{question}<|im_end|>\n<|im_start|>assistant\n
+ *   <|im_start|>system\n{system}<|im_end|>\n
+ *   <|im_start|>user\n{question}<|im_end|>\n
+ *   <|im_start|>assistant\n{answer}<|im_end|>\n
  *
  * Source: FastChat, conversation.py (qwen-7b-chat); the chat_template of the Qwen2 checkpoints.
  *
@@ -18,7 +21,8 @@ static void open_message(pc_segments *segments, pc_role role)
     pc_segments_text(segments, "\n");
 }
 
-static void chatml_begin(pc_segments *segments, const pc_template *self, const pc_conversation *conversation)
+static void chatml_begin(pc_segments *segments, const pc_template *self,
+                         const pc_conversation *conversation)
 {
     if (self->system != NULL && conversation->messages[0].role != PC_ROLE_SYSTEM) {
         open_message(segments, PC_ROLE_SYSTEM);
@@ -28,7 +32,8 @@ static void chatml_begin(pc_segments *segments, const pc_template *self, const p
     }
 }
 
-static void chatml_message(pc_segments *segments, const pc_template *self, const pc_conversation *conversation,
+static void chatml_message(pc_segments *segments, const pc_template *self,
+                           const pc_conversation *conversation,
                            size_t position)
 {
     const pc_message *message = &conversation->messages[position];
@@ -47,25 +52,27 @@ static void chatml_invite(pc_segments *segments, const pc_template *self)
     open_message(segments, PC_ROLE_ASSISTANT);
 }
 
-#define JINJA(begin)                                                                                   \
-    PC_JINJA_CONTENT begin                                                                             \
-    "{% for message in messages %}{{ '<|im_start|>' + message['role'] + '\\n' }}"                      \
-    "{% if message['role'] == 'assistant' %}"                                                          \
-    "{% generation %}{{ content(message) + '<|im_end|>' }}{% endgeneration %}"                         \
-    "{% else %}{{ content(message) + '<|im_end|>' }}{% endif %}{{ '\\n' }}{% endfor %}"                \
+#define JINJA(begin) \
+    PC_JINJA_CONTENT begin \
+    "{% for message in messages %}{{ '<|im_start|>' + message['role'] + '\\n' }}" \
+    "{% if message['role'] == 'assistant' %}" \
+    "{% generation %}{{ content(message) + '<|im_end|>' }}{% endgeneration %}" \
+    "{% else %}{{ content(message) + '<|im_end|>' }}{% endif %}{{ '\\n' }}{% endfor %}" \
     "{% if add_generation_prompt %}{{ '<|im_start|>assistant\\n' }}{% endif %}"
 
-#define JINJA_SYSTEM(text)                                                                             \
-    "{% if messages[0]['role'] != 'system' %}{{ '<|im_start|>system\\n" text "<|im_end|>\\n' }}{% endif %}"
+#define JINJA_SYSTEM(text) \
+    "{% if messages[0]['role'] != 'system' %}" \
+    "{{ '<|im_start|>system\\n" text "<|im_end|>\\n' }}{% endif %}"
 
 #define JINJA_NO_TOOL \
     "{% for message in messages %}{% if message['role'] == 'tool' %}" \
     "{{ raise_exception('no place for role tool') }}{% endif %}{% endfor %}"
 
-/* The template that most fine-tunes carry; its form that first makes sure that add_generation_prompt is defined; and
- * its form with the tags of ChatML as literal text. */
+/* The template that most fine-tunes carry; its form that first makes sure that
+ * add_generation_prompt is defined; and its form with the tags of ChatML as literal text. */
 static const char *const chatml_known[] = {
-    "e9fadf7a9fa7955aa00fd7d2e02bb754", "3d7ec39f03a1c836da028e572867126a", "86ddb34e1e50aa96b116a3f749a0d61e", NULL};
+    "e9fadf7a9fa7955aa00fd7d2e02bb754", "3d7ec39f03a1c836da028e572867126a",
+    "86ddb34e1e50aa96b116a3f749a0d61e", NULL};
 
 const pc_template pc_template_chatml = {
     .name = "chatml",
@@ -97,11 +104,13 @@ const pc_template pc_template_qwen2 = {
 #define QWEN2_5_SYSTEM "You are Qwen, created by Alibaba Cloud. You are a helpful assistant."
 
 /* Qwen2.5 frames the results of tools in a user message, which is not done here. */
-static void qwen2_5_message(pc_segments *segments, const pc_template *self, const pc_conversation *conversation,
+static void qwen2_5_message(pc_segments *segments, const pc_template *self,
+                            const pc_conversation *conversation,
                             size_t position)
 {
     if (conversation->messages[position].role == PC_ROLE_TOOL) {
-        pc_segments_refuse(segments, "message %zu: chat template qwen2_5 has no place for a tool message",
+        pc_segments_refuse(segments,
+                           "message %zu: chat template qwen2_5 has no place for a tool message",
                            position + 1);
         return;
     }

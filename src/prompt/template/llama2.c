@@ -1,24 +1,29 @@
-/* LLaMA-2 chat, and LLaVA's version of it with a system text of its own:
+/* LLaMA-2 chat, and LLaVA's version of it with a system text of its own (no line feed between the
+ * rows):
  *
- *   <s>[INST] <<SYS>>\n{system}\n<</SYS>>\n\n{question} [/INST] {answer} </s><s>[INST] {question} [/INST]
+ *   <s>[INST] <<SYS>>\n{system}\n<</SYS>>\n\n{question} [/INST] {answer} </s>
+ *   <s>[INST] {question} [/INST]
  *
- * Source: LLaMA 2 (Touvron et al. 2023), reference generation code; LLaVA, conversation.py (conv_llava_llama_2).
+ * Source: LLaMA 2 (Touvron et al. 2023), reference generation code; LLaVA, conversation.py
+ * (conv_llava_llama_2).
  *
- * Easy to get wrong: BOS stands before every [INST], by the template and not by the tokenizer; the system text is part
- * of the first question; a question (with the system text in front) and an answer are stripped of white space at both
- * ends; nothing but [/INST] invites an answer, whose first blank the model writes itself.
+ * Easy to get wrong: BOS stands before every [INST], by the template and not by the tokenizer; the
+ * system text is part of the first question; a question (with the system text in front) and an
+ * answer are stripped of white space at both ends; nothing but [/INST] invites an answer, whose
+ * first blank the model writes itself.
  */
 #include "prompt/template.h"
 #include "prompt/template/jinja_content.h"
 
-#define LLAVA_SYSTEM                                                                                \
-    "You are a helpful language and vision assistant. You are able to understand the visual content " \
-    "that the user provides, and assist the user with a variety of tasks using natural language."
+#define LLAVA_SYSTEM \
+    "You are a helpful language and vision assistant. You are able to understand the visual " \
+    "content that the user provides, and assist the user with a variety of tasks using natural language."
 
 static const char *const stops[] = {"</s>", NULL};
 
 /* The system text in its frame, at the front of the first question. */
-static void put_system(pc_segments *segments, const pc_template *self, const pc_conversation *conversation)
+static void put_system(pc_segments *segments, const pc_template *self,
+                       const pc_conversation *conversation)
 {
     const pc_message *first = &conversation->messages[0];
     bool given = first->role == PC_ROLE_SYSTEM;
@@ -42,7 +47,8 @@ static bool fits(const pc_conversation *conversation, size_t position)
     return conversation->messages[position].role == wanted;
 }
 
-static void llama2_message(pc_segments *segments, const pc_template *self, const pc_conversation *conversation,
+static void llama2_message(pc_segments *segments, const pc_template *self,
+                           const pc_conversation *conversation,
                            size_t position)
 {
     const pc_message *message = &conversation->messages[position];
@@ -50,7 +56,8 @@ static void llama2_message(pc_segments *segments, const pc_template *self, const
         return;
     }
     if (!fits(conversation, position)) {
-        pc_segments_refuse(segments, "message %zu: chat template %s wants user and assistant in turn, found %s",
+        pc_segments_refuse(segments,
+                           "message %zu: chat template %s wants user and assistant in turn, not %s",
                            position + 1, self->name, pc_role_name(message->role));
         return;
     }
@@ -76,22 +83,26 @@ static void llama2_message(pc_segments *segments, const pc_template *self, const
     segments->trained = false;
 }
 
-#define JINJA(no_system)                                                                                      \
-    PC_JINJA_CONTENT                                                                                          \
-    "{% if messages[0]['role'] == 'system' %}"                                                                \
-    "{% set system = '<<SYS>>\\n' + content(messages[0]) + '\\n<</SYS>>\\n\\n' %}{% set rest = messages[1:] %}" \
-    "{% else %}{% set system = " no_system " %}{% set rest = messages %}{% endif %}"                          \
-    "{% for message in rest %}"                                                                               \
-    "{% if message['role'] != ['user', 'assistant'][loop.index0 % 2] %}"                                      \
-    "{{ raise_exception('user and assistant must take turns') }}{% endif %}"                                  \
-    "{% if message['role'] == 'user' %}"                                                                      \
-    "{{ bos_token + '[INST] ' + ((system if loop.first else '') + content(message)).strip() + ' [/INST]' }}"  \
-    "{% else %}{{ ' ' }}"                                                                                     \
-    "{% generation %}{{ content(message).strip() + ' ' + eos_token }}{% endgeneration %}"                     \
+#define JINJA(no_system) \
+    PC_JINJA_CONTENT \
+    "{% if messages[0]['role'] == 'system' %}" \
+    "{% set system = '<<SYS>>\\n' + content(messages[0]) + '\\n<</SYS>>\\n\\n' %}" \
+    "{% set rest = messages[1:] %}" \
+    "{% else %}{% set system = " no_system " %}{% set rest = messages %}{% endif %}" \
+    "{% for message in rest %}" \
+    "{% if message['role'] != ['user', 'assistant'][loop.index0 % 2] %}" \
+    "{{ raise_exception('user and assistant must take turns') }}{% endif %}" \
+    "{% if message['role'] == 'user' %}" \
+    "{% set question = (system if loop.first else '') + content(message) %}" \
+    "{{ bos_token + '[INST] ' + question.strip() + ' [/INST]' }}" \
+    "{% else %}{{ ' ' }}" \
+    "{% generation %}{{ content(message).strip() + ' ' + eos_token }}{% endgeneration %}" \
     "{% endif %}{% endfor %}"
 
-/* The chat_template of meta-llama/Llama-2-7b-chat-hf and its sizes, and the same with `| trim` for .strip(). */
-static const char *const known[] = {"fe9258efd83e8fb2b012de4a740254a3", "e0d968a9ad192543394cce33e3190428", NULL};
+/* The chat_template of meta-llama/Llama-2-7b-chat-hf and its sizes, and the same with `| trim` for
+ * .strip(). */
+static const char *const known[] = {"fe9258efd83e8fb2b012de4a740254a3",
+                                    "e0d968a9ad192543394cce33e3190428", NULL};
 
 const pc_template pc_template_llama2 = {
     .name = "llama2",

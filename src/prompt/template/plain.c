@@ -1,12 +1,13 @@
 /* Layouts without roles.
  *
- * plain, LLaVA's first stage, where a connector learns from captions: the media of the user's message, then the caption
- * and a line feed. The user's text ("Describe the image.") is dropped when there are media, as LLaVA does:
+ * plain, LLaVA's first stage, where a connector learns from captions: the media of the user's
+ * message, then the caption and a line feed. The user's text ("Describe the image.") is dropped
+ * when there are media, as LLaVA does:
  *
  *   <image>A cat on a mat.\n
  *
- * raw, for base models and for prompts that are laid out already: texts and media as they stand, an answer ended by
- * EOS.
+ * raw, for base models and for prompts that are laid out already: texts and media as they stand, an
+ * answer ended by EOS.
  *
  * Source: LLaVA, conversation.py (conv_llava_plain), train.py (preprocess_plain).
  */
@@ -24,7 +25,8 @@ static bool has_media(const pc_conversation *conversation, const pc_message *mes
     return false;
 }
 
-static void put_parts(pc_segments *segments, const pc_conversation *conversation, const pc_message *message,
+static void put_parts(pc_segments *segments, const pc_conversation *conversation,
+                      const pc_message *message,
                       bool texts)
 {
     for (size_t i = 0; i < message->count; i++) {
@@ -37,7 +39,8 @@ static void put_parts(pc_segments *segments, const pc_conversation *conversation
     }
 }
 
-static void plain_message(pc_segments *segments, const pc_template *self, const pc_conversation *conversation,
+static void plain_message(pc_segments *segments, const pc_template *self,
+                          const pc_conversation *conversation,
                           size_t position)
 {
     const pc_message *message = &conversation->messages[position];
@@ -50,17 +53,18 @@ static void plain_message(pc_segments *segments, const pc_template *self, const 
         pc_segments_text(segments, "\n");
         segments->trained = false;
     } else {
-        pc_segments_refuse(segments, "message %zu: chat template plain has no place for a %s message", position + 1,
-                           pc_role_name(message->role));
+        pc_segments_refuse(segments,
+                           "message %zu: chat template plain has no place for a %s message",
+                           position + 1, pc_role_name(message->role));
     }
 }
 
-#define JINJA_PARTS                                                                                \
-    "{% macro parts(message, texts) %}"                                                            \
-    "{% if message['content'] is string %}{{ message['content'] }}"                                \
-    "{% else %}{% for part in message['content'] %}"                                               \
-    "{% if part['type'] != 'text' %}{{ '<' + part['type'] + '>' }}"                                \
-    "{% elif texts %}{{ part['text'] }}{% endif %}"                                                \
+#define JINJA_PARTS \
+    "{% macro parts(message, texts) %}" \
+    "{% if message['content'] is string %}{{ message['content'] }}" \
+    "{% else %}{% for part in message['content'] %}" \
+    "{% if part['type'] != 'text' %}{{ '<' + part['type'] + '>' }}" \
+    "{% elif texts %}{{ part['text'] }}{% endif %}" \
     "{% endfor %}{% endif %}{% endmacro %}"
 
 const pc_template pc_template_plain = {
@@ -69,8 +73,9 @@ const pc_template pc_template_plain = {
     .jinja = JINJA_PARTS
         "{% for message in messages %}"
         "{% if message['role'] == 'user' %}"
-        "{% if message['content'] is string or not message['content'] | rejectattr('type', 'equalto', 'text') | list %}"
-        "{{ parts(message, true) }}{% else %}{{ parts(message, false) }}{% endif %}"
+        "{% set media = [] if message['content'] is string else "
+        "message['content'] | rejectattr('type', 'equalto', 'text') | list %}"
+        "{% if media %}{{ parts(message, false) }}{% else %}{{ parts(message, true) }}{% endif %}"
         "{% elif message['role'] == 'assistant' %}"
         "{% generation %}{{ parts(message, true) + '\\n' }}{% endgeneration %}"
         "{% else %}{{ raise_exception('no place for role ' + message['role']) }}"
@@ -79,7 +84,8 @@ const pc_template pc_template_plain = {
     .message = plain_message,
 };
 
-static void raw_message(pc_segments *segments, const pc_template *self, const pc_conversation *conversation,
+static void raw_message(pc_segments *segments, const pc_template *self,
+                        const pc_conversation *conversation,
                         size_t position)
 {
     const pc_message *message = &conversation->messages[position];

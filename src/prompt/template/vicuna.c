@@ -1,27 +1,30 @@
 /* Vicuna v1.1, the layout of LLaVA-1.5:
  *
- *   A chat between ... questions. USER: <image>\nWhat is it? ASSISTANT: A cat.</s>USER: Why? ASSISTANT:
+ *   A chat ... questions. USER: <image>\nWhat is it? ASSISTANT: A cat.</s>USER: Why? ASSISTANT:
  *
- * and the layout of the chat_template in the llava-hf/llava-1.5-*-hf checkpoints, which says nothing before the first
- * message, puts media before text whatever their order, and does not mark the end of an answer:
+ * and the layout of the chat_template in the llava-hf/llava-1.5-*-hf checkpoints, which says
+ * nothing before the first message, puts media before text whatever their order, and does not mark
+ * the end of an answer:
  *
  *   USER: <image>\nWhat is it? ASSISTANT: A cat. USER: Why? ASSISTANT:
  *
  * Source: FastChat, conversation.py (vicuna_v1.1); LLaVA, conversation.py (conv_vicuna_v1).
  *
- * Easy to get wrong: one blank after the system text, after "USER:", before "ASSISTANT:" and after it when an answer
- * follows, none when one is awaited; </s> directly behind the answer and no blank before the next "USER:".
+ * Easy to get wrong: one blank after the system text, after "USER:", before "ASSISTANT:" and after
+ * it when an answer follows, none when one is awaited; </s> directly behind the answer and no blank
+ * before the next "USER:".
  */
 #include "prompt/template.h"
 #include "prompt/template/jinja_content.h"
 
-#define SYSTEM                                                                                   \
+#define SYSTEM \
     "A chat between a curious user and an artificial intelligence assistant. The assistant gives " \
     "helpful, detailed, and polite answers to the user's questions."
 
 static const char *const stops[] = {"</s>", NULL};
 
-static void vicuna_begin(pc_segments *segments, const pc_template *self, const pc_conversation *conversation)
+static void vicuna_begin(pc_segments *segments, const pc_template *self,
+                         const pc_conversation *conversation)
 {
     if (conversation->messages[0].role != PC_ROLE_SYSTEM) {
         pc_segments_text(segments, self->system);
@@ -29,7 +32,8 @@ static void vicuna_begin(pc_segments *segments, const pc_template *self, const p
     }
 }
 
-static void vicuna_message(pc_segments *segments, const pc_template *self, const pc_conversation *conversation,
+static void vicuna_message(pc_segments *segments, const pc_template *self,
+                           const pc_conversation *conversation,
                            size_t position)
 {
     const pc_message *message = &conversation->messages[position];
@@ -51,7 +55,8 @@ static void vicuna_message(pc_segments *segments, const pc_template *self, const
             pc_segments_text(segments, " ");
         }
     } else {
-        pc_segments_refuse(segments, "message %zu: chat template vicuna_v1 has no place for a %s message here",
+        pc_segments_refuse(segments,
+                           "message %zu: chat template vicuna_v1 has no place for a %s message",
                            position + 1, pc_role_name(message->role));
     }
 }
@@ -86,7 +91,8 @@ const pc_template pc_template_vicuna_v1 = {
     .invite = vicuna_invite,
 };
 
-static void llava_hf_message(pc_segments *segments, const pc_template *self, const pc_conversation *conversation,
+static void llava_hf_message(pc_segments *segments, const pc_template *self,
+                             const pc_conversation *conversation,
                              size_t position)
 {
     const pc_message *message = &conversation->messages[position];
@@ -97,7 +103,8 @@ static void llava_hf_message(pc_segments *segments, const pc_template *self, con
     case PC_ROLE_USER: pc_segments_text(segments, "USER: "); break;
     case PC_ROLE_ASSISTANT: pc_segments_text(segments, "ASSISTANT: "); break;
     case PC_ROLE_TOOL:
-        pc_segments_refuse(segments, "message %zu: chat template llava_hf has no place for a tool message",
+        pc_segments_refuse(segments,
+                           "message %zu: chat template llava_hf has no place for a tool message",
                            position + 1);
         return;
     }
@@ -117,9 +124,10 @@ static void llava_hf_message(pc_segments *segments, const pc_template *self, con
     segments->trained = false;
 }
 
-/* The chat_template of llava-hf/llava-1.5-7b-hf and llava-v1.6-vicuna-7b-hf, and its first form without
- * {% generation %}. */
-static const char *const llava_hf_known[] = {"27566d7518c8e0bdb8695a386ceb150c", "0860407856aec719f85028e13df626eb", NULL};
+/* The chat_template of llava-hf/llava-1.5-7b-hf and llava-v1.6-vicuna-7b-hf, and its first form
+ * without {% generation %}. */
+static const char *const llava_hf_known[] = {"27566d7518c8e0bdb8695a386ceb150c",
+                                             "0860407856aec719f85028e13df626eb", NULL};
 
 const pc_template pc_template_llava_hf = {
     .name = "llava_hf",
@@ -127,12 +135,14 @@ const pc_template pc_template_llava_hf = {
     .jinja = "{% for message in messages %}"
              "{% if message['role'] == 'tool' %}{{ raise_exception('no place for role tool') }}"
              "{% elif message['role'] != 'system' %}{{ message['role'] | upper + ': ' }}{% endif %}"
-             "{% if message['content'] is string %}{% set parts = [{'type': 'text', 'text': message['content']}] %}"
+             "{% if message['content'] is string %}"
+             "{% set parts = [{'type': 'text', 'text': message['content']}] %}"
              "{% else %}{% set parts = message['content'] %}{% endif %}"
-             "{% for part in parts %}{% if part['type'] != 'text' %}{{ '<' + part['type'] + '>\\n' }}{% endif %}"
-             "{% endfor %}"
+             "{% for part in parts %}{% if part['type'] != 'text' %}"
+             "{{ '<' + part['type'] + '>\\n' }}{% endif %}{% endfor %}"
              "{% for part in parts %}{% if part['type'] == 'text' %}"
-             "{% if message['role'] == 'assistant' %}{% generation %}{{ part['text'] + ' ' }}{% endgeneration %}"
+             "{% if message['role'] == 'assistant' %}"
+             "{% generation %}{{ part['text'] + ' ' }}{% endgeneration %}"
              "{% else %}{{ part['text'] + ' ' }}{% endif %}{% endif %}{% endfor %}"
              "{% endfor %}"
              "{% if add_generation_prompt %}{{ 'ASSISTANT:' }}{% endif %}",
