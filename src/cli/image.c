@@ -61,13 +61,13 @@ static pc_status set_option(options *o, const char *name, const char *value)
         o->recipe = value;
     } else if (is_option(name, "--resize")) {
         if (!parse_size(value, &o->width, &o->height)) {
-            return pc_fail(PC_ERR_USAGE, "--resize: expected WxH with sides from 1 to %d, found '%s'", PC_IMAGE_MAX_SIDE,
-                           value);
+            return pc_fail(PC_ERR_USAGE, "--resize: expected WxH with sides from 1 to %d, found '%s'",
+                           PC_IMAGE_MAX_SIDE, value);
         }
     } else {
         int filter = pc_image_filter_from_name(value);
         if (filter < 0) {
-            return pc_fail(PC_ERR_USAGE, "--filter: expected nearest, bilinear, bicubic, lanczos, box or hamming, found '%s'",
+            return pc_fail(PC_ERR_USAGE, "--filter: '%s' is none of nearest, bilinear, bicubic, lanczos, box, hamming",
                            value);
         }
         o->filter = (pc_image_filter)filter;

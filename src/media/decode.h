@@ -5,8 +5,8 @@
  *
  * Pixels are those of Pillow's Image.open(f).convert("RGB") after ImageOps.exif_transpose: the same JPEG arithmetic,
  * CMYK by Adobe's convention, colour profiles and gamma ignored, alpha dropped, the first picture of several. 16-bit
- * colour keeps its high byte; 16-bit gray is clamped to 255, which is what Pillow does (a warning is logged). A file that
- * is cut short is refused.
+ * colour keeps its high byte; 16-bit gray is clamped to 255, which is what Pillow does (a warning is logged). A file
+ * that is cut short is refused.
  */
 #ifndef PC_MEDIA_DECODE_H
 #define PC_MEDIA_DECODE_H

@@ -209,7 +209,8 @@ static const uint8_t *find_exif(const uint8_t *bytes, size_t size, size_t *exif_
     size_t at = SIGNATURE;
     *exif_size = 0;
     while (size - at >= CHUNK) {
-        size_t length = (size_t)bytes[at] << 24 | (size_t)bytes[at + 1] << 16 | (size_t)bytes[at + 2] << 8 | bytes[at + 3];
+        size_t length = (size_t)bytes[at] << 24 | (size_t)bytes[at + 1] << 16 | (size_t)bytes[at + 2] << 8 |
+                        (size_t)bytes[at + 3];
         if (length > size - at - CHUNK) {
             return NULL;
         }

@@ -3,8 +3,8 @@
  *     y = f32(f64(pixel) * rescale_factor);  z = (y - f32(mean)) / f32(std)
  *
  * Source: transformers, image_transforms.py (resize, center_crop, rescale, normalize), image_processing_backends.py
- * (order of the steps) and models/llava/image_processing_pil_llava.py (padding). A pixel has 256 values, so each channel's
- * numbers are computed once and looked up.
+ * (order of the steps) and models/llava/image_processing_pil_llava.py (padding). A pixel has 256 values, so each
+ * channel's numbers are computed once and looked up.
  */
 #include "media/recipe.h"
 
@@ -79,8 +79,8 @@ static pc_status size_after_resize(const pc_image_recipe *recipe, int width, int
     }
     resized_size(recipe, width, height, &x, &y);
     if (!is_side(x) || !is_side(y)) {
-        return pc_fail(PC_ERR_DATA, "a picture of %d x %d pixels would be resized to %.0f x %.0f; sides go from 1 to %d",
-                       width, height, x, y, PC_IMAGE_MAX_SIDE);
+        return pc_fail(PC_ERR_DATA, "a picture of %d x %d pixels would become %.0f x %.0f; sides go from 1 to %d", width,
+                       height, x, y, PC_IMAGE_MAX_SIDE);
     }
     *out_width = (int)x;
     *out_height = (int)y;

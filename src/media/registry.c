@@ -35,7 +35,7 @@ pc_status pc_image_check_size(const pc_image_limits *limits, uint64_t width, uin
                        (unsigned long long)width, (unsigned long long)height);
     }
     if (width > side || height > side || width * height > pixels) { /* sides are small here: no overflow */
-        return pc_fail(PC_ERR_DATA, "the header declares %llu x %llu pixels; the limits are %llu a side and %llu in all",
+        return pc_fail(PC_ERR_DATA, "the header declares %llu x %llu pixels; limits: %llu a side, %llu in all",
                        (unsigned long long)width, (unsigned long long)height, (unsigned long long)side,
                        (unsigned long long)pixels);
     }

@@ -30,8 +30,8 @@ enum {
 
 /* The same code compiled for wider registers, chosen when the program is loaded; integers, so results are equal.
  * Sanitizers instrument the chooser itself, which then runs too early, so they get the plain version. */
-#if defined(__x86_64__) && defined(__gnu_linux__) && !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__) && \
-    !defined(__clang__)
+#if defined(__x86_64__) && defined(__gnu_linux__) && !defined(__clang__) && !defined(__SANITIZE_ADDRESS__) && \
+    !defined(__SANITIZE_THREAD__)
 #define WIDE __attribute__((target_clones("avx2", "default")))
 #else
 #define WIDE

@@ -169,7 +169,8 @@ static pc_status parse_header(pc_npy *out, char *text, const char *path)
         good = take_text(&s, key) && take(&s, ":");
         if (good && strcmp(key, "descr") == 0) {
             if (!take_type(&s, &out->dtype)) {
-                return pc_fail(PC_ERR_DATA, "%s: key descr: expected a little-endian number type, found %.20s", path, s.at);
+                return pc_fail(PC_ERR_DATA, "%s: key descr: expected a little-endian number type, found %.20s", path,
+                               s.at);
             }
             seen |= 1;
         } else if (good && strcmp(key, "fortran_order") == 0) {

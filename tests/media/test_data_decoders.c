@@ -1,10 +1,10 @@
 /* Three thousand real, odd and broken pictures against Pillow's verdict on them (data tier).
  *
- * Needs PERCEPT_DATA, the folder with decoders/EXPECTED-pillow.tsv, and PERCEPT_DECODERS, a folder where each archive named
- * there is unpacked below its own name; tests/media/data_decoders.sh prepares both. What differs on purpose is listed with its
- * reason in decoders_allow.tsv; an entry that is no longer needed fails.
+ * Needs PERCEPT_DATA, the folder with decoders/EXPECTED-pillow.tsv, and PERCEPT_DECODERS, a folder where each archive
+ * named there is unpacked below its own name; tests/media/data_decoders.sh prepares both. What differs on purpose is
+ * listed with its reason in decoders_allow.tsv; an entry that is no longer needed fails.
  *
- * A file in a format without decoder passes when it is refused and Pillow refuses it too, and counts as skipped otherwise.
+ * A file in a format without decoder passes when Pillow refuses it, too, and counts as skipped otherwise.
  */
 #include "base/str.h"
 #include "media/golden.h"
@@ -179,8 +179,8 @@ static void test_decoders(void **state)
         at = next_row(&r, at);
         check_row(&r, folder, allow, &n);
     }
-    print_message("pixels: %d exact, %d by their mean, %d by size only; %d refused as Pillow does; %d differ for a known reason\n",
-                  n.exact, n.by_mean, n.by_size, n.refused, n.allowed);
+    print_message("pixels: %d exact, %d by their mean, %d by size only; %d refused as Pillow does; "
+                  "%d differ for a known reason\n", n.exact, n.by_mean, n.by_size, n.refused, n.allowed);
     print_message("%d passed, %d failed, %d skipped\n", n.passed, n.failed, n.skipped);
     pc_free(table);
     pc_free(allow);
