@@ -76,8 +76,8 @@ static bool looks_like_bool(const char *text)
 /* One option at argv[*i]; moves *i past its value. */
 static pc_status take_option(const pc_options *options, void *object, int argc, char **argv, int *i)
 {
-    const char *argument = argv[*i], *equals = strchr(argument, '='), *name;
-    size_t length = equals ? (size_t)(equals - argument) : strlen(argument), name_length;
+    const char *argument = argv[*i], *equals = strchr(argument, '='), *name = "";
+    size_t length = equals ? (size_t)(equals - argument) : strlen(argument), name_length = 0;
     PC_TRY(long_name(options, argument, length, &name, &name_length));
     const char *next = *i + 1 < argc ? argv[*i + 1] : NULL;
     pc_option_list *list = find_list(options, name, name_length);

@@ -180,3 +180,25 @@ pc_status pc_model_slot_tokens(void *user, pc_media_kind kind, int index, size_t
     *out = (size_t)model->connector.tokens;
     return PC_OK;
 }
+
+pc_status pc_model_prepare(const pc_model *model, const pc_image *image, float **pixels)
+{
+    int width, height;
+    int64_t side = model->encoder.info.image_size;
+    *pixels = NULL;
+    if (!model->encoder.type) {
+        return pc_fail(PC_ERR_DATA, "%s: this model takes no pictures", model->path);
+    }
+    PC_TRY(pc_image_recipe_size(&model->recipe, image->width, image->height, &width, &height));
+    if (width != side || height != side) {
+        return pc_fail(PC_ERR_DATA, "%s: the picture recipe gives %d x %d pixels, the encoder takes %lld x %lld",
+                       model->path, width, height, (long long)side, (long long)side);
+    }
+    PC_TRY(pc_new_array(pixels, (size_t)(3 * side * side), sizeof(float), "pixels"));
+    pc_status status = pc_image_recipe_apply(&model->recipe, image, *pixels);
+    if (status != PC_OK) {
+        pc_free(*pixels);
+        *pixels = NULL;
+    }
+    return status;
+}

@@ -89,6 +89,10 @@ pc_status pc_model_load_values(pc_model *model, const char *path, bool partial, 
 /* Lay the weights out for products on this backend; call once before sessions. compute PC_F32 or PC_BF16. */
 pc_status pc_model_pack(pc_model *model, const pc_backend *backend, pc_dtype compute);
 
+/* Prepare a picture by the model's recipe: *pixels = f32 [3,Y,X] of the encoder's native size; pc_free. PC_ERR_DATA when the
+ * recipe gives another size than the encoder takes. */
+pc_status pc_model_prepare(const pc_model *model, const pc_image *image, float **pixels);
+
 /* pc_slot_tokens for pc_prompt_options: soft tokens of a picture. user = pc_model. */
 pc_status pc_model_slot_tokens(void *user, pc_media_kind kind, int index, size_t *out);
 

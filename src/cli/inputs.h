@@ -1,0 +1,28 @@
+/* What several commands take: a model, a backend, pictures. */
+#ifndef PC_CLI_INPUTS_H
+#define PC_CLI_INPUTS_H
+
+#include "model/model.h"
+
+/* "f32" or "bf16"; PC_ERR_USAGE else. */
+pc_status pc_cli_compute(const char *name, pc_dtype *out);
+
+/* Load `path`, lay its weights out for `compute`, with a backend of `threads` threads. `template_name` (or NULL) replaces
+ * the chat template of the checkpoint. */
+typedef struct pc_cli_model {
+    pc_model *model;
+    pc_backend *backend;
+    pc_dtype compute;
+    double load_ms;
+} pc_cli_model;
+
+pc_status pc_cli_model_open(pc_cli_model *out, const char *path, int threads, const char *dtype,
+                            const char *template_name);
+void pc_cli_model_close(pc_cli_model *opened);
+
+/* Decode and prepare a picture: *pixels = f32 [3,Y,X] of the encoder's size; pc_free. */
+pc_status pc_cli_pixels(const pc_model *model, const char *path, float **pixels);
+
+double pc_cli_now_ms(void); /* monotonic clock */
+
+#endif
