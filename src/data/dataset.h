@@ -10,11 +10,20 @@
 #include "media/image.h"
 #include "prompt/conversation.h"
 
+/* What a part of a picture shows, in words: a dense label for the soft tokens whose patch lies there. */
+typedef struct pc_region {
+    int image;      /* which of the sample's pictures */
+    float box[4];   /* left, top, right, bottom as fractions of the picture; later regions cover earlier ones */
+    char words[96]; /* separated by spaces: "large red circle" */
+} pc_region;
+
 /* Initialise with {0}; reusable; pc_sample_clear releases. */
 typedef struct pc_sample {
     pc_conversation conversation;
     pc_image **images; /* the conversation's pictures, decoded, in order; owned */
     size_t image_count, image_capacity;
+    pc_region *regions; /* may be none */
+    size_t region_count, region_capacity;
     char *where;       /* "train.json: sample 12" for messages; owned */
 } pc_sample;
 

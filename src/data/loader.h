@@ -26,6 +26,7 @@ typedef struct pc_batch {
     int64_t targets;     /* R: rows with a loss */
     int32_t *target_rows;/* [R]: the row whose hidden state predicts */
     int32_t *target_ids; /* [R]: what it should predict */
+    float *target_weights; /* [R]: 1 for an answer's token; region words weigh less (pc_loader_options.region_weight) */
     /* Contrastive stage: text b is ids[text_rows..], its end row; the same arrays ids/positions/ranges are used. */
     int32_t *text_ends;  /* [B] */
 } pc_batch;
@@ -48,6 +49,7 @@ typedef struct pc_loader_options {
     int64_t accumulation;      /* micro-batches in a step */
     int64_t cutoff;            /* tokens of a sample at most; longer ones lose their last turns (counted), or whole */
     int64_t end_token;         /* PAIRS: id that ends a text */
+    double region_weight;      /* weight of all region words of one picture token together; 0 = off */
     int shift;                 /* augmentation: pictures moved by up to so many pixels, 0 = none */
     uint64_t seed;
     int workers;               /* threads that prepare batches; 0 = 1 */

@@ -205,7 +205,7 @@ static pc_status bind_batch(pc_learner *learner, const pc_batch *batch, double w
     const pc_stage_inputs *in = &learner->in;
     const pc_model *model = learner->model;
     for (int64_t i = 0; i < batch->targets; i++) {
-        learner->weights[i] = (float)weight;
+        learner->weights[i] = (float)(weight * batch->target_weights[i]);
     }
     if (in->pixels) {
         int64_t side = model->encoder.info.image_size;
@@ -262,11 +262,14 @@ static pc_status apply(pc_learner *learner, double norm, double scale_rate)
     return pc_exec_run(learner->update.exec);
 }
 
-static int64_t step_weight(const pc_learner *learner, const pc_batch *batches, int64_t count)
+/* The sum of all targets' weights: the step's loss is a mean over the targets of all its micro-batches. */
+static double step_weight(const pc_batch *batches, int64_t count)
 {
-    int64_t weight = 0;
-    for (int64_t i = 0; i < count; i++) {
-        weight += learner->options.stage->weight(&batches[i]);
+    double weight = 0;
+    for (int64_t b = 0; b < count; b++) {
+        for (int64_t i = 0; i < batches[b].targets; i++) {
+            weight += batches[b].target_weights[i];
+        }
     }
     return weight > 0 ? weight : 1;
 }
@@ -274,7 +277,7 @@ static int64_t step_weight(const pc_learner *learner, const pc_batch *batches, i
 pc_status pc_learner_step(pc_learner *learner, const pc_batch *batches, int64_t count, double scale_rate,
                           pc_step_result *out)
 {
-    double weight = 1 / (double)step_weight(learner, batches, count);
+    double weight = 1 / step_weight(batches, count);
     *out = (pc_step_result){0};
     pc_params_zero_gradients(&learner->model->params);
     for (int64_t i = 0; i < count; i++) {
@@ -294,7 +297,7 @@ pc_status pc_learner_step(pc_learner *learner, const pc_batch *batches, int64_t 
 pc_status pc_learner_loss(pc_learner *learner, const pc_batch *batch, double *loss)
 {
     *loss = 0;
-    PC_TRY(accumulate(learner, batch, 1 / (double)step_weight(learner, batch, 1), loss));
+    PC_TRY(accumulate(learner, batch, 1 / step_weight(batch, 1), loss));
     pc_params_zero_gradients(&learner->model->params);
     return PC_OK;
 }

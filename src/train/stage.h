@@ -21,8 +21,6 @@ typedef struct pc_stage {
                        pc_stage_inputs *inputs);
     /* PC_ERR_DATA when the model lacks a part that the stage needs. */
     pc_status (*check)(const pc_model *model);
-    /* Rows that count for the mean of the step's loss: targets of the batch, or 1 when the loss is a mean by itself. */
-    int64_t (*weight)(const pc_batch *batch);
 } pc_stage;
 
 const pc_stage *pc_stage_find(const char *name); /* NULL when unknown */

@@ -44,16 +44,10 @@ static pc_tensor *loss(const pc_build *build, const pc_model *model, const pc_ba
     return pc_scale(graph, pc_add(graph, by_image, by_text), 0.5);
 }
 
-static int64_t weight(const pc_batch *batch)
-{
-    return batch->targets;
-}
-
 const pc_stage pc_stage_contrastive = {
     .name = "contrastive",
     .help = "two towers, CLIP's or SigLIP's loss",
     .batches = PC_BATCH_PAIRS,
     .loss = loss,
     .check = check,
-    .weight = weight,
 };

@@ -54,18 +54,12 @@ static pc_tensor *loss(const pc_build *build, const pc_model *model, const pc_ba
     return pc_cross_entropy(graph, logits, in->target_ids, in->weights);
 }
 
-static int64_t weight(const pc_batch *batch)
-{
-    return batch->targets;
-}
-
 const pc_stage pc_stage_pt = {
     .name = "pt",
     .help = "pretraining on captions",
     .batches = PC_BATCH_LANGUAGE,
     .loss = loss,
     .check = check,
-    .weight = weight,
 };
 
 const pc_stage pc_stage_sft = {
@@ -74,5 +68,4 @@ const pc_stage pc_stage_sft = {
     .batches = PC_BATCH_LANGUAGE,
     .loss = loss,
     .check = check,
-    .weight = weight,
 };

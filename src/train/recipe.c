@@ -1,0 +1,266 @@
+/* Recipes: the table of keys, reading YAML, the learning-rate schedules. */
+#include "train/recipe.h"
+
+#include "base/file.h"
+#include "base/memory.h"
+#include "base/str.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+#include <yaml.h>
+
+static const char *const schedules[] = {"cosine", "linear", "constant", NULL};
+static const char *const turns[] = {"history", "independent", NULL};
+
+#define FIELD(key, spelling, kind, standard, lo, hi, text)                                                          \
+    {.name = spelling, .type = kind, .offset = offsetof(pc_recipe, key), .fallback = standard, .low = lo, .high = hi, \
+     .help = text}
+#define TEXT(key, standard, text) FIELD(key, #key, PC_FIELD_TEXT, standard, 0, 0, text)
+#define FLAG(key, standard, text) FIELD(key, #key, PC_FIELD_BOOL, standard, 0, 0, text)
+#define COUNT(key, spelling, standard, lo, text) FIELD(key, spelling, PC_FIELD_INT, standard, lo, 1e15, text)
+#define REAL(key, spelling, standard, lo, hi, text) FIELD(key, spelling, PC_FIELD_FLOAT, standard, lo, hi, text)
+
+static const pc_field fields[] = {
+    TEXT(model_name_or_path, NULL, "model directory to go on from"),
+    TEXT(model_init, NULL, "config.json of a new model with random weights, in place of model_name_or_path"),
+    TEXT(tokenizer_name_or_path, NULL, "tokenizer of a new model (directory or file)"),
+    TEXT(vision_tower_path, NULL, "take the encoder's weights from this directory (a contrastive model, for example)"),
+    TEXT(stage, "sft", "pt, sft or contrastive"),
+    FIELD(template_name, "template", PC_FIELD_TEXT, NULL, 0, 0, "chat template; unset = the model's own"),
+    FLAG(freeze_vision_tower, "true", "the encoder does not train"),
+    FLAG(freeze_multi_modal_projector, "false", "the connector does not train"),
+    FLAG(freeze_language_model, "false", "the language model does not train"),
+    TEXT(dataset, NULL, "datasets, separated by commas: FILE, FOLDER or scenes?seed=1&n=1000"),
+    TEXT(dataset_format, NULL, "kind of the datasets; unset = found by looking"),
+    TEXT(media_dir, NULL, "folder where picture paths start; unset = the dataset's own"),
+    TEXT(interleave_probs, NULL, "shares of the datasets, separated by commas; unset = by size"),
+    COUNT(cutoff_len, "cutoff_len", "2048", 1, "tokens of a sample at most"),
+    COUNT(max_samples, "max_samples", "0", 0, "use at most so many samples of each dataset; 0 = all"),
+    COUNT(dataloader_num_workers, "dataloader_num_workers", "1", 0, "threads that prepare batches"),
+    FIELD(image_shift, "image_shift", PC_FIELD_INT, "0", 0, 1024, "augmentation: move pictures by up to so many pixels"),
+    REAL(region_weight, "region_weight", "0", 0, 1e3, "dense labels: weight of a region's words at each picture token"),
+    {.name = "turns", .type = PC_FIELD_CHOICE, .offset = offsetof(pc_recipe, turns), .choices = turns,
+     .help = "history: a turn sees what was said before; independent: the picture and itself alone"},
+    FLAG(strict, "false", "stop at the first bad sample"),
+    COUNT(batch_size, "per_device_train_batch_size", "8", 1, "samples in a micro-batch"),
+    COUNT(accumulation, "gradient_accumulation_steps", "1", 1, "micro-batches in a step"),
+    REAL(epochs, "num_train_epochs", "3", 0, 1e9, "times over the data"),
+    FIELD(max_steps, "max_steps", PC_FIELD_INT, "-1", -1, 1e15, "steps; -1 = by num_train_epochs"),
+    REAL(learning_rate, "learning_rate", "5e-5", 0, 1e30, "of every part without its own"),
+    REAL(vision_lr, "vision_lr", "0", 0, 1e30, "of the encoder; 0 = learning_rate"),
+    REAL(projector_lr, "projector_lr", "0", 0, 1e30, "of the connector; 0 = learning_rate"),
+    {.name = "lr_scheduler_type", .type = PC_FIELD_CHOICE, .offset = offsetof(pc_recipe, schedule), .choices = schedules,
+     .help = "course of the learning rate behind the warm-up"},
+    COUNT(warmup_steps, "warmup_steps", "0", 0, "steps in which the rate rises from 0"),
+    REAL(warmup_ratio, "warmup_ratio", "0", 0, 1, "the same as a share of all steps"),
+    REAL(weight_decay, "weight_decay", "0", 0, 1e3, "AdamW's, not on norms and biases"),
+    REAL(beta1, "adam_beta1", "0.9", 0, 1, "AdamW's beta1"),
+    REAL(beta2, "adam_beta2", "0.999", 0, 1, "AdamW's beta2"),
+    REAL(epsilon, "adam_epsilon", "1e-8", 0, 1, "AdamW's epsilon"),
+    REAL(max_grad_norm, "max_grad_norm", "1", 0, 1e30, "gradients are scaled down to this norm; 0 = never"),
+    FLAG(bf16, "false", "matrix products in bf16; masters, sums and everything else in f32"),
+    COUNT(seed, "seed", "42", 0, "of initial weights and of the order of the data"),
+    FIELD(threads, "threads", PC_FIELD_INT, "0", 0, 1024, "threads of the engine; 0 = one for each processor"),
+    TEXT(output_dir, NULL, "where checkpoints, logs and the model go (needed)"),
+    FLAG(overwrite_output_dir, "false", "start anew in a folder that has checkpoints"),
+    TEXT(resume_from_checkpoint, NULL, "latest, or a checkpoint's folder"),
+    COUNT(logging_steps, "logging_steps", "10", 1, "steps between lines on a terminal"),
+    COUNT(save_steps, "save_steps", "500", 0, "steps between checkpoints; 0 = at the end alone"),
+    COUNT(save_total_limit, "save_total_limit", "2", 0, "checkpoints kept; 0 = all"),
+    TEXT(save_dtype, "float32", "type of the saved model's weights: float32, bfloat16 or float16"),
+    FLAG(plot_loss, "true", "write loss.svg"),
+};
+
+const pc_field_table pc_recipe_fields = {fields, sizeof fields / sizeof fields[0]};
+
+enum { RECIPE_LIMIT = 1 << 20 };
+
+typedef struct reader {
+    pc_recipe *recipe;
+    const char *path;
+    yaml_parser_t parser;
+    yaml_event_t event;
+    bool have_event;
+} reader;
+
+static pc_status next_event(reader *r)
+{
+    if (r->have_event) {
+        yaml_event_delete(&r->event);
+        r->have_event = false;
+    }
+    if (!yaml_parser_parse(&r->parser, &r->event)) {
+        return pc_fail(PC_ERR_USAGE, "%s:%zu: %s", r->path, r->parser.problem_mark.line + 1,
+                       r->parser.problem ? r->parser.problem : "not YAML");
+    }
+    r->have_event = true;
+    return PC_OK;
+}
+
+static size_t line_of(const reader *r)
+{
+    return r->event.start_mark.line + 1;
+}
+
+static const char *scalar(const reader *r)
+{
+    return (const char *)r->event.data.scalar.value;
+}
+
+/* [a, b] becomes "a,b". */
+static pc_status read_sequence(reader *r, pc_str *out)
+{
+    for (;;) {
+        PC_TRY(next_event(r));
+        if (r->event.type == YAML_SEQUENCE_END_EVENT) {
+            return PC_OK;
+        }
+        if (r->event.type != YAML_SCALAR_EVENT) {
+            return pc_fail(PC_ERR_USAGE, "%s:%zu: expected plain values in a list", r->path, line_of(r));
+        }
+        PC_TRY(out->length ? pc_str_putc(out, ',') : PC_OK);
+        PC_TRY(pc_str_puts(out, scalar(r)));
+    }
+}
+
+static bool is_null(const char *text)
+{
+    return strcmp(text, "null") == 0 || strcmp(text, "~") == 0 || !*text;
+}
+
+static pc_status read_pair(reader *r)
+{
+    char where[512];
+    pc_str key = {0}, value = {0};
+    snprintf(where, sizeof where, "%s:%zu", r->path, line_of(r));
+    pc_status status = pc_str_puts(&key, scalar(r));
+    if (status == PC_OK) {
+        status = next_event(r);
+    }
+    if (status == PC_OK && r->event.type == YAML_SCALAR_EVENT) {
+        status = pc_str_puts(&value, scalar(r));
+    } else if (status == PC_OK && r->event.type == YAML_SEQUENCE_START_EVENT) {
+        status = read_sequence(r, &value);
+    } else if (status == PC_OK) {
+        status = pc_fail(PC_ERR_USAGE, "%s: '%s' has sections below it; recipes are flat", where, key.data);
+    }
+    const char *text = value.data ? value.data : "";
+    if (status == PC_OK && !is_null(text)) {
+        status = pc_fields_set(&pc_recipe_fields, r->recipe, key.data ? key.data : "", text, where);
+    } else if (status == PC_OK && !pc_fields_find(&pc_recipe_fields, key.data ? key.data : "")) {
+        status = pc_fields_set(&pc_recipe_fields, r->recipe, key.data ? key.data : "", "", where);
+    }
+    pc_str_clear(&key);
+    pc_str_clear(&value);
+    return status;
+}
+
+static pc_status read_document(reader *r)
+{
+    do {
+        PC_TRY(next_event(r));
+        if (r->event.type == YAML_STREAM_END_EVENT) {
+            return PC_OK;
+        }
+    } while (r->event.type == YAML_STREAM_START_EVENT || r->event.type == YAML_DOCUMENT_START_EVENT);
+    if (r->event.type != YAML_MAPPING_START_EVENT) {
+        return pc_fail(PC_ERR_USAGE, "%s:%zu: expected lines of the form key: value", r->path, line_of(r));
+    }
+    for (;;) {
+        PC_TRY(next_event(r));
+        if (r->event.type == YAML_MAPPING_END_EVENT) {
+            return PC_OK;
+        }
+        if (r->event.type != YAML_SCALAR_EVENT) {
+            return pc_fail(PC_ERR_USAGE, "%s:%zu: expected a key", r->path, line_of(r));
+        }
+        PC_TRY(read_pair(r));
+    }
+}
+
+static pc_status read_file(pc_recipe *out, const char *path)
+{
+    reader r = {.recipe = out, .path = path};
+    char *text = NULL;
+    size_t size;
+    PC_TRY(pc_file_read(&text, &size, path, RECIPE_LIMIT));
+    if (!yaml_parser_initialize(&r.parser)) {
+        pc_free(text);
+        return pc_fail_memory(sizeof r.parser, "a YAML parser");
+    }
+    yaml_parser_set_input_string(&r.parser, (const unsigned char *)text, size);
+    pc_status status = read_document(&r);
+    if (r.have_event) {
+        yaml_event_delete(&r.event);
+    }
+    yaml_parser_delete(&r.parser);
+    pc_free(text);
+    return status;
+}
+
+static pc_status apply_override(pc_recipe *out, const char *text)
+{
+    const char *equals = strchr(text, '=');
+    char *key = equals ? pc_strndup(text, (size_t)(equals - text)) : NULL;
+    if (!equals) {
+        return pc_fail(PC_ERR_USAGE, "'%s': expected key=value", text);
+    }
+    if (!key) {
+        return pc_fail_memory(strlen(text), "an option");
+    }
+    pc_status status = pc_fields_set(&pc_recipe_fields, out, key, equals + 1, "command line");
+    pc_free(key);
+    return status;
+}
+
+pc_status pc_recipe_read(pc_recipe *out, const char *path, const char *const *overrides, int count)
+{
+    memset(out, 0, sizeof *out);
+    PC_TRY(pc_fields_default(&pc_recipe_fields, out));
+    PC_TRY(read_file(out, path));
+    for (int i = 0; i < count; i++) {
+        PC_TRY(apply_override(out, overrides[i]));
+    }
+    if (!out->model_name_or_path == !out->model_init) {
+        return pc_fail(PC_ERR_USAGE, "%s: give either model_name_or_path or model_init", path);
+    }
+    if (!out->dataset || !out->output_dir) {
+        return pc_fail(PC_ERR_USAGE, "%s: %s is missing", path, out->dataset ? "output_dir" : "dataset");
+    }
+    return PC_OK;
+}
+
+void pc_recipe_clear(pc_recipe *recipe)
+{
+    pc_fields_clear(&pc_recipe_fields, recipe);
+}
+
+pc_status pc_recipe_write(const pc_recipe *recipe, pc_str *out)
+{
+    pc_json *json = pc_json_new_object();
+    pc_status status = json ? pc_fields_to_json(&pc_recipe_fields, recipe, json) : pc_fail_memory(0, "a recipe");
+    for (void *it = status == PC_OK ? pc_json_first(json) : NULL; it && status == PC_OK; it = pc_json_next(json, it)) {
+        status = pc_str_printf(out, "%s: ", pc_json_key(it));
+        /* JSON's values are YAML's, its strings the double-quoted ones. */
+        status = status == PC_OK ? pc_json_write(out, pc_json_value(it), 0) : status;
+        status = status == PC_OK ? pc_str_putc(out, '\n') : status;
+    }
+    pc_json_free(json);
+    return status;
+}
+
+double pc_schedule_factor(pc_schedule schedule, int64_t step, int64_t steps, int64_t warmup)
+{
+    static const double PI = 3.14159265358979323846;
+    if (step < warmup) {
+        return (double)step / (double)(warmup > 1 ? warmup : 1);
+    }
+    double rest = (double)(steps - warmup > 1 ? steps - warmup : 1);
+    double progress = (double)(step - warmup) / rest;
+    switch (schedule) {
+    case PC_SCHEDULE_COSINE: return fmax(0, 0.5 * (1 + cos(PI * progress)));
+    case PC_SCHEDULE_LINEAR: return fmax(0, 1 - progress);
+    default: return 1;
+    }
+}

@@ -1,0 +1,45 @@
+/* A training recipe: LLaMA-Factory's flat YAML with Hugging Face's names, checked key by key.
+ *
+ * Flow: recipe.yaml + "key=value" overrides -> pc_recipe -> trainer.h. The resolved recipe is written beside the run.
+ */
+#ifndef PC_TRAIN_RECIPE_H
+#define PC_TRAIN_RECIPE_H
+
+#include "base/field.h"
+
+typedef enum pc_schedule { PC_SCHEDULE_COSINE, PC_SCHEDULE_LINEAR, PC_SCHEDULE_CONSTANT } pc_schedule;
+
+typedef struct pc_recipe {
+    /* model */
+    char *model_name_or_path, *model_init, *tokenizer_name_or_path, *vision_tower_path, *stage, *template_name;
+    bool freeze_vision_tower, freeze_multi_modal_projector, freeze_language_model;
+    /* data */
+    char *dataset, *dataset_format, *media_dir, *interleave_probs;
+    int64_t cutoff_len, max_samples, dataloader_num_workers, image_shift;
+    int turns;
+    bool strict;
+    /* optimisation */
+    int64_t batch_size, accumulation, max_steps, warmup_steps, seed, threads;
+    double region_weight, epochs, learning_rate, vision_lr, projector_lr, warmup_ratio, weight_decay, beta1, beta2, epsilon;
+    double max_grad_norm;
+    int schedule; /* pc_schedule */
+    bool bf16;
+    /* output */
+    char *output_dir, *resume_from_checkpoint, *save_dtype;
+    int64_t logging_steps, save_steps, save_total_limit;
+    bool overwrite_output_dir, plot_loss;
+} pc_recipe;
+
+extern const pc_field_table pc_recipe_fields;
+
+/* Read `path`, then apply "key=value" overrides. PC_ERR_USAGE names file, line and key, with a suggestion for an unknown
+ * one. Release with pc_recipe_clear also after a failure. */
+pc_status pc_recipe_read(pc_recipe *out, const char *path, const char *const *overrides, int count);
+void pc_recipe_clear(pc_recipe *recipe);
+/* Every key with its value, as YAML. */
+pc_status pc_recipe_write(const pc_recipe *recipe, pc_str *out);
+
+/* Factor on the learning rate at step `step` of `steps` (0-based, before the update), as transformers' schedulers. */
+double pc_schedule_factor(pc_schedule schedule, int64_t step, int64_t steps, int64_t warmup);
+
+#endif
