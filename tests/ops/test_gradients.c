@@ -1,0 +1,438 @@
+/* Every operation that has a gradient rule, against finite differences; the others by name. */
+#include "ops/activation.h"
+#include "ops/add.h"
+#include "ops/attention.h"
+#include "ops/experts.h"
+#include "ops/loss.h"
+#include "ops/matmul.h"
+#include "ops/multiply.h"
+#include "ops/norm.h"
+#include "ops/patches.h"
+#include "ops/relative_bias.h"
+#include "ops/rope.h"
+#include "ops/rows.h"
+#include "ops/transpose.h"
+#include "support/gradcheck.h"
+
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#define PC_OP(name) extern const pc_op pc_op_##name;
+#include "ops/list.h"
+#undef PC_OP
+
+#define PC_OP(name) &pc_op_##name,
+static const pc_op *const ops[] = {
+#include "ops/list.h"
+};
+#undef PC_OP
+
+enum { OPS = sizeof ops / sizeof ops[0] };
+
+/* What is not differentiated: gradients themselves, integers, and what writes into its input. */
+static const pc_op *const without_gradient[] = {
+    &pc_op_activation_grad, &pc_op_glu_grad,           &pc_op_layer_norm_grad,     &pc_op_rms_norm_grad,
+    &pc_op_l2_norm_grad,    &pc_op_attention_grad,     &pc_op_slice_grad,          &pc_op_patches_grad,
+    &pc_op_sigmoid_loss_grad, &pc_op_cross_entropy_grad, &pc_op_router_grad,       &pc_op_expert_linear_grad,
+    &pc_op_expert_combine_grad, &pc_op_relative_bias_grad, &pc_op_sum_to,          &pc_op_group_ranges,
+    &pc_op_expert_dispatch, &pc_op_store_rows,         &pc_op_adamw,
+};
+
+/* Of those, what no backward pass contains. */
+static const pc_op *const outside_training[] = {&pc_op_store_rows, &pc_op_adamw};
+
+static bool seen[OPS];
+
+static void visit(const pc_node *node)
+{
+    for (int i = 0; i < OPS; i++) {
+        seen[i] = seen[i] || ops[i] == node->op;
+    }
+}
+
+static bool contains(const pc_op *const *list, size_t count, const pc_op *op)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (list[i] == op) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* --- products and sums --- */
+
+static void linear(check *c)
+{
+    pc_tensor *x = check_wanted(c, pc_dims(2, -3, 5)), *w = check_wanted(c, pc_dims(2, 4, 5));
+    pc_tensor *b = check_wanted(c, pc_dims(1, 4)), *residual = check_wanted(c, pc_dims(2, -3, 4));
+    check_out(c, pc_linear(c->graph, x, w, b, residual, PC_F32));
+}
+
+static void linear_of_groups(check *c)
+{
+    pc_tensor *x = check_wanted(c, pc_dims(3, -2, 3, 4)), *w = check_wanted(c, pc_dims(2, 5, 4));
+    pc_tensor *b = check_wanted(c, pc_dims(1, 5)), *residual = check_wanted(c, pc_dims(3, -2, 3, 5));
+    check_out(c, pc_linear(c->graph, x, w, b, residual, PC_F32));
+}
+
+static void linear_with_flat_residual(check *c)
+{
+    pc_tensor *x = check_wanted(c, pc_dims(2, 6, 4)), *w = check_wanted(c, pc_dims(2, 3, 4));
+    pc_tensor *residual = check_wanted(c, pc_dims(3, 2, 3, 3));
+    pc_tensor *sliced = pc_slice(c->graph, pc_scale(c->graph, residual, 2), 0, 0);
+    check_out(c, pc_linear(c->graph, x, w, NULL, sliced, PC_F32));
+}
+
+static void linear_of_convolution(check *c)
+{
+    pc_tensor *pixels = check_wanted(c, pc_dims(4, -2, 3, 4, 4)), *w = check_wanted(c, pc_dims(4, 5, 3, 2, 2));
+    check_out(c, pc_linear(c->graph, pc_patches(c->graph, pixels, 2), w, NULL, NULL, PC_F32));
+}
+
+static void linear_without_rows(check *c)
+{
+    pc_tensor *x = check_wanted(c, pc_dims(2, CHECK_NO_ROWS, 5)), *w = check_wanted(c, pc_dims(2, 4, 5));
+    pc_tensor *b = check_wanted(c, pc_dims(1, 4));
+    check_out(c, pc_linear(c->graph, x, w, b, NULL, PC_F32));
+}
+
+static void tied_linear(check *c)
+{
+    pc_tensor *x = check_wanted(c, pc_dims(2, -3, 4)), *w = check_wanted(c, pc_dims(2, 4, 4));
+    pc_tensor *h = pc_activate(c->graph, pc_linear(c->graph, x, w, NULL, NULL, PC_F32), PC_ACT_TANH);
+    check_out(c, pc_linear(c->graph, h, w, NULL, x, PC_F32));
+}
+
+static void product(check *c, bool ta, bool tb)
+{
+    pc_matmul_params params = {.transpose_a = ta, .transpose_b = tb};
+    pc_tensor *a = check_wanted(c, ta ? pc_dims(2, 4, 3) : pc_dims(2, 3, 4));
+    pc_tensor *b = check_wanted(c, tb ? pc_dims(2, 5, 4) : pc_dims(2, 4, 5));
+    check_out(c, pc_matmul(c->graph, a, b, params));
+}
+
+static void product_nn(check *c) { product(c, false, false); }
+static void product_nt(check *c) { product(c, false, true); }
+static void product_tn(check *c) { product(c, true, false); }
+static void product_tt(check *c) { product(c, true, true); }
+
+/* Factors with more than two dims in every place. */
+static void products_of_groups(check *c)
+{
+    pc_matmul_params tn = {.transpose_a = true}, tt = {.transpose_a = true, .transpose_b = true}, nn = {0};
+    pc_tensor *a = check_wanted(c, pc_dims(3, 2, 2, 3)), *b = check_wanted(c, pc_dims(3, 4, 2, 2));
+    check_out(c, pc_matmul(c->graph, a, b, tn));
+    check_out(c, pc_matmul(c->graph, a, check_wanted(c, pc_dims(3, 3, 2, 2)), tt));
+    check_out(c, pc_matmul(c->graph, a, check_wanted(c, pc_dims(3, 3, 2, 2)), nn));
+}
+
+static void product_with_itself(check *c)
+{
+    pc_matmul_params params = {.transpose_b = true};
+    pc_tensor *x = check_wanted(c, pc_dims(2, -3, 4));
+    check_out(c, pc_matmul(c->graph, x, x, params));
+}
+
+static void additions(check *c)
+{
+    pc_tensor *x = check_wanted(c, pc_dims(3, -2, 3, 4)), *table = check_wanted(c, pc_dims(2, 3, 4));
+    pc_tensor *bias = check_wanted(c, pc_dims(1, 4)), *same = check_wanted(c, pc_dims(3, -2, 3, 4));
+    pc_tensor *y = pc_add(c->graph, pc_add(c->graph, pc_add(c->graph, x, table), bias), same);
+    check_out(c, pc_add(c->graph, y, y));
+    check_out(c, pc_add(c->graph, x, x));
+}
+
+static void addition_without_rows(check *c)
+{
+    pc_tensor *x = check_wanted(c, pc_dims(3, 2, CHECK_NO_ROWS, 4)), *y = check_wanted(c, pc_dims(2, CHECK_NO_ROWS, 4));
+    pc_tensor *other = check_wanted(c, pc_dims(1, 3));
+    check_out(c, pc_add(c->graph, x, y));
+    check_out(c, pc_add(c->graph, other, other));
+}
+
+static void multiplications(check *c)
+{
+    pc_tensor *x = check_wanted(c, pc_dims(2, -3, 4)), *y = check_wanted(c, pc_dims(2, -3, 4));
+    pc_tensor *s = check_wanted(c, pc_dims(1, 1));
+    check_out(c, pc_multiply(c->graph, x, y));
+    check_out(c, pc_multiply(c->graph, x, x));
+    check_out(c, pc_scale_by(c->graph, pc_scale(c->graph, x, -1.5), pc_activate(c->graph, s, PC_ACT_TANH)));
+    check_out(c, pc_dot(c->graph, x, y));
+    check_out(c, pc_dot(c->graph, y, y));
+}
+
+/* The second operand counts elements only; its own operation wants its own shape back. */
+static void multiplication_of_shapes(check *c)
+{
+    pc_tensor *x = check_wanted(c, pc_dims(2, 6, 4)), *y = check_wanted(c, pc_dims(3, 2, 3, 4));
+    pc_tensor *part = pc_slice(c->graph, y, 0, 3);
+    check_out(c, pc_multiply(c->graph, x, part));
+    check_out(c, pc_dot(c->graph, part, x));
+}
+
+static void reshapes(check *c)
+{
+    pc_tensor *x = check_wanted(c, pc_dims(2, -3, 8));
+    pc_tensor *heads = pc_reshape(c->graph, x, pc_dims(3, 0, 2, -1)); /* [3,2,4] */
+    check_out(c, pc_l2_norm(c->graph, heads, 1e-12));
+    check_out(c, pc_activate(c->graph, pc_reshape(c->graph, heads, pc_dims(1, -1)), PC_ACT_SILU));
+    check_out(c, pc_transpose(c->graph, x));
+}
+
+/* --- activations and norms --- */
+
+static void activations(check *c)
+{
+    for (int kind = PC_ACT_GELU; kind <= PC_ACT_EXP; kind++) {
+        check_out(c, pc_activate(c->graph, check_wanted(c, pc_dims(2, -2, 5)), (pc_activation)kind));
+    }
+}
+
+static void gated_units(check *c)
+{
+    for (int kind = PC_ACT_GELU; kind <= PC_ACT_SILU; kind++) {
+        pc_tensor *gate = check_wanted(c, pc_dims(2, -2, 3)), *up = check_wanted(c, pc_dims(2, -2, 3));
+        check_out(c, pc_glu(c->graph, gate, up, (pc_activation)kind));
+    }
+    pc_tensor *both = check_wanted(c, pc_dims(2, -2, 3));
+    check_out(c, pc_glu(c->graph, both, both, PC_ACT_GELU_TANH));
+}
+
+static void norms(check *c)
+{
+    pc_tensor *x = check_wanted(c, pc_dims(2, -3, 5)), *groups = check_wanted(c, pc_dims(3, -2, 2, 5));
+    pc_tensor *w = check_wanted(c, pc_dims(1, 5)), *b = check_wanted(c, pc_dims(1, 5));
+    check_out(c, pc_layer_norm(c->graph, x, w, b, 1e-5));
+    check_out(c, pc_layer_norm(c->graph, groups, w, b, 1e-1));
+    check_out(c, pc_rms_norm(c->graph, x, w, 1e-6));
+    check_out(c, pc_rms_norm(c->graph, groups, b, 1e-1));
+}
+
+static void l2_norms(check *c)
+{
+    pc_tensor *x = check_wanted(c, pc_dims(2, -3, 4)), *short_rows = check_wanted(c, pc_dims(2, 2, 3));
+    for (int i = 0; i < 3; i++) {
+        check_numbers(c, short_rows)[i] = 1e-3 * (i + 1); /* shorter than eps, with every step */
+    }
+    check_out(c, pc_l2_norm(c->graph, x, 1e-12));
+    check_out(c, pc_l2_norm(c->graph, short_rows, 2e-2));
+}
+
+static void rotations(check *c)
+{
+    static const int32_t positions[] = {0, 3, 11};
+    pc_tensor *x = check_wanted(c, pc_dims(3, -3, 2, 6)), *at = check_ints(c, pc_dims(1, -3), positions);
+    pc_tensor *all = check_fixed(c, pc_dims(1, 3)), *part = check_fixed(c, pc_dims(1, 2));
+    check_out(c, pc_rope(c->graph, x, at, all, (pc_rope_params){0}));
+    check_out(c, pc_rope(c->graph, x, at, part, (pc_rope_params){0}));
+    check_out(c, pc_rope(c->graph, x, at, all, (pc_rope_params){.interleaved = true}));
+    check_out(c, pc_rope(c->graph, x, at, part, (pc_rope_params){.interleaved = true, .inverse = true}));
+}
+
+/* --- attention --- */
+
+static void causal_attention(check *c)
+{
+    static const int32_t ranges[] = {0, 0, 0, 1, 0, 0, 0, 2, 0, 0, 0, 3};
+    pc_tensor *q = check_wanted(c, pc_dims(3, -3, 2, 3)), *k = check_wanted(c, pc_dims(3, -3, 2, 3));
+    pc_tensor *v = check_wanted(c, pc_dims(3, -3, 2, 3)), *seen_keys = check_ints(c, pc_dims(2, -3, 4), ranges);
+    check_out(c, pc_attention(c->graph, q, k, v, seen_keys, NULL, 0.6));
+}
+
+/* Four query heads on two key heads; a prefix, two separate ranges, an empty query, a query that sees a prefix alone. */
+static void grouped_attention_over_ranges(check *c)
+{
+    static const int32_t ranges[] = {0, 2, 2, 5, 0, 1, 3, 4, 0, 0, 0, 0, 1, 3, 0, 0};
+    pc_tensor *q = check_wanted(c, pc_dims(3, -4, 4, 2)), *k = check_wanted(c, pc_dims(3, -5, 2, 2));
+    pc_tensor *v = check_wanted(c, pc_dims(3, -5, 2, 2)), *seen_keys = check_ints(c, pc_dims(2, -4, 4), ranges);
+    check_out(c, pc_attention(c->graph, q, k, v, seen_keys, NULL, 1));
+}
+
+static void attention_with_bias(check *c)
+{
+    static const int32_t ranges[] = {0, 0, 0, 4, 0, 1, 2, 4};
+    pc_tensor *q = check_wanted(c, pc_dims(3, 2, 2, 3)), *k = check_wanted(c, pc_dims(3, -4, 1, 3));
+    pc_tensor *bias = check_wanted(c, pc_dims(3, 2, 2, -4)), *seen_keys = check_ints(c, pc_dims(2, 2, 4), ranges);
+    check_out(c, pc_attention(c->graph, q, k, k, seen_keys, bias, 0.5));
+}
+
+/* A batch of groups, one tensor as query, key and value. */
+static void attention_in_groups(check *c)
+{
+    pc_tensor *x = check_wanted(c, pc_dims(3, -2, 3, 4));
+    pc_tensor *heads = pc_reshape(c->graph, x, pc_dims(3, -1, 2, 2));
+    check_out(c, pc_attention(c->graph, heads, heads, heads, pc_group_ranges(c->graph, x), NULL, 0.7));
+}
+
+static void relative_biases(check *c)
+{
+    static const int32_t queries[] = {0, 1, 5}, keys[] = {0, 1, 2, 9};
+    static const int32_t ranges[] = {0, 0, 0, 4, 0, 0, 0, 2, 0, 1, 2, 4};
+    pc_tensor *table = check_wanted(c, pc_dims(2, 8, 2)), *v = check_wanted(c, pc_dims(3, -4, 2, 2));
+    pc_tensor *q = check_wanted(c, pc_dims(3, -3, 2, 2)), *seen_keys = check_ints(c, pc_dims(2, -3, 4), ranges);
+    pc_tensor *from = check_ints(c, pc_dims(1, -3), queries), *to = check_ints(c, pc_dims(1, -4), keys);
+    for (int both = 0; both < 2; both++) {
+        pc_relative_bias_params params = {.bidirectional = both, .max_distance = 8};
+        pc_tensor *bias = pc_relative_bias(c->graph, table, from, to, params);
+        check_out(c, pc_attention(c->graph, q, v, v, seen_keys, bias, 1));
+    }
+}
+
+/* --- rows --- */
+
+static void gathering(check *c)
+{
+    static const int32_t ids[] = {4, 0, 4, 2}, wide_ids[] = {1, 1, 0};
+    pc_tensor *table = check_wanted(c, pc_dims(2, 5, 3)), *wide = check_wanted(c, pc_dims(3, 2, 2, 3));
+    pc_tensor *taken = check_ints(c, pc_dims(1, -4), ids), *dy = check_wanted(c, pc_dims(2, -4, 3));
+    check_out(c, pc_take_rows(c->graph, table, taken));
+    check_out(c, pc_take_rows(c->graph, wide, check_ints(c, pc_dims(1, -3), wide_ids)));
+    check_out(c, pc_add_rows(c->graph, dy, taken, table));
+}
+
+/* Embedding table and head are one tensor. */
+static void tied_table(check *c)
+{
+    static const int32_t ids[] = {3, 0, 3};
+    pc_tensor *table = check_wanted(c, pc_dims(2, 4, 3));
+    pc_tensor *x = pc_take_rows(c->graph, table, check_ints(c, pc_dims(1, -3), ids));
+    check_out(c, pc_linear(c->graph, pc_activate(c->graph, x, PC_ACT_TANH), table, NULL, NULL, PC_F32));
+}
+
+static void splicing(check *c)
+{
+    static const int32_t ids[] = {3, 1}, no_ids[] = {0};
+    pc_tensor *base = check_wanted(c, pc_dims(2, -4, 3)), *rows = check_wanted(c, pc_dims(3, 1, 2, 3));
+    pc_tensor *none = check_wanted(c, pc_dims(2, CHECK_NO_ROWS, 3));
+    pc_tensor *x = pc_put_rows(c->graph, pc_scale(c->graph, base, 2), rows, check_ints(c, pc_dims(1, 2), ids));
+    check_out(c, pc_put_rows(c->graph, x, none, check_ints(c, pc_dims(1, CHECK_NO_ROWS), no_ids)));
+}
+
+static void prepending_and_slicing(check *c)
+{
+    pc_tensor *x = check_wanted(c, pc_dims(3, -2, 3, 4)), *token = check_wanted(c, pc_dims(1, 4));
+    pc_tensor *tokens = check_wanted(c, pc_dims(2, 2, 4));
+    pc_tensor *longer = pc_prepend(c->graph, pc_prepend(c->graph, x, token), tokens); /* [2,6,4] */
+    check_out(c, pc_slice(c->graph, longer, 1, 5));
+    check_out(c, pc_slice(c->graph, longer, 3, 0));
+    check_out(c, pc_slice(c->graph, longer, 0, 1));
+}
+
+static void patching(check *c)
+{
+    check_out(c, pc_patches(c->graph, check_wanted(c, pc_dims(4, -2, 2, 4, 6)), 2));
+}
+
+/* --- losses --- */
+
+static void entropies(check *c)
+{
+    static const int32_t targets[] = {2, 0, 4, 2};
+    pc_tensor *logits = check_wanted(c, pc_dims(2, -4, 5)), *weights = check_fixed(c, pc_dims(1, -4));
+    pc_tensor *goals = check_ints(c, pc_dims(1, -4), targets);
+    check_numbers(c, weights)[1] = 0;
+    check_out(c, pc_cross_entropy(c->graph, logits, goals, weights));
+    pc_cross_entropy_params params = {.label_smoothing = 0.1};
+    pc_tensor *in[] = {pc_scale(c->graph, logits, 3), goals, weights};
+    check_out(c, pc_graph_add(c->graph, &pc_op_cross_entropy, in, 3, 2, &params));
+}
+
+static void contrast(check *c)
+{
+    pc_matmul_params params = {.transpose_b = true};
+    pc_tensor *a = check_wanted(c, pc_dims(2, -3, 4)), *b = check_wanted(c, pc_dims(2, -3, 4));
+    check_out(c, pc_sigmoid_loss(c->graph, pc_matmul(c->graph, a, b, params)));
+}
+
+/* --- experts --- */
+
+static void routing(check *c)
+{
+    pc_router_params plain = {.top_k = 2}, sharp = {.top_k = 2, .renormalise = true}, all = {.top_k = 4};
+    pc_tensor *logits = check_wanted(c, pc_dims(2, -5, 4));
+    pc_routing r = pc_router(c->graph, logits, plain);
+    check_out(c, r.weights);
+    check_out(c, r.aux);
+    check_out(c, pc_router(c->graph, logits, sharp).weights);
+    check_out(c, pc_router(c->graph, pc_scale(c->graph, logits, 2), sharp).aux);
+    check_out(c, pc_router(c->graph, logits, all).weights);
+}
+
+/* Expert 2 of 4 gets no token. */
+static void experts(check *c)
+{
+    static const int32_t choices[] = {1, 3, 0, 1, 3, 1};
+    pc_tensor *x = check_wanted(c, pc_dims(2, -3, 4)), *up = check_wanted(c, pc_dims(3, 4, 3, 4));
+    pc_tensor *down = check_wanted(c, pc_dims(3, 4, 4, 3)), *weights = check_wanted(c, pc_dims(2, -3, 2));
+    pc_dispatch d = pc_expert_dispatch(c->graph, check_ints(c, pc_dims(2, -3, 2), choices), 4);
+    pc_tensor *rows = pc_take_rows(c->graph, x, d.token); /* [6,4] */
+    pc_tensor *h = pc_activate(c->graph, pc_expert_linear(c->graph, rows, up, d.offsets, PC_F32), PC_ACT_SILU);
+    h = pc_expert_linear(c->graph, h, down, d.offsets, PC_F32);
+    check_out(c, pc_expert_combine(c->graph, h, weights, d.place, x));
+    check_out(c, pc_expert_combine(c->graph, h, weights, d.place, NULL));
+}
+
+static void experts_without_tokens(check *c)
+{
+    static const int32_t none[] = {0};
+    pc_tensor *x = check_wanted(c, pc_dims(2, CHECK_NO_ROWS, 4)), *w = check_wanted(c, pc_dims(3, 3, 4, 4));
+    pc_tensor *weights = check_wanted(c, pc_dims(2, CHECK_NO_ROWS, 2));
+    pc_dispatch d = pc_expert_dispatch(c->graph, check_ints(c, pc_dims(2, CHECK_NO_ROWS, 2), none), 3);
+    pc_tensor *y = pc_expert_linear(c->graph, pc_take_rows(c->graph, x, d.token), w, d.offsets, PC_F32);
+    check_out(c, pc_expert_combine(c->graph, y, weights, d.place, NULL));
+    check_out(c, pc_router(c->graph, x, (pc_router_params){.top_k = 2}).aux);
+}
+
+#define CASES(X)                                                                                                       \
+    X(linear) X(linear_of_groups) X(linear_with_flat_residual) X(linear_of_convolution) X(linear_without_rows)         \
+    X(tied_linear) X(product_nn) X(product_nt) X(product_tn) X(product_tt) X(products_of_groups)                       \
+    X(product_with_itself) X(additions) X(addition_without_rows) X(multiplications) X(multiplication_of_shapes)        \
+    X(reshapes) X(activations) X(gated_units) X(norms) X(l2_norms) X(rotations) X(causal_attention)                    \
+    X(grouped_attention_over_ranges) X(attention_with_bias) X(attention_in_groups) X(relative_biases) X(gathering)     \
+    X(tied_table) X(splicing) X(prepending_and_slicing) X(patching) X(entropies) X(contrast) X(routing) X(experts)     \
+    X(experts_without_tokens)
+
+#define TEST(name)                        \
+    static void gradient_of_##name(void **state) \
+    {                                     \
+        (void)state;                      \
+        check_gradients(name, visit);     \
+    }
+CASES(TEST)
+
+static void every_operation_has_a_case(void **state)
+{
+    (void)state;
+    size_t excepted = sizeof without_gradient / sizeof without_gradient[0];
+    for (int i = 0; i < OPS; i++) {
+        bool listed = contains(without_gradient, excepted, ops[i]);
+        if (listed == (ops[i]->grad != NULL)) {
+            fail_msg("%s: %s", ops[i]->name, listed ? "listed as without gradient, but has a rule"
+                                                    : "has no gradient rule and is not listed as such");
+        }
+        if (!seen[i] && !contains(outside_training, sizeof outside_training / sizeof outside_training[0], ops[i])) {
+            fail_msg("%s: in no case", ops[i]->name);
+        }
+        assert_non_null(ops[i]->shape);
+        assert_non_null(ops[i]->cost);
+        assert_non_null(ops[i]->reference);
+    }
+}
+
+#define UNIT(name) cmocka_unit_test(gradient_of_##name),
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        CASES(UNIT)
+        cmocka_unit_test(every_operation_has_a_case), /* last: looks at what the others ran */
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
