@@ -6,7 +6,8 @@
 #include <stdio.h>
 #include <string.h>
 
-/* Bytes that are copied to an aligned place at a time when the mapped address does not suit the type. */
+/* Bytes that are copied to an aligned place at a time when the mapped address does not suit the
+ * type. */
 enum { PIECE = 4096 };
 
 int64_t pc_array_count(const pc_array *array)
@@ -31,7 +32,8 @@ const char *pc_array_shape_text(const pc_array *array, char out[192])
     size_t used = 0;
     out[used++] = '[';
     for (int i = 0; i < array->ndim && used < 160; i++) {
-        used += (size_t)snprintf(out + used, 192 - used, "%s%lld", i > 0 ? "," : "", (long long)array->dim[i]);
+        used += (size_t)snprintf(out + used, 192 - used, "%s%lld", i > 0 ? "," : "",
+                                 (long long)array->dim[i]);
     }
     out[used++] = ']';
     out[used] = '\0';
@@ -41,7 +43,8 @@ const char *pc_array_shape_text(const pc_array *array, char out[192])
 pc_status pc_array_need_shape(const pc_array *array, int ndim, const int64_t *dim)
 {
     char expected[192], found[192], shown[96];
-    if (array->ndim == ndim && (ndim == 0 || memcmp(array->dim, dim, (size_t)ndim * sizeof *dim) == 0)) {
+    if (array->ndim == ndim &&
+        (ndim == 0 || memcmp(array->dim, dim, (size_t)ndim * sizeof *dim) == 0)) {
         return PC_OK;
     }
     pc_array wanted = {.ndim = ndim < PC_ARRAY_MAX_DIMS ? ndim : PC_ARRAY_MAX_DIMS};
@@ -78,7 +81,8 @@ pc_status pc_array_to_f32(const pc_array *array, float *out)
     size_t step = PIECE / pc_dtype_size(type);
     for (size_t at = 0; at < count; at += step) {
         size_t here = count - at < step ? count - at : step;
-        memcpy(piece, (const uint8_t *)array->data + at * pc_dtype_size(type), here * pc_dtype_size(type));
+        memcpy(piece, (const uint8_t *)array->data + at * pc_dtype_size(type),
+               here * pc_dtype_size(type));
         pc_convert_to_f32(out + at, piece, type, here);
     }
     return PC_OK;

@@ -42,7 +42,8 @@ static pc_status verify_file(const char *folder, const pc_manifest_file *file)
     }
     PC_GO(pc_sha256_file(path, hash));
     if (strcmp(hash, file->sha256) != 0) {
-        status = pc_fail(PC_ERR_DATA, "%s: its SHA-256 is not the manifest's: the file is damaged", path);
+        status = pc_fail(PC_ERR_DATA, "%s: its SHA-256 is not the manifest's: the file is damaged",
+                         path);
     }
 done:
     pc_free(path);
@@ -96,7 +97,8 @@ done:
     return status;
 }
 
-/* verify, and the manifest's step must be the folder's: a folder that was copied to another name is none. */
+/* verify, and the manifest's step must be the folder's: a folder that was copied to another name is
+ * none. */
 static pc_status verify_step(pc_checkpoint_info *out, const char *root, int64_t step)
 {
     char *folder = pc_folder_final(root, step);
@@ -105,7 +107,8 @@ static pc_status verify_step(pc_checkpoint_info *out, const char *root, int64_t 
     }
     pc_status status = pc_checkpoint_verify(out, folder);
     if (status == PC_OK && out->step != step) {
-        status = pc_fail(PC_ERR_DATA, "%s: its manifest is that of step %lld", folder, (long long)out->step);
+        status = pc_fail(PC_ERR_DATA, "%s: its manifest is that of step %lld", folder,
+                         (long long)out->step);
         pc_checkpoint_info_clear(out);
     }
     pc_free(folder);
@@ -120,8 +123,8 @@ pc_status pc_checkpoint_find(pc_checkpoint_info *out, const char *root)
     pc_status status;
     PC_GO(pc_folder_list(&list, root));
     if (list.bare > 0) {
-        pc_log(PC_LOG_WARNING, "%s: %zu folders named like checkpoints skipped: no %s", root, list.bare,
-               PC_CHECKPOINT_MANIFEST);
+        pc_log(PC_LOG_WARNING, "%s: %zu folders named like checkpoints skipped: no %s", root,
+               list.bare, PC_CHECKPOINT_MANIFEST);
     }
     for (size_t i = 0; i < list.count && !found; i++) {
         status = verify_step(out, root, list.steps[i]);
@@ -135,7 +138,8 @@ pc_status pc_checkpoint_find(pc_checkpoint_info *out, const char *root)
     }
     status = PC_OK;
     if (!found && list.count + list.bare > 0) {
-        status = pc_fail(PC_ERR_DATA, "%s: none of its %zu checkpoints is whole", root, list.count + list.bare);
+        status = pc_fail(PC_ERR_DATA, "%s: none of its %zu checkpoints is whole", root,
+                         list.count + list.bare);
     }
 done:
     pc_free(list.steps);
@@ -153,14 +157,18 @@ pc_status pc_checkpoint_clean(const char *root, int *removed)
         *removed = 0;
     }
     if (folder == NULL) {
-        return errno == ENOENT ? PC_OK : pc_fail(PC_ERR_IO, "%s: opening the folder: %s", root, strerror(errno));
+        return errno == ENOENT
+                   ? PC_OK
+                   : pc_fail(PC_ERR_IO, "%s: opening the folder: %s", root, strerror(errno));
     }
-    for (const struct dirent *entry = readdir(folder); entry != NULL && status == PC_OK; entry = readdir(folder)) {
+    for (const struct dirent *entry = readdir(folder); entry != NULL && status == PC_OK;
+         entry = readdir(folder)) {
         if (!pc_folder_parse(entry->d_name, &step, &temporary) || !temporary) {
             continue;
         }
         char *path = pc_path_join(root, entry->d_name);
-        status = path != NULL ? pc_folder_remove_temporary(path) : pc_fail_memory(strlen(root), "path of a folder");
+        status = path != NULL ? pc_folder_remove_temporary(path)
+                              : pc_fail_memory(strlen(root), "path of a folder");
         pc_free(path);
         count++;
     }

@@ -6,10 +6,12 @@
  *     manifest, fsync        lengths and SHA-256 of all the others, sealed by its own
  *     fsync of the folders   the names are on disk, too
  *     rename, fsync of root  from here on it exists
- *     delete the older       each renamed back to a temporary name first, then its manifest, then the rest
+ *     delete the older       each renamed back to a temporary name first, then its manifest, then
+ * the rest
  *
- * Removing begins with the rename, so that there is never a folder "checkpoint-N" with only some of its files, and
- * what a kill leaves is recognised by its name alone: cleaning never touches a folder that it did not make.
+ * Removing begins with the rename, so that there is never a folder "checkpoint-N" with only some of
+ * its files, and what a kill leaves is recognised by its name alone: cleaning never touches a
+ * folder that it did not make.
  */
 #include "store/checkpoint.h"
 
@@ -40,8 +42,8 @@ struct pc_checkpoint_writer {
     char *config_hash;
     pc_manifest manifest;
     pc_json *extra;
-    bool made;      /* the temporary folder exists */
-    bool broken;    /* something failed: no commit */
+    bool made;   /* the temporary folder exists */
+    bool broken; /* something failed: no commit */
 };
 
 static pc_status fail_errno(const char *path, const char *action)
@@ -57,8 +59,8 @@ static pc_status check_space(const char *root, uint64_t expected)
     }
     uint64_t available = (uint64_t)about.f_bavail * about.f_frsize;
     if (expected > UINT64_MAX - RESERVE || available < expected + RESERVE) {
-        return pc_fail(PC_ERR_IO, "%s: a checkpoint of %llu bytes does not fit, %llu are free", root,
-                       (unsigned long long)expected, (unsigned long long)available);
+        return pc_fail(PC_ERR_IO, "%s: a checkpoint of %llu bytes does not fit, %llu are free",
+                       root, (unsigned long long)expected, (unsigned long long)available);
     }
     return PC_OK;
 }
@@ -78,14 +80,16 @@ static pc_status make_root(const char *root)
     return status;
 }
 
-pc_status pc_checkpoint_begin(pc_checkpoint_writer **out, const char *root, int64_t step, const char *config_hash,
-                              uint64_t expected_bytes)
+pc_status pc_checkpoint_begin(pc_checkpoint_writer **out, const char *root, int64_t step,
+                              const char *config_hash, uint64_t expected_bytes)
 {
     pc_checkpoint_writer *writer;
     *out = NULL;
     size_t length = strlen(config_hash);
-    if (step < 0 || step > 999999999999999999 || pc_utf8_valid_prefix(config_hash, length) != length) {
-        return pc_fail(PC_ERR_USAGE, "checkpoint: step %lld or the hash of the configuration is out of range",
+    if (step < 0 || step > 999999999999999999 ||
+        pc_utf8_valid_prefix(config_hash, length) != length) {
+        return pc_fail(PC_ERR_USAGE,
+                       "checkpoint: step %lld or the hash of the configuration is out of range",
                        (long long)step);
     }
     PC_TRY(PC_NEW(writer, "checkpoint"));
@@ -95,7 +99,8 @@ pc_status pc_checkpoint_begin(pc_checkpoint_writer **out, const char *root, int6
     writer->final = pc_folder_final(root, step);
     writer->config_hash = pc_strdup(config_hash);
     writer->extra = pc_json_new_object();
-    if (!writer->root || !writer->folder || !writer->final || !writer->config_hash || !writer->extra) {
+    if (!writer->root || !writer->folder || !writer->final || !writer->config_hash ||
+        !writer->extra) {
         status = pc_fail_memory(strlen(root), "checkpoint");
         goto done;
     }
@@ -121,7 +126,8 @@ const char *pc_checkpoint_folder(const pc_checkpoint_writer *writer)
 }
 
 /* Take the file into the manifest; hash NULL: of what lies on disk. */
-static pc_status record(pc_checkpoint_writer *writer, const char *name, const char *path, const char *hash)
+static pc_status record(pc_checkpoint_writer *writer, const char *name, const char *path,
+                        const char *hash)
 {
     pc_manifest *manifest = &writer->manifest;
     pc_manifest_file file = {0};
@@ -131,8 +137,8 @@ static pc_status record(pc_checkpoint_writer *writer, const char *name, const ch
     } else {
         PC_TRY(pc_sha256_file(path, file.sha256));
     }
-    PC_TRY(pc_grow(&manifest->files, &manifest->file_capacity, manifest->file_count + 1, sizeof file,
-                   "files of a checkpoint"));
+    PC_TRY(pc_grow(&manifest->files, &manifest->file_capacity, manifest->file_count + 1,
+                   sizeof file, "files of a checkpoint"));
     file.name = pc_strdup(name);
     if (file.name == NULL) {
         return pc_fail_memory(strlen(name) + 1, "name of a file");
@@ -150,8 +156,8 @@ static pc_status check_name(const pc_checkpoint_writer *writer, const char *name
         good = strcmp(writer->manifest.files[i].name, name) != 0;
     }
     return good ? PC_OK
-                : pc_fail(PC_ERR_USAGE, "%s: %s is no name for a file of it, or was added before", writer->folder,
-                          pc_name_text(name, shown));
+                : pc_fail(PC_ERR_USAGE, "%s: %s is no name for a file of it, or was added before",
+                          writer->folder, pc_name_text(name, shown));
 }
 
 pc_status pc_checkpoint_add(pc_checkpoint_writer *writer, const char *name)
@@ -177,7 +183,8 @@ static pc_status write_file(const char *path, const void *bytes, size_t size)
     return pc_durable_close(&fd, path);
 }
 
-pc_status pc_checkpoint_write(pc_checkpoint_writer *writer, const char *name, const void *bytes, size_t size)
+pc_status pc_checkpoint_write(pc_checkpoint_writer *writer, const char *name, const void *bytes,
+                              size_t size)
 {
     char hash[65];
     PC_TRY(check_name(writer, name));
@@ -198,11 +205,13 @@ done:
 
 static pc_status set_extra(pc_checkpoint_writer *writer, const char *key, pc_json *value)
 {
-    static const char *const reserved[] = {"format", "step", "config_hash", "files", "manifest_sha256"};
+    static const char *const reserved[] = {"format", "step", "config_hash", "files",
+                                           "manifest_sha256"};
     for (size_t i = 0; i < sizeof reserved / sizeof *reserved; i++) {
         if (strcmp(key, reserved[i]) == 0) {
             pc_json_free(value);
-            return pc_fail(PC_ERR_USAGE, "checkpoint: the field %s of the manifest is reserved", key);
+            return pc_fail(PC_ERR_USAGE, "checkpoint: the field %s of the manifest is reserved",
+                           key);
         }
     }
     return pc_json_set(writer->extra, key, value);
@@ -218,7 +227,8 @@ pc_status pc_checkpoint_set_integer(pc_checkpoint_writer *writer, const char *ke
     return set_extra(writer, key, pc_json_new_integer(value));
 }
 
-/* fsync of each folder between the checkpoint's and its files, and of the checkpoint's own, last. */
+/* fsync of each folder between the checkpoint's and its files, and of the checkpoint's own, last.
+ */
 static pc_status sync_folders(const pc_checkpoint_writer *writer)
 {
     for (size_t i = 0; i < writer->manifest.file_count; i++) {
@@ -231,7 +241,8 @@ static pc_status sync_folders(const pc_checkpoint_writer *writer)
         }
         pc_status status = PC_OK;
         size_t root = strlen(writer->folder);
-        for (char *slash = strrchr(path, '/'); status == PC_OK && slash != NULL && (size_t)(slash - path) > root;
+        for (char *slash = strrchr(path, '/');
+             status == PC_OK && slash != NULL && (size_t)(slash - path) > root;
              slash = strrchr(path, '/')) {
             *slash = '\0';
             status = pc_fsync_directory(path);
@@ -259,15 +270,16 @@ done:
     return status;
 }
 
-/* Give the folder its name. An older checkpoint of this step changes places with it in one operation, and is what
- * `folder` holds afterwards. */
+/* Give the folder its name. An older checkpoint of this step changes places with it in one
+ * operation, and is what `folder` holds afterwards. */
 static pc_status publish(pc_checkpoint_writer *writer, bool *replaced)
 {
     *replaced = false;
     if (renameat2(AT_FDCWD, writer->folder, AT_FDCWD, writer->final, RENAME_NOREPLACE) == 0) {
         return PC_OK;
     }
-    if (errno == EEXIST && renameat2(AT_FDCWD, writer->folder, AT_FDCWD, writer->final, RENAME_EXCHANGE) == 0) {
+    if (errno == EEXIST &&
+        renameat2(AT_FDCWD, writer->folder, AT_FDCWD, writer->final, RENAME_EXCHANGE) == 0) {
         *replaced = true;
         return PC_OK;
     }

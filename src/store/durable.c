@@ -1,4 +1,5 @@
-/* See Rebello et al., "Can Applications Recover from fsync Failures?" (2020) for why a failed fsync is final. */
+/* See Rebello et al., "Can Applications Recover from fsync Failures?" (2020) for why a failed fsync
+ * is final. */
 #include "store/durable.h"
 
 #include <errno.h>
@@ -40,15 +41,16 @@ pc_status pc_durable_create(int *fd, const char *path, uint64_t reserve)
     if (claimed == 0) {
         return PC_OK;
     }
-    pc_status status = pc_fail(PC_ERR_IO, "%s: reserving %llu bytes: %s", path, (unsigned long long)reserve,
-                               strerror(errno));
+    pc_status status = pc_fail(PC_ERR_IO, "%s: reserving %llu bytes: %s", path,
+                               (unsigned long long)reserve, strerror(errno));
     close(*fd);
     unlink(path);
     *fd = -1;
     return status;
 }
 
-pc_status pc_durable_write(int fd, const void *bytes, size_t size, uint64_t offset, const char *path)
+pc_status pc_durable_write(int fd, const void *bytes, size_t size, uint64_t offset,
+                           const char *path)
 {
     enum { MOST = 1 << 30 }; /* one call of the system takes less than 2 GiB */
     const char *from = bytes;
@@ -58,7 +60,8 @@ pc_status pc_durable_write(int fd, const void *bytes, size_t size, uint64_t offs
             continue;
         }
         if (wrote <= 0) {
-            return pc_fail(PC_ERR_IO, "%s: writing %zu bytes at %llu: %s", path, size, (unsigned long long)offset,
+            return pc_fail(PC_ERR_IO, "%s: writing %zu bytes at %llu: %s", path, size,
+                           (unsigned long long)offset,
                            wrote < 0 ? strerror(errno) : "nothing was written");
         }
         from += wrote;

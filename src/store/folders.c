@@ -108,10 +108,12 @@ static pc_status add_step(pc_step_list *list, const char *root, const char *name
     pc_status status = PC_OK;
     if (manifest == NULL) {
         status = pc_fail_memory(strlen(root), "path of a manifest");
-    } else if (strcmp(pc_path_base(own), name) != 0 || !pc_path_exists(manifest)) { /* "checkpoint-007" is not ours */
+    } else if (strcmp(pc_path_base(own), name) != 0 ||
+               !pc_path_exists(manifest)) { /* "checkpoint-007" is not ours */
         list->bare++;
     } else {
-        status = pc_grow(&list->steps, &list->capacity, list->count + 1, sizeof *list->steps, "list of checkpoints");
+        status = pc_grow(&list->steps, &list->capacity, list->count + 1, sizeof *list->steps,
+                         "list of checkpoints");
         if (status == PC_OK) {
             list->steps[list->count++] = step;
         }

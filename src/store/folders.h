@@ -1,7 +1,7 @@
 /* The folders of checkpoints below a root: their names, listing and removing them.
  *
- * "checkpoint-<step>" is a checkpoint; "checkpoint-<step>.tmp-<16 hexadecimal digits>" is one that is being written or
- * removed, and nothing else is ever deleted.
+ * "checkpoint-<step>" is a checkpoint; "checkpoint-<step>.tmp-<16 hexadecimal digits>" is one that
+ * is being written or removed, and nothing else is ever deleted.
  */
 #ifndef PC_STORE_FOLDERS_H
 #define PC_STORE_FOLDERS_H
@@ -24,7 +24,8 @@ typedef struct pc_step_list {
     size_t bare; /* checkpoint folders without a manifest */
 } pc_step_list;
 
-/* Checkpoints below root; none when root does not exist. Release list->steps with pc_free, also on failure. */
+/* Checkpoints below root; none when root does not exist. Release list->steps with pc_free, also on
+ * failure. */
 pc_status pc_folder_list(pc_step_list *list, const char *root);
 
 /* Remove a folder that has a temporary name: manifest first. */

@@ -1,4 +1,5 @@
-/* The header of one safetensors file -> arrays that point into its bytes. Used by store.c for files and shards. */
+/* The header of one safetensors file -> arrays that point into its bytes. Used by store.c for files
+ * and shards. */
 #ifndef PC_STORE_HEADER_H
 #define PC_STORE_HEADER_H
 
@@ -20,9 +21,10 @@ typedef struct pc_header {
     pc_names names; /* of arrays */
 } pc_header;
 
-/* Validate bytes[size) as a whole safetensors file and list its arrays. `file` goes into each array and message, and
- * must live as long as the arrays; strings are put into `arena`. */
-pc_status pc_header_read(pc_header *out, const uint8_t *bytes, size_t size, const char *file, pc_arena *arena);
+/* Validate bytes[size) as a whole safetensors file and list its arrays. `file` goes into each array
+ * and message, and must live as long as the arrays; strings are put into `arena`. */
+pc_status pc_header_read(pc_header *out, const uint8_t *bytes, size_t size, const char *file,
+                         pc_arena *arena);
 void pc_header_clear(pc_header *header); /* the arena stays */
 
 #endif

@@ -4,8 +4,8 @@
  *       "manifest_sha256": "<hash of every byte before the comma>"
  *     }
  *
- * and is compared byte by byte with that form before the JSON is parsed: so a flipped bit anywhere, also in white
- * space, or an edit by hand is seen, and no canonical form of JSON is needed.
+ * and is compared byte by byte with that form before the JSON is parsed: so a flipped bit anywhere,
+ * also in white space, or an edit by hand is seen, and no canonical form of JSON is needed.
  */
 #include "store/manifest.h"
 
@@ -29,8 +29,10 @@ static pc_status check_seal(const char *text, size_t size, const char *where)
     const char *seal = text + size - SEAL_LENGTH, *stored = seal + sizeof SEAL_BEFORE - 1;
     pc_sha256(text, size - SEAL_LENGTH, hash);
     if (memcmp(seal, SEAL_BEFORE, sizeof SEAL_BEFORE - 1) != 0 ||
-        memcmp(stored + 64, SEAL_AFTER, sizeof SEAL_AFTER - 1) != 0 || memcmp(stored, hash, 64) != 0) {
-        return pc_fail(PC_ERR_DATA, "%s: its last field is not the SHA-256 of the text before it", where);
+        memcmp(stored + 64, SEAL_AFTER, sizeof SEAL_AFTER - 1) != 0 ||
+        memcmp(stored, hash, 64) != 0) {
+        return pc_fail(PC_ERR_DATA, "%s: its last field is not the SHA-256 of the text before it",
+                       where);
     }
     return PC_OK;
 }
@@ -42,7 +44,8 @@ static pc_status read_file_entry(pc_manifest_file *out, const pc_json *node, con
     PC_TRY(pc_json_need_text(&out->name, node, "name", where));
     PC_TRY(pc_json_need_integer(&bytes, node, "bytes", 0, INT64_MAX, where));
     PC_TRY(pc_json_need_text(&hash, node, "sha256", where));
-    if (strlen(out->name) != pc_json_text_length(pc_json_get(node, "name")) || !pc_path_is_plain(out->name)) {
+    if (strlen(out->name) != pc_json_text_length(pc_json_get(node, "name")) ||
+        !pc_path_is_plain(out->name)) {
         return pc_fail(PC_ERR_DATA, "%s: files: a name leaves the folder", where);
     }
     if (strlen(hash) != 64 || strspn(hash, "0123456789abcdef") != 64) {
@@ -69,7 +72,8 @@ static pc_status read_files(pc_manifest *out, const char *where)
         PC_GO(read_file_entry(&out->files[i], pc_json_at(files, i), where));
         out->file_count = i + 1;
         if (pc_names_add(&names, out->files, sizeof *out->files, i) != PC_NAMES_NONE) {
-            status = pc_fail(PC_ERR_DATA, "%s: files lists %s twice", where, pc_name_text(out->files[i].name, shown));
+            status = pc_fail(PC_ERR_DATA, "%s: files lists %s twice", where,
+                             pc_name_text(out->files[i].name, shown));
             goto done;
         }
     }
@@ -96,7 +100,8 @@ pc_status pc_manifest_parse(pc_manifest *out, const char *text, size_t size, con
 static pc_json *new_file_entry(const pc_manifest_file *file)
 {
     pc_json *node = pc_json_new_object();
-    pc_status status = node == NULL ? PC_ERR_MEMORY : pc_json_set(node, "name", pc_json_new_text(file->name));
+    pc_status status =
+        node == NULL ? PC_ERR_MEMORY : pc_json_set(node, "name", pc_json_new_text(file->name));
     if (status == PC_OK) {
         status = pc_json_set(node, "bytes", pc_json_new_integer((int64_t)file->bytes));
     }

@@ -1,4 +1,5 @@
-/* manifest.json of a checkpoint: what must be in the folder, sealed by a hash of the manifest's own text. */
+/* manifest.json of a checkpoint: what must be in the folder, sealed by a hash of the manifest's own
+ * text. */
 #ifndef PC_STORE_MANIFEST_H
 #define PC_STORE_MANIFEST_H
 
@@ -23,9 +24,11 @@ typedef struct pc_manifest {
     size_t file_capacity;
 } pc_manifest;
 
-/* Parse and check the text of a manifest; `where` opens messages. Clear *out afterwards, also on failure. */
+/* Parse and check the text of a manifest; `where` opens messages. Clear *out afterwards, also on
+ * failure. */
 pc_status pc_manifest_parse(pc_manifest *out, const char *text, size_t size, const char *where);
-/* The text: step, config_hash, files and the members of `extra` (an object, or NULL), then the seal. */
+/* The text: step, config_hash, files and the members of `extra` (an object, or NULL), then the
+ * seal. */
 pc_status pc_manifest_print(pc_str *out, const pc_manifest *manifest, const pc_json *extra);
 void pc_manifest_clear(pc_manifest *manifest);
 

@@ -1,6 +1,7 @@
-/* The walk only finds borders: strings by their quotes, objects and arrays by counting brackets outside strings,
- * anything else up to the next border. That is enough, because a piece that is cut wrongly does not parse: a member is
- * put into "[key,value]" and must come back as an array of exactly two. */
+/* The walk only finds borders: strings by their quotes, objects and arrays by counting brackets
+ * outside strings, anything else up to the next border. That is enough, because a piece that is cut
+ * wrongly does not parse: a member is put into "[key,value]" and must come back as an array of
+ * exactly two. */
 #include "store/members.h"
 
 #include <stdio.h>
@@ -13,7 +14,8 @@ void pc_members_init(pc_members *walk, const char *text, size_t length, const ch
 
 static void skip_space(pc_members *walk)
 {
-    while (walk->position < walk->length && memchr(" \t\n\r", walk->text[walk->position], 4) != NULL) {
+    while (walk->position < walk->length &&
+           memchr(" \t\n\r", walk->text[walk->position], 4) != NULL) {
         walk->position++;
     }
 }
@@ -28,7 +30,8 @@ static pc_status expect(pc_members *walk, char byte)
 {
     skip_space(walk);
     if (peek(walk) != byte) {
-        return pc_fail(PC_ERR_DATA, "%s: JSON: expected '%c' at byte %zu", walk->where, byte, walk->position);
+        return pc_fail(PC_ERR_DATA, "%s: JSON: expected '%c' at byte %zu", walk->where, byte,
+                       walk->position);
     }
     walk->position++;
     return PC_OK;
@@ -78,7 +81,8 @@ static pc_status skip_value(pc_members *walk)
     if (c == '{' || c == '[') {
         return skip_nested(walk);
     }
-    while (walk->position < walk->length && memchr(",]} \t\n\r", walk->text[walk->position], 7) == NULL) {
+    while (walk->position < walk->length &&
+           memchr(",]} \t\n\r", walk->text[walk->position], 7) == NULL) {
         walk->position++;
     }
     return PC_OK;
@@ -91,7 +95,8 @@ static pc_status finish(pc_members *walk, bool *more)
     *more = false;
     skip_space(walk);
     if (walk->position != walk->length) {
-        return pc_fail(PC_ERR_DATA, "%s: JSON: something follows the object at byte %zu", walk->where, walk->position);
+        return pc_fail(PC_ERR_DATA, "%s: JSON: something follows the object at byte %zu",
+                       walk->where, walk->position);
     }
     return PC_OK;
 }
@@ -138,8 +143,10 @@ pc_status pc_members_parse(pc_json **pair, const pc_members *walk, size_t limit,
     *pair = NULL;
     size_t offset = (size_t)(walk->value - walk->text);
     if (walk->value_length > limit) {
-        return pc_fail(PC_ERR_DATA, "%s: JSON: the value at byte %zu has %zu bytes, more than the %zu allowed here",
-                       walk->where, offset, walk->value_length, limit);
+        return pc_fail(
+            PC_ERR_DATA,
+            "%s: JSON: the value at byte %zu has %zu bytes, more than the %zu allowed here",
+            walk->where, offset, walk->value_length, limit);
     }
     pc_str_reset(buffer);
     PC_TRY(pc_str_putc(buffer, '['));
@@ -152,7 +159,8 @@ pc_status pc_members_parse(pc_json **pair, const pc_members *walk, size_t limit,
     if (status == PC_ERR_DATA) {
         /* Once more, only for a message that says where the piece begins. */
         char place[512];
-        snprintf(place, sizeof place, "%s: JSON member with its value at byte %zu", walk->where, offset);
+        snprintf(place, sizeof place, "%s: JSON member with its value at byte %zu", walk->where,
+                 offset);
         status = pc_json_parse(&tree, buffer->data, buffer->length, place);
         if (status == PC_OK) {
             pc_json_free(tree);
@@ -164,8 +172,9 @@ pc_status pc_members_parse(pc_json **pair, const pc_members *walk, size_t limit,
     if (pc_json_length(tree) != 2 || !pc_json_is_string(key) ||
         strlen(pc_json_text(key)) != pc_json_text_length(key)) {
         pc_json_free(tree);
-        return pc_fail(PC_ERR_DATA, "%s: JSON: the key before byte %zu holds a NUL, or the member is malformed", walk->where,
-                       offset);
+        return pc_fail(PC_ERR_DATA,
+                       "%s: JSON: the key before byte %zu holds a NUL, or the member is malformed",
+                       walk->where, offset);
     }
     *pair = tree;
     return PC_OK;

@@ -1,7 +1,8 @@
 /* Walking a large JSON object member by member, so that memory stays bounded by the largest member.
  *
- * A safetensors header may have 100 MB: a tree of all of it would take some twenty times that. This walk finds where
- * each key and value begin and end; what lies between is parsed strictly, one member at a time, by base/json.
+ * A safetensors header may have 100 MB: a tree of all of it would take some twenty times that. This
+ * walk finds where each key and value begin and end; what lies between is parsed strictly, one
+ * member at a time, by base/json.
  */
 #ifndef PC_STORE_MEMBERS_H
 #define PC_STORE_MEMBERS_H
@@ -29,8 +30,8 @@ typedef struct pc_members {
 void pc_members_init(pc_members *walk, const char *text, size_t length, const char *where);
 /* *more = true: key and value describe the next member. false: the object and the text end here. */
 pc_status pc_members_next(pc_members *walk, bool *more);
-/* The current member as the tree [key, value]; the key is a string without an inner NUL. `buffer` is scratch. Free
- * *pair with pc_json_free. Values longer than `limit` bytes are refused. */
+/* The current member as the tree [key, value]; the key is a string without an inner NUL. `buffer`
+ * is scratch. Free *pair with pc_json_free. Values longer than `limit` bytes are refused. */
 pc_status pc_members_parse(pc_json **pair, const pc_members *walk, size_t limit, pc_str *buffer);
 
 #endif

@@ -12,8 +12,8 @@ pc_status pc_names_init(pc_names *table, size_t capacity, const char *what)
     size_t slots = 16;
     memset(table, 0, sizeof *table);
     if (capacity >= UINT32_MAX / 4) {
-        return pc_fail(PC_ERR_DATA, "%s: %zu names are more than the %u that can be held", what, capacity,
-                       (unsigned)(UINT32_MAX / 4));
+        return pc_fail(PC_ERR_DATA, "%s: %zu names are more than the %u that can be held", what,
+                       capacity, (unsigned)(UINT32_MAX / 4));
     }
     while (slots < capacity * 2) {
         slots *= 2;
@@ -21,7 +21,8 @@ pc_status pc_names_init(pc_names *table, size_t capacity, const char *what)
     PC_TRY(PC_NEW_ARRAY(table->slots, slots, what));
     table->mask = slots - 1;
     if (getrandom(&table->seed, sizeof table->seed, GRND_NONBLOCK) != (ssize_t)sizeof table->seed) {
-        table->seed = (uint64_t)(uintptr_t)table->slots; /* early at boot: the address is hard to guess, too */
+        table->seed = (uint64_t)(uintptr_t)
+                          table->slots; /* early at boot: the address is hard to guess, too */
     }
     return PC_OK;
 }
@@ -38,10 +39,12 @@ static const char *name_at(const void *elements, size_t stride, size_t position)
 }
 
 /* The slot that holds name, or the empty one where it belongs. */
-static size_t find_slot(const pc_names *table, const void *elements, size_t stride, const char *name)
+static size_t find_slot(const pc_names *table, const void *elements, size_t stride,
+                        const char *name)
 {
     size_t slot = (size_t)XXH3_64bits_withSeed(name, strlen(name), table->seed) & table->mask;
-    while (table->slots[slot] != 0 && strcmp(name_at(elements, stride, table->slots[slot] - 1), name) != 0) {
+    while (table->slots[slot] != 0 &&
+           strcmp(name_at(elements, stride, table->slots[slot] - 1), name) != 0) {
         slot = (slot + 1) & table->mask;
     }
     return slot;

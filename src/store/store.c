@@ -1,4 +1,5 @@
-/* Opening: one file -> its header's arrays; an index -> the shards that it names -> the arrays that it lists. */
+/* Opening: one file -> its header's arrays; an index -> the shards that it names -> the arrays that
+ * it lists. */
 #include "store/store.h"
 
 #include "base/file.h"
@@ -9,7 +10,8 @@
 
 #include <string.h>
 
-/* 64 MiB hold the index of a model with half a million tensors; the member walk keeps memory near the file's size. */
+/* 64 MiB hold the index of a model with half a million tensors; the member walk keeps memory near
+ * the file's size. */
 enum { INDEX_LIMIT = 64 * 1024 * 1024, INDEX_MEMBER_LIMIT = 1024 * 1024 };
 
 struct pc_store {
@@ -71,7 +73,8 @@ static pc_status open_single(pc_store *store, const char *path)
     PC_TRY(keep_text(&file, path, store));
     PC_TRY(pc_map_open(&store->maps[0], path));
     store->map_count = 1;
-    return pc_header_read(&store->all, store->maps[0].data, store->maps[0].size, file, &store->arena);
+    return pc_header_read(&store->all, store->maps[0].data, store->maps[0].size, file,
+                          &store->arena);
 }
 
 static pc_status read_weight(pc_store *store, weight_index *index, const pc_members *walk)
@@ -82,11 +85,12 @@ static pc_status read_weight(pc_store *store, weight_index *index, const pc_memb
     PC_TRY(pc_members_parse(&pair, walk, INDEX_MEMBER_LIMIT, &index->buffer));
     const pc_json *value = pc_json_at(pair, 1);
     const char *file = pc_json_text(value);
-    bool plain = file != NULL && strlen(file) == pc_json_text_length(value) && strcmp(file, ".") != 0 &&
-                 strchr(file, '/') == NULL && pc_path_is_plain(file);
+    bool plain = file != NULL && strlen(file) == pc_json_text_length(value) &&
+                 strcmp(file, ".") != 0 && strchr(file, '/') == NULL && pc_path_is_plain(file);
     pc_status status = keep_text(&next->name, pc_json_text(pc_json_at(pair, 0)), store);
     if (status == PC_OK && plain) {
-        next->shard = pc_names_find(&index->shard_names, index->shards, sizeof *index->shards, file);
+        next->shard =
+            pc_names_find(&index->shard_names, index->shards, sizeof *index->shards, file);
         if (next->shard == PC_NAMES_NONE) {
             next->shard = index->shard_count;
             status = keep_text(&index->shards[next->shard].name, file, store);
@@ -95,14 +99,17 @@ static pc_status read_weight(pc_store *store, weight_index *index, const pc_memb
     pc_json_free(pair);
     PC_TRY(status);
     if (!plain) {
-        return pc_fail(PC_ERR_DATA, "%s: weight_map: %s is not mapped to the plain name of a file", index->path,
-                       pc_name_text(next->name, shown));
+        return pc_fail(PC_ERR_DATA, "%s: weight_map: %s is not mapped to the plain name of a file",
+                       index->path, pc_name_text(next->name, shown));
     }
     if (next->shard == index->shard_count) {
-        pc_names_add(&index->shard_names, index->shards, sizeof *index->shards, index->shard_count++);
+        pc_names_add(&index->shard_names, index->shards, sizeof *index->shards,
+                     index->shard_count++);
     }
-    if (pc_names_add(&index->names, index->weights, sizeof *next, index->weight_count) != PC_NAMES_NONE) {
-        return pc_fail(PC_ERR_DATA, "%s: weight_map lists %s twice", index->path, pc_name_text(next->name, shown));
+    if (pc_names_add(&index->names, index->weights, sizeof *next, index->weight_count) !=
+        PC_NAMES_NONE) {
+        return pc_fail(PC_ERR_DATA, "%s: weight_map lists %s twice", index->path,
+                       pc_name_text(next->name, shown));
     }
     index->weight_count++;
     return PC_OK;
@@ -137,13 +144,15 @@ static pc_status read_total_size(weight_index *index, const pc_json *metadata)
 {
     const pc_json *total = pc_json_get(metadata, "total_size");
     if (!pc_json_is_object(metadata) || (total != NULL && !pc_json_is_number(total))) {
-        return pc_fail(PC_ERR_DATA, "%s: metadata is no object, or its total_size is no number", index->path);
+        return pc_fail(PC_ERR_DATA, "%s: metadata is no object, or its total_size is no number",
+                       index->path);
     }
     index->total_size = pc_json_number(total, -1); /* some published indexes write it as 4.2e9 */
     return PC_OK;
 }
 
-/* {"metadata": {"total_size": n}, "weight_map": {name: shard}}; other members are parsed and left alone. */
+/* {"metadata": {"total_size": n}, "weight_map": {name: shard}}; other members are parsed and left
+ * alone. */
 static pc_status read_index(pc_store *store, weight_index *index)
 {
     pc_members walk;
@@ -177,27 +186,31 @@ static pc_status read_index(pc_store *store, weight_index *index)
 }
 
 /* Take over those arrays of a shard that the index maps to it. */
-static pc_status take_arrays(pc_store *store, const weight_index *index, size_t shard_at, const pc_header *header)
+static pc_status take_arrays(pc_store *store, const weight_index *index, size_t shard_at,
+                             const pc_header *header)
 {
     size_t taken = 0;
     for (size_t i = 0; i < header->count; i++) {
-        size_t at = pc_names_find(&index->names, index->weights, sizeof *index->weights, header->arrays[i].name);
+        size_t at = pc_names_find(&index->names, index->weights, sizeof *index->weights,
+                                  header->arrays[i].name);
         if (at == PC_NAMES_NONE || index->weights[at].shard != shard_at) {
             continue;
         }
         store->all.arrays[store->all.count] = header->arrays[i];
-        pc_names_add(&store->all.names, store->all.arrays, sizeof *store->all.arrays, store->all.count);
+        pc_names_add(&store->all.names, store->all.arrays, sizeof *store->all.arrays,
+                     store->all.count);
         store->all.count++;
         taken++;
     }
     if (taken < header->count) {
-        pc_log(PC_LOG_WARNING, "%s: %zu tensors of %s are not listed in the index and left out", index->path,
-               header->count - taken, index->shards[shard_at].name);
+        pc_log(PC_LOG_WARNING, "%s: %zu tensors of %s are not listed in the index and left out",
+               index->path, header->count - taken, index->shards[shard_at].name);
     }
     return PC_OK;
 }
 
-static pc_status open_shard(pc_store *store, const weight_index *index, size_t at, const char *folder)
+static pc_status open_shard(pc_store *store, const weight_index *index, size_t at,
+                            const char *folder)
 {
     char shown[96];
     pc_header header;
@@ -235,15 +248,15 @@ static pc_status check_index(const pc_store *store, const weight_index *index)
     for (size_t i = 0; i < index->weight_count; i++) {
         const pc_array *array = pc_store_find(store, index->weights[i].name);
         if (array == NULL) {
-            return pc_fail(PC_ERR_DATA, "%s: weight_map lists %s in %s, which does not have it", index->path,
-                           pc_name_text(index->weights[i].name, shown),
+            return pc_fail(PC_ERR_DATA, "%s: weight_map lists %s in %s, which does not have it",
+                           index->path, pc_name_text(index->weights[i].name, shown),
                            pc_name_text(index->shards[index->weights[i].shard].name, file));
         }
         total += (double)array->bytes;
     }
     if (index->total_size >= 0 && index->total_size != total) {
-        pc_log(PC_LOG_WARNING, "%s: total_size is %.0f, but its tensors have %.0f bytes", index->path,
-               index->total_size, total);
+        pc_log(PC_LOG_WARNING, "%s: total_size is %.0f, but its tensors have %.0f bytes",
+               index->path, index->total_size, total);
     }
     return PC_OK;
 }
@@ -290,7 +303,9 @@ static pc_status open_folder(pc_store *store, const char *path)
     } else if (pc_path_exists(index)) {
         status = open_index(store, index);
     } else {
-        status = pc_fail(PC_ERR_IO, "%s: neither model.safetensors nor model.safetensors.index.json is there", path);
+        status = pc_fail(PC_ERR_IO,
+                         "%s: neither model.safetensors nor model.safetensors.index.json is there",
+                         path);
     }
     pc_free(single);
     pc_free(index);
@@ -358,7 +373,8 @@ const pc_array *pc_store_at(const pc_store *store, size_t index)
 
 const pc_array *pc_store_find(const pc_store *store, const char *name)
 {
-    size_t at = pc_names_find(&store->all.names, store->all.arrays, sizeof *store->all.arrays, name);
+    size_t at =
+        pc_names_find(&store->all.names, store->all.arrays, sizeof *store->all.arrays, name);
     return at != PC_NAMES_NONE ? &store->all.arrays[at] : NULL;
 }
 
@@ -369,9 +385,10 @@ pc_status pc_store_need(const pc_array **out, const pc_store *store, const char 
     if (*out != NULL) {
         return PC_OK;
     }
-    const char *nearest = pc_nearest_name(name, store->all.arrays, store->all.count, sizeof *store->all.arrays);
-    return pc_fail(PC_ERR_DATA, "%s: tensor %s is missing%s%s", store->path, pc_name_text(name, shown),
-                   nearest != NULL ? "; the nearest name is " : "",
+    const char *nearest =
+        pc_nearest_name(name, store->all.arrays, store->all.count, sizeof *store->all.arrays);
+    return pc_fail(PC_ERR_DATA, "%s: tensor %s is missing%s%s", store->path,
+                   pc_name_text(name, shown), nearest != NULL ? "; the nearest name is " : "",
                    nearest != NULL ? pc_name_text(nearest, other) : "");
 }
 

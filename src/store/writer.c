@@ -1,14 +1,8 @@
-/* declare -> layout (shards, offsets, header texts) -> files under temporary names -> put -> durable and renamed.
- *
- * Order inside a file: as the reference implementation sorts, by its list of types from wide to narrow, then by name.
- * Widths only fall, so every array starts at a multiple of its element size.
- */
-#include "store/writer.h"
+/* declare -> layout (layout.c) -> files under temporary names -> put -> durable and renamed. */
+#include "store/writer_internal.h"
 
 #include "base/file.h"
-#include "base/json.h"
 #include "base/memory.h"
-#include "base/str.h"
 #include "store/durable.h"
 #include "store/names.h"
 
@@ -18,44 +12,13 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { PIECE = 16384, HEADER_LIMIT = 100000000 }; /* elements converted at a time; bytes that readers accept */
+enum {
+    PIECE = 16384,
+    HEADER_LIMIT = 100000000
+}; /* elements converted at a time; bytes that readers accept */
 
-typedef struct entry {
-    const char *name;
-    pc_dtype dtype;
-    int ndim;
-    int64_t dim[PC_ARRAY_MAX_DIMS];
-    size_t bytes;
-    uint64_t begin; /* in its shard's data */
-    size_t shard;
-    bool put;
-} entry;
-
-typedef struct shard {
-    char *name; /* plain, final */
-    char *path; /* final */
-    char *temporary;
-    pc_str header; /* length field, JSON, padding; released once written */
-    uint64_t data_begin;
-    uint64_t data_bytes;
-    int fd;
-    bool created; /* the temporary file exists */
-} shard;
-
-struct pc_store_writer {
-    char *folder;
-    char *stem; /* file name without ".safetensors" */
-    size_t max_shard_bytes;
-    entry *entries;
-    size_t entry_count, entry_capacity;
-    pc_names names; /* filled by the layout */
-    pc_json *metadata;
-    shard *shards;
-    size_t shard_count;
-    char *index_name; /* NULL for a single file */
-    float *piece;
-    bool laid_out, begun, finished, broken;
-};
+typedef pc_writer_entry entry;
+typedef pc_writer_shard shard;
 
 pc_status pc_store_writer_new(pc_store_writer **out, const char *path, size_t max_shard_bytes)
 {
@@ -87,35 +50,41 @@ pc_status pc_store_writer_new(pc_store_writer **out, const char *path, size_t ma
 
 static pc_status refuse_late(const pc_store_writer *writer)
 {
-    return writer->laid_out ? pc_fail(PC_ERR_USAGE, "%s.safetensors: declared after the layout was fixed", writer->stem)
-                            : PC_OK;
+    return writer->laid_out
+               ? pc_fail(PC_ERR_USAGE, "%s.safetensors: declared after the layout was fixed",
+                         writer->stem)
+               : PC_OK;
 }
 
-pc_status pc_store_writer_declare(pc_store_writer *writer, const char *name, pc_dtype dtype, int ndim,
-                                  const int64_t *dim)
+pc_status pc_store_writer_declare(pc_store_writer *writer, const char *name, pc_dtype dtype,
+                                  int ndim, const int64_t *dim)
 {
     char shown[96];
     size_t bytes = 1;
     PC_TRY(refuse_late(writer));
     pc_name_text(name, shown);
     if ((int)dtype < 0 || dtype >= PC_DTYPE_COUNT || ndim < 0 || ndim > PC_ARRAY_MAX_DIMS) {
-        return pc_fail(PC_ERR_USAGE, "tensor %s: type %d or number of dimensions %d cannot be written", shown,
+        return pc_fail(PC_ERR_USAGE,
+                       "tensor %s: type %d or number of dimensions %d cannot be written", shown,
                        (int)dtype, ndim);
     }
-    if (pc_utf8_valid_prefix(name, strlen(name)) != strlen(name) || strcmp(name, "__metadata__") == 0) {
+    if (pc_utf8_valid_prefix(name, strlen(name)) != strlen(name) ||
+        strcmp(name, "__metadata__") == 0) {
         return pc_fail(PC_ERR_USAGE, "tensor %s: this name cannot be written", shown);
     }
     entry made = {.dtype = dtype, .ndim = ndim};
     for (int i = 0; i < ndim; i++) {
         made.dim[i] = dim[i];
         if (dim[i] < 0 || !pc_mul_size(bytes, (size_t)dim[i], &bytes)) {
-            return pc_fail(PC_ERR_USAGE, "tensor %s: dimension %d is negative or too large", shown, i);
+            return pc_fail(PC_ERR_USAGE, "tensor %s: dimension %d is negative or too large", shown,
+                           i);
         }
     }
     if (!pc_mul_size(bytes, pc_dtype_size(dtype), &made.bytes) || made.bytes > INT64_MAX) {
         return pc_fail(PC_ERR_USAGE, "tensor %s: its size overflows", shown);
     }
-    PC_TRY(pc_grow(&writer->entries, &writer->entry_capacity, writer->entry_count + 1, sizeof made, "tensors to write"));
+    PC_TRY(pc_grow(&writer->entries, &writer->entry_capacity, writer->entry_count + 1, sizeof made,
+                   "tensors to write"));
     made.name = pc_strdup(name);
     if (made.name == NULL) {
         return pc_fail_memory(strlen(name) + 1, "name of a tensor");
@@ -130,187 +99,9 @@ pc_status pc_store_writer_set_metadata(pc_store_writer *writer, const char *key,
     return pc_json_set(writer->metadata, key, pc_json_new_text(value));
 }
 
-/* Position in the reference's list of types. */
-static int rank_of(pc_dtype dtype)
-{
-    static const int ranks[PC_DTYPE_COUNT] = {[PC_BOOL] = 0, [PC_U8] = 1,  [PC_F16] = 2, [PC_BF16] = 3,
-                                              [PC_I32] = 4,  [PC_F32] = 5, [PC_F64] = 6, [PC_I64] = 7};
-    return ranks[dtype];
-}
-
-static int by_place(const void *left, const void *right)
-{
-    const entry *a = *(const entry *const *)left, *b = *(const entry *const *)right;
-    if (a->shard != b->shard) {
-        return a->shard < b->shard ? -1 : 1;
-    }
-    int ranks = rank_of(b->dtype) - rank_of(a->dtype);
-    return ranks != 0 ? ranks : strcmp(a->name, b->name);
-}
-
-/* Greedy, in declared order, as huggingface_hub splits; returns the number of shards. */
-static size_t assign_shards(pc_store_writer *writer)
-{
-    size_t at = 0;
-    uint64_t filled = 0;
-    for (size_t i = 0; i < writer->entry_count; i++) {
-        entry *e = &writer->entries[i];
-        if (writer->max_shard_bytes > 0 && filled > 0 && filled + e->bytes > writer->max_shard_bytes) {
-            at++;
-            filled = 0;
-        }
-        e->shard = at;
-        filled += e->bytes;
-    }
-    return at + 1;
-}
-
-static pc_status name_shard(pc_store_writer *writer, size_t at)
-{
-    pc_str name = {0}, hidden = {0};
-    char nonce[17];
-    shard *s = &writer->shards[at];
-    pc_status status;
-    s->fd = -1;
-    if (writer->shard_count == 1) {
-        PC_GO(pc_str_printf(&name, "%s.safetensors", writer->stem));
-    } else {
-        PC_GO(pc_str_printf(&name, "%s-%05zu-of-%05zu.safetensors", writer->stem, at + 1, writer->shard_count));
-    }
-    pc_nonce(nonce);
-    PC_GO(pc_str_printf(&hidden, ".%s.tmp-%s", name.data, nonce));
-    s->name = pc_strdup(name.data);
-    s->path = pc_path_join(writer->folder, name.data);
-    s->temporary = pc_path_join(writer->folder, hidden.data);
-    if (s->name == NULL || s->path == NULL || s->temporary == NULL) {
-        status = pc_fail_memory(name.length, "name of a shard");
-    }
-done:
-    pc_str_clear(&name);
-    pc_str_clear(&hidden);
-    return status;
-}
-
-static pc_status add_json_text(pc_str *out, const char *text)
-{
-    pc_json *node = pc_json_new_text(text);
-    if (node == NULL) {
-        return pc_fail_memory(strlen(text), "name of a tensor");
-    }
-    pc_status status = pc_json_write(out, node, 0);
-    pc_json_free(node);
-    return status;
-}
-
-/* {"__metadata__":{"format":"pt"} : opened here, closed by end_header. */
-static pc_status begin_header(pc_store_writer *writer, pc_str *out)
-{
-    const char *separator = "";
-    PC_TRY(pc_str_add(out, "\0\0\0\0\0\0\0", 8)); /* place of the length field */
-    PC_TRY(pc_str_puts(out, "{\"__metadata__\":{"));
-    for (void *it = pc_json_first(writer->metadata); it != NULL; it = pc_json_next(writer->metadata, it)) {
-        PC_TRY(pc_str_puts(out, separator));
-        PC_TRY(add_json_text(out, pc_json_key(it)));
-        PC_TRY(pc_str_putc(out, ':'));
-        PC_TRY(add_json_text(out, pc_json_text(pc_json_value(it))));
-        separator = ",";
-    }
-    return pc_str_putc(out, '}');
-}
-
-static pc_status add_entry(pc_str *out, const entry *e)
-{
-    PC_TRY(pc_str_putc(out, ','));
-    PC_TRY(add_json_text(out, e->name));
-    PC_TRY(pc_str_printf(out, ":{\"dtype\":\"%s\",\"shape\":[", pc_dtype_safetensors_name(e->dtype)));
-    for (int i = 0; i < e->ndim; i++) {
-        PC_TRY(pc_str_printf(out, "%s%lld", i > 0 ? "," : "", (long long)e->dim[i]));
-    }
-    return pc_str_printf(out, "],\"data_offsets\":[%llu,%llu]}", (unsigned long long)e->begin,
-                         (unsigned long long)(e->begin + e->bytes));
-}
-
-static pc_status end_header(shard *s)
-{
-    PC_TRY(pc_str_putc(&s->header, '}'));
-    while (s->header.length % 8 != 0) {
-        PC_TRY(pc_str_putc(&s->header, ' '));
-    }
-    uint64_t length = s->header.length - 8;
-    if (length > HEADER_LIMIT) {
-        return pc_fail(PC_ERR_USAGE, "%s: header of %llu bytes is longer than readers accept", s->name,
-                       (unsigned long long)length);
-    }
-    for (int i = 0; i < 8; i++) {
-        s->header.data[i] = (char)(length >> (8 * i));
-    }
-    s->data_begin = s->header.length;
-    return PC_OK;
-}
-
-static pc_status place_entries(pc_store_writer *writer)
-{
-    entry **order;
-    PC_TRY(PC_NEW_ARRAY(order, writer->entry_count, "order of tensors"));
-    pc_status status = PC_OK;
-    for (size_t i = 0; i < writer->entry_count; i++) {
-        order[i] = &writer->entries[i];
-    }
-    qsort(order, writer->entry_count, sizeof *order, by_place);
-    for (size_t i = 0; i < writer->shard_count; i++) {
-        PC_GO(begin_header(writer, &writer->shards[i].header));
-    }
-    for (size_t i = 0; i < writer->entry_count; i++) {
-        shard *s = &writer->shards[order[i]->shard];
-        order[i]->begin = s->data_bytes;
-        s->data_bytes += order[i]->bytes;
-        if (s->data_bytes > INT64_MAX / 2) {
-            status = pc_fail(PC_ERR_USAGE, "%s: the tensors together are too large", s->name);
-            goto done;
-        }
-        PC_GO(add_entry(&s->header, order[i]));
-    }
-    for (size_t i = 0; i < writer->shard_count; i++) {
-        PC_GO(end_header(&writer->shards[i]));
-    }
-done:
-    pc_free(order);
-    return status;
-}
-
-static pc_status lay_out(pc_store_writer *writer)
-{
-    char shown[96];
-    if (writer->broken) {
-        return pc_fail(PC_ERR_USAGE, "%s.safetensors: writing goes on after a failure", writer->stem);
-    }
-    if (writer->laid_out) {
-        return PC_OK;
-    }
-    writer->laid_out = writer->broken = true; /* broken is taken back at the end */
-    PC_TRY(pc_names_init(&writer->names, writer->entry_count, "tensors to write"));
-    for (size_t i = 0; i < writer->entry_count; i++) {
-        if (pc_names_add(&writer->names, writer->entries, sizeof *writer->entries, i) != PC_NAMES_NONE) {
-            return pc_fail(PC_ERR_USAGE, "tensor %s is declared twice", pc_name_text(writer->entries[i].name, shown));
-        }
-    }
-    size_t shards = assign_shards(writer);
-    PC_TRY(PC_NEW_ARRAY(writer->shards, shards, "shards to write"));
-    writer->shard_count = shards;
-    for (size_t i = 0; i < shards; i++) {
-        writer->shards[i].fd = -1;
-    }
-    for (size_t i = 0; i < shards; i++) {
-        PC_TRY(name_shard(writer, i));
-    }
-    PC_TRY(place_entries(writer));
-    writer->broken = false;
-    return PC_OK;
-}
-
 pc_status pc_store_writer_size(pc_store_writer *writer, uint64_t *bytes)
 {
-    PC_TRY(lay_out(writer));
+    PC_TRY(pc_store_writer_lay_out(writer));
     *bytes = 0;
     for (size_t i = 0; i < writer->shard_count; i++) {
         *bytes += writer->shards[i].data_begin + writer->shards[i].data_bytes;
@@ -321,7 +112,7 @@ pc_status pc_store_writer_size(pc_store_writer *writer, uint64_t *bytes)
 /* Create the files and write their headers. */
 static pc_status begin_files(pc_store_writer *writer)
 {
-    PC_TRY(lay_out(writer));
+    PC_TRY(pc_store_writer_lay_out(writer));
     if (writer->begun) {
         return PC_OK;
     }
@@ -353,15 +144,18 @@ static pc_status begin_put(entry **out, pc_store_writer *writer, const char *nam
     return PC_OK;
 }
 
-static pc_status write_at(pc_store_writer *writer, const entry *e, const void *data, size_t bytes, size_t offset)
+static pc_status write_at(pc_store_writer *writer, const entry *e, const void *data, size_t bytes,
+                          size_t offset)
 {
     const shard *s = &writer->shards[e->shard];
-    pc_status status = pc_durable_write(s->fd, data, bytes, s->data_begin + e->begin + offset, s->path);
+    pc_status status =
+        pc_durable_write(s->fd, data, bytes, s->data_begin + e->begin + offset, s->path);
     writer->broken = status != PC_OK;
     return status;
 }
 
-pc_status pc_store_writer_put(pc_store_writer *writer, const char *name, const void *data, size_t bytes)
+pc_status pc_store_writer_put(pc_store_writer *writer, const char *name, const void *data,
+                              size_t bytes)
 {
     char shown[96];
     entry *e = NULL;
@@ -375,15 +169,16 @@ pc_status pc_store_writer_put(pc_store_writer *writer, const char *name, const v
     return PC_OK;
 }
 
-pc_status pc_store_writer_put_f32(pc_store_writer *writer, const char *name, const float *values, int64_t count)
+pc_status pc_store_writer_put_f32(pc_store_writer *writer, const char *name, const float *values,
+                                  int64_t count)
 {
     char shown[96];
     entry *e = NULL;
     PC_TRY(begin_put(&e, writer, name));
     size_t width = pc_dtype_size(e->dtype), total = e->bytes / width;
     if (e->dtype != PC_F32 && e->dtype != PC_BF16 && e->dtype != PC_F16 && e->dtype != PC_F64) {
-        return pc_fail(PC_ERR_USAGE, "tensor %s: f32 values cannot be stored as %s", pc_name_text(name, shown),
-                       pc_dtype_name(e->dtype));
+        return pc_fail(PC_ERR_USAGE, "tensor %s: f32 values cannot be stored as %s",
+                       pc_name_text(name, shown), pc_dtype_name(e->dtype));
     }
     if (count < 0 || (uint64_t)count != total) {
         return pc_fail(PC_ERR_USAGE, "tensor %s: %lld values were put, its declaration says %zu",
@@ -405,9 +200,12 @@ pc_status pc_store_writer_put_f32(pc_store_writer *writer, const char *name, con
 
 static pc_status write_index(pc_store_writer *writer, const char *path)
 {
-    pc_json *root = pc_json_new_object(), *metadata = pc_json_new_object(), *map = pc_json_new_object();
+    pc_json *root = pc_json_new_object(), *metadata = pc_json_new_object(),
+            *map = pc_json_new_object();
     uint64_t total = 0;
-    pc_status status = root != NULL && metadata != NULL && map != NULL ? PC_OK : pc_fail_memory(0, "index of shards");
+    pc_status status = root != NULL && metadata != NULL && map != NULL
+                           ? PC_OK
+                           : pc_fail_memory(0, "index of shards");
     for (size_t i = 0; status == PC_OK && i < writer->entry_count; i++) {
         const entry *e = &writer->entries[i];
         total += e->bytes;
@@ -447,7 +245,8 @@ static pc_status publish(pc_store_writer *writer)
     for (size_t i = 0; i < writer->shard_count; i++) {
         shard *s = &writer->shards[i];
         if (rename(s->temporary, s->path) != 0) {
-            status = pc_fail(PC_ERR_IO, "%s: renaming the finished file: %s", s->path, strerror(errno));
+            status =
+                pc_fail(PC_ERR_IO, "%s: renaming the finished file: %s", s->path, strerror(errno));
             goto done;
         }
         s->created = false;
@@ -550,7 +349,8 @@ pc_status pc_store_write(const char *path, const pc_array *arrays, size_t count)
     PC_TRY(pc_store_writer_new(&writer, path, 0));
     pc_status status = PC_OK;
     for (size_t i = 0; i < count; i++) {
-        PC_GO(pc_store_writer_declare(writer, arrays[i].name, arrays[i].dtype, arrays[i].ndim, arrays[i].dim));
+        PC_GO(pc_store_writer_declare(writer, arrays[i].name, arrays[i].dtype, arrays[i].ndim,
+                                      arrays[i].dim));
     }
     for (size_t i = 0; i < count; i++) {
         PC_GO(pc_store_writer_put(writer, arrays[i].name, arrays[i].data, arrays[i].bytes));

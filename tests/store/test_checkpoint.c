@@ -87,7 +87,8 @@ static int64_t newest(const char *root)
     int64_t step = info.step;
     assert_string_equal(info.config_hash, "c0ffee");
     assert_int_equal(info.files, 4);
-    assert_int_equal(pc_store_open(&store, pc_test_path(path, info.folder, "model.safetensors")), PC_OK);
+    assert_int_equal(pc_store_open(&store, pc_test_path(path, info.folder, "model.safetensors")),
+                     PC_OK);
     assert_int_equal(pc_array_to_f32(pc_store_find(store, "w"), values), PC_OK);
     assert_true(values[7] == (float)(step * 1000 + 7));
     pc_store_free(store);
@@ -129,7 +130,8 @@ static void test_save_and_rotate(void **state)
     assert_false(exists(root, "checkpoint-10"));
     must_save(root, 20, 2); /* the same step again: replaced */
     assert_int_equal(count_entries(root), 2);
-    must_save(root, 5, 1); /* a step before all others (the newest was found damaged, say): it stays, too */
+    must_save(root, 5,
+              1); /* a step before all others (the newest was found damaged, say): it stays, too */
     assert_true(exists(root, "checkpoint-5"));
     assert_int_equal(newest(root), 30);
     must_save(root, 100, 1);
@@ -149,7 +151,8 @@ static void test_leftovers(void **state)
     pc_checkpoint_writer *writer;
     pc_test_folder_new(root);
     must_save(root, 1, 0);
-    /* What a kill leaves: a half-written folder; and one of a transformers run, which must be left alone. */
+    /* What a kill leaves: a half-written folder; and one of a transformers run, which must be left
+     * alone. */
     assert_int_equal(mkdir(pc_test_path(path, root, "checkpoint-2.tmp-0123456789abcdef"), 0777), 0);
     pc_test_write(path, "model.safetensors", "half", 4);
     assert_int_equal(mkdir(pc_test_path(path, root, "checkpoint-3"), 0777), 0);
@@ -191,7 +194,9 @@ static void test_refusals(void **state)
     assert_int_equal(pc_checkpoint_commit(writer, 0), PC_ERR_USAGE);
     pc_checkpoint_writer_free(writer);
     assert_int_equal(pc_checkpoint_begin(&writer, root, 1, "", 0), PC_OK);
-    assert_int_equal(symlink("/etc/passwd", pc_test_path(path, pc_checkpoint_folder(writer), "link")), 0);
+    assert_int_equal(symlink("/etc/passwd",
+                             pc_test_path(path, pc_checkpoint_folder(writer), "link")),
+                     0);
     assert_int_equal(pc_checkpoint_add(writer, "link"), PC_ERR_IO);
     pc_checkpoint_writer_free(writer);
     assert_int_equal(count_entries(root), 0);
@@ -212,7 +217,8 @@ static void count_line(void *user, pc_log_level level, const char *line)
     lines->skipped += level == PC_LOG_WARNING && strstr(line, "checkpoint skipped") != NULL;
 }
 
-static const char *const parts[] = {"manifest.json", "model.safetensors", "trainer_state.json", "ranks/0/rng.bin"};
+static const char *const parts[] = {"manifest.json", "model.safetensors", "trainer_state.json",
+                                    "ranks/0/rng.bin"};
 
 /* checkpoint-20 with one change in one file; the older must be found, and the skipped one told. */
 static void expect_fall_back(const char *root, log_lines *lines, const char *what)
@@ -220,7 +226,8 @@ static void expect_fall_back(const char *root, log_lines *lines, const char *wha
     int before = lines->skipped;
     int64_t found = newest(root);
     if (found != 10 || lines->skipped != before + 1) {
-        fail_msg("%s: step %lld was found, %d lines said why", what, (long long)found, lines->skipped - before);
+        fail_msg("%s: step %lld was found, %d lines said why", what, (long long)found,
+                 lines->skipped - before);
     }
 }
 
@@ -261,11 +268,13 @@ static void test_corruption(void **state)
         pc_test_write(good, name, bytes, size);
         free(bytes);
     }
-    for (int i = 0; i < 4; i++, tried++) { /* the same file of the other step; grown by a byte; missing */
+    for (int i = 0; i < 4;
+         i++, tried++) { /* the same file of the other step; grown by a byte; missing */
         char other[512], path[512];
         size_t size, other_size;
         unsigned char *bytes = pc_test_read(good, parts[i], &size);
-        unsigned char *swapped = pc_test_read(pc_test_path(other, root, "checkpoint-10"), parts[i], &other_size);
+        unsigned char *swapped =
+            pc_test_read(pc_test_path(other, root, "checkpoint-10"), parts[i], &other_size);
         pc_test_write(good, parts[i], swapped, other_size);
         expect_fall_back(root, &lines, "swapped");
         unsigned char *grown = calloc(1, size + 1);
@@ -283,7 +292,8 @@ static void test_corruption(void **state)
         free(grown);
     }
     assert_int_equal(newest(root), 20);
-    print_message("damaged checkpoints seen: %d of %d; lines that say so: %d\n", tried, tried, lines.skipped);
+    print_message("damaged checkpoints seen: %d of %d; lines that say so: %d\n", tried, tried,
+                  lines.skipped);
     pc_log_set_sink(NULL, NULL);
     pc_test_folder_free(root);
 }
@@ -320,15 +330,18 @@ static void test_mutants_of_a_manifest(void **state)
     size_t size;
     pc_test_folder_new(root);
     must_save(root, 10, 0);
-    unsigned char *bytes = pc_test_read(pc_test_path(path, root, "checkpoint-10"), "manifest.json", &size);
-    pc_mutant_result result = pc_test_mutants("manifest.json", bytes, size, load_manifest, NULL, 500);
+    unsigned char *bytes =
+        pc_test_read(pc_test_path(path, root, "checkpoint-10"), "manifest.json", &size);
+    pc_mutant_result result =
+        pc_test_mutants("manifest.json", bytes, size, load_manifest, NULL, 500);
     assert_int_equal(result.accepted, 0);
     pc_test_mutants("manifest.json, sealed", bytes, size, load_sealed, NULL, 500);
     free(bytes);
     pc_test_folder_free(root);
 }
 
-/* Without an older one of this step: what cannot be deleted after the commit is no failure of it. */
+/* Without an older one of this step: what cannot be deleted after the commit is no failure of it.
+ */
 static pc_status save_and_find(void *user)
 {
     char path[512];
@@ -357,9 +370,12 @@ static void test_failing_allocations(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_save_and_rotate),       cmocka_unit_test(test_leftovers),
-        cmocka_unit_test(test_refusals),              cmocka_unit_test(test_corruption),
-        cmocka_unit_test(test_mutants_of_a_manifest), cmocka_unit_test(test_failing_allocations),
+        cmocka_unit_test(test_save_and_rotate),
+        cmocka_unit_test(test_leftovers),
+        cmocka_unit_test(test_refusals),
+        cmocka_unit_test(test_corruption),
+        cmocka_unit_test(test_mutants_of_a_manifest),
+        cmocka_unit_test(test_failing_allocations),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,5 +1,5 @@
-/* A process that saves in a loop is killed at random times; each time the newest checkpoint must be whole and at most
- * one save behind what the process had reported as durable. */
+/* A process that saves in a loop is killed at random times; each time the newest checkpoint must be
+ * whole and at most one save behind what the process had reported as durable. */
 #include "base/file.h"
 #include "base/memory.h"
 #include "base/rng.h"
@@ -68,7 +68,8 @@ static void save_for_ever(const char *root, int64_t step, int report)
     float *values = malloc(WEIGHTS * sizeof *values);
     while (values != NULL) {
         step++;
-        if (save(root, step, values) != PC_OK || write(report, &step, sizeof step) != (ssize_t)sizeof step) {
+        if (save(root, step, values) != PC_OK ||
+            write(report, &step, sizeof step) != (ssize_t)sizeof step) {
             break;
         }
     }
@@ -159,15 +160,18 @@ static void test_kills(void **state)
         close(ends[0]);
         int64_t found = load_newest(root);
         if (found != reported && found != reported + 1) {
-            fail_msg("kill %d: step %lld was durable, %lld was found", i, (long long)reported, (long long)found);
+            fail_msg("kill %d: step %lld was durable, %lld was found", i, (long long)reported,
+                     (long long)found);
         }
         newest = found;
         assert_int_equal(pc_checkpoint_clean(root, &removed), PC_OK);
         leftovers += removed;
-        assert_true(count_entries(root) <= KEEP + 1); /* a kill may come between the rename and the rotation */
+        assert_true(count_entries(root) <=
+                    KEEP + 1); /* a kill may come between the rename and the rotation */
     }
-    print_message("kills: %d, saves that were durable: %lld, leftover folders removed: %d, checkpoints lost: 0\n", KILLS,
-                  (long long)newest, leftovers);
+    print_message("kills: %d, saves that were durable: %lld, leftover folders removed: %d, "
+                  "checkpoints lost: 0\n",
+                  KILLS, (long long)newest, leftovers);
     pc_test_folder_free(root);
 }
 

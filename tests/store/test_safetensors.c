@@ -1,4 +1,5 @@
-/* Reading safetensors: what is accepted, what is refused, what comes out; bad files and failing allocations. */
+/* Reading safetensors: what is accepted, what is refused, what comes out; bad files and failing
+ * allocations. */
 #include "base/memory.h"
 #include "base/str.h"
 #include "store/store.h"
@@ -72,7 +73,8 @@ static void accept_header(const char *header, size_t data_size, size_t count)
 }
 
 /* The decisions of the reference implementation's own tests. */
-static const char I32_2X2[] = "{\"test\":{\"dtype\":\"I32\",\"shape\":[2,2],\"data_offsets\":[0,16]}}";
+static const char I32_2X2[] =
+    "{\"test\":{\"dtype\":\"I32\",\"shape\":[2,2],\"data_offsets\":[0,16]}}";
 
 static void test_decisions_of_the_reference(void **state)
 {
@@ -94,11 +96,14 @@ static void test_decisions_of_the_reference(void **state)
     refuse(&made, "does not fit into a file of 8");
     refuse_header("\xff", 0, "expected '{'");
     refuse_header("{", 0, "expected '\"'");
-    refuse_header("{\"test\":{\"dtype\":\"I32\",\"shape\":[2,2],\"data_offsets\":[0, 4]}}", 4, "do not take 4 bytes");
-    refuse_header("{\"test\":{\"dtype\":\"I32\",\"shape\":[2,18446744073709551614],\"data_offsets\":[0,16]}}", 16,
-                  "shape[1]");
-    refuse_header("{\"test\":{\"dtype\":\"I32\",\"shape\":[2,9223372036854775807],\"data_offsets\":[0,16]}}", 16,
-                  "do not take 16 bytes");
+    refuse_header("{\"test\":{\"dtype\":\"I32\",\"shape\":[2,2],\"data_offsets\":[0, 4]}}", 4,
+                  "do not take 4 bytes");
+    refuse_header(
+        "{\"test\":{\"dtype\":\"I32\",\"shape\":[2,18446744073709551614],\"data_offsets\":[0,16]}}",
+        16, "shape[1]");
+    refuse_header(
+        "{\"test\":{\"dtype\":\"I32\",\"shape\":[2,9223372036854775807],\"data_offsets\":[0,16]}}",
+        16, "do not take 16 bytes");
 }
 
 static void test_refusals(void **state)
@@ -126,15 +131,22 @@ static void test_refusals(void **state)
     refuse_header(text, 2, "[begin,end]");
     snprintf(text, sizeof text, twice, "b\\u0000c", "1,2");
     refuse_header(text, 2, "JSON");
-    refuse_header("{\"a\":{\"dtype\":\"U8\",\"shape\":[1,1,1,1,1,1,1,1,1],\"data_offsets\":[0,1]}}", 1, "9 dimensions");
-    accept_header("{\"a\":{\"dtype\":\"U8\",\"shape\":[1,1,1,1,1,1,1,1],\"data_offsets\":[0,1]}}", 1, 1);
-    refuse_header("{\"a\":{\"dtype\":\"U8\",\"shape\":[-1],\"data_offsets\":[0,1]}}", 1, "negative");
-    refuse_header("{\"a\":{\"dtype\":\"U8\",\"shape\":[-0],\"data_offsets\":[0,0]}}", 0, "negative");
+    refuse_header("{\"a\":{\"dtype\":\"U8\",\"shape\":[1,1,1,1,1,1,1,1,1],\"data_offsets\":[0,1]}}",
+                  1, "9 dimensions");
+    accept_header("{\"a\":{\"dtype\":\"U8\",\"shape\":[1,1,1,1,1,1,1,1],\"data_offsets\":[0,1]}}",
+                  1, 1);
+    refuse_header("{\"a\":{\"dtype\":\"U8\",\"shape\":[-1],\"data_offsets\":[0,1]}}", 1,
+                  "negative");
+    refuse_header("{\"a\":{\"dtype\":\"U8\",\"shape\":[-0],\"data_offsets\":[0,0]}}", 0,
+                  "negative");
     refuse_header("{\"a\":{\"dtype\":\"u8\",\"shape\":[1],\"data_offsets\":[0,1]}}", 1, "dtype u8");
     refuse_header("{\"a\":{\"shape\":[1],\"data_offsets\":[0,1]}}", 1, "(missing)");
     refuse_header("{\"a\":{\"dtype\":\"U8\",\"data_offsets\":[0,1]}}", 1, "shape is missing");
-    refuse_header("{\"a\":{\"dtype\":\"U8\",\"dtype\":\"U8\",\"shape\":[1],\"data_offsets\":[0,1]}}", 1, "JSON member");
-    refuse_header("{\"a\":{\"dtype\":\"F4\",\"shape\":[1],\"data_offsets\":[0,1]}}", 1, "do not take");
+    refuse_header(
+        "{\"a\":{\"dtype\":\"U8\",\"dtype\":\"U8\",\"shape\":[1],\"data_offsets\":[0,1]}}", 1,
+        "JSON member");
+    refuse_header("{\"a\":{\"dtype\":\"F4\",\"shape\":[1],\"data_offsets\":[0,1]}}", 1,
+                  "do not take");
     accept_header("{\"a\":{\"dtype\":\"F4\",\"shape\":[2],\"data_offsets\":[0,1]}}", 1, 1);
     refuse_header("{\"a\":[\"U8\",[1],[0,1]]}", 1, "no object");
     refuse_header("{\"a\":1}", 0, "no object");
@@ -145,7 +157,8 @@ static void test_refusals(void **state)
     refuse_header("{\"__metadata__\":{\"a\":\"1\",\"a\":\"2\"}}", 0, "key a twice");
     refuse_header("{\"__metadata__\":{},\"__metadata__\":{}}", 0, "__metadata__ appears twice");
     refuse_header("{\"__metadata__\":{},\"__met\\u0061data__\":{}}", 0, "dtype (missing)");
-    refuse_header("{\"a\":{\"dtype\":\"U8\",\"shape\":[1],\"data_offsets\":[0,1]},}", 1, "expected '\"'");
+    refuse_header("{\"a\":{\"dtype\":\"U8\",\"shape\":[1],\"data_offsets\":[0,1]},}", 1,
+                  "expected '\"'");
 }
 
 static void test_values(void **state)
@@ -231,9 +244,12 @@ static void test_many_names(void **state)
     char name[64];
     assert_int_equal(pc_str_add(&text, "\0\0\0\0\0\0\0", 8), PC_OK);
     for (int i = 0; i < MANY; i++) {
-        assert_int_equal(pc_str_printf(&text, "%s\"model.layers.%d.weight\":{\"dtype\":\"U8\",\"shape\":[1],"
-                                              "\"data_offsets\":[%d,%d]}",
-                                       i == 0 ? "{" : ",", i, i, i + 1), PC_OK);
+        assert_int_equal(
+            pc_str_printf(&text,
+                          "%s\"model.layers.%d.weight\":{\"dtype\":\"U8\",\"shape\":[1],"
+                          "\"data_offsets\":[%d,%d]}",
+                          i == 0 ? "{" : ",", i, i, i + 1),
+            PC_OK);
     }
     assert_int_equal(pc_str_putc(&text, '}'), PC_OK);
     uint64_t length = text.length - 8;
@@ -257,9 +273,11 @@ static void test_many_names(void **state)
 static void write_shards(const char *folder, const char *index)
 {
     image one = make("{\"__metadata__\":{\"format\":\"pt\"},"
-                     "\"a\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[0,8]}}", NULL, 8);
+                     "\"a\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[0,8]}}",
+                     NULL, 8);
     image two = make("{\"b\":{\"dtype\":\"U8\",\"shape\":[3],\"data_offsets\":[0,3]},"
-                     "\"c\":{\"dtype\":\"U8\",\"shape\":[1],\"data_offsets\":[3,4]}}", "\1\2\3\4", 4);
+                     "\"c\":{\"dtype\":\"U8\",\"shape\":[1],\"data_offsets\":[3,4]}}",
+                     "\1\2\3\4", 4);
     pc_test_write(folder, "model-00001-of-00002.safetensors", one.bytes, one.size);
     pc_test_write(folder, "model-00002-of-00002.safetensors", two.bytes, two.size);
     pc_test_write(folder, "model.safetensors.index.json", index, strlen(index));
@@ -294,31 +312,40 @@ static void test_shards(void **state)
     assert_non_null(strstr(pc_store_find(store, "b")->file, "00002-of"));
     assert_string_equal(pc_store_metadata(store, "format"), "pt");
     pc_store_free(store);
-    assert_int_equal(pc_store_open(&store, pc_test_path(path, folder, "model.safetensors.index.json")), PC_OK);
+    assert_int_equal(pc_store_open(&store,
+                                   pc_test_path(path, folder, "model.safetensors.index.json")),
+                     PC_OK);
     pc_store_free(store);
-    assert_int_equal(pc_store_open(&store, pc_test_path(path, folder, "model-00002-of-00002.safetensors")), PC_OK);
+    assert_int_equal(pc_store_open(&store,
+                                   pc_test_path(path, folder, "model-00002-of-00002.safetensors")),
+                     PC_OK);
     assert_int_equal(pc_store_count(store), 2);
     pc_store_free(store);
-    /* A tensor that the index leaves out is not part of the model; a total_size as real number is taken. */
-    write_shards(folder, "{\"metadata\":{\"total_size\":3.0},\"weight_map\":{\"b\":\"model-00002-of-00002.safetensors\"}}");
+    /* A tensor that the index leaves out is not part of the model; a total_size as real number is
+     * taken. */
+    write_shards(folder, "{\"metadata\":{\"total_size\":3.0},\"weight_map\":{\"b\":\"model-00002-"
+                         "of-00002.safetensors\"}}");
     assert_int_equal(pc_store_open(&store, folder), PC_OK);
     assert_int_equal(pc_store_count(store), 1);
     pc_store_free(store);
-    static const char *const bad_names[] = {"../x", "/etc/passwd", "", ".", "..", "sub/x.safetensors", "a\\\\b",
-                                            "a\\u0000b"};
+    static const char *const bad_names[] = {"../x", "/etc/passwd",       "",       ".",
+                                            "..",   "sub/x.safetensors", "a\\\\b", "a\\u0000b"};
     for (size_t i = 0; i < sizeof bad_names / sizeof *bad_names; i++) {
         char index[256];
         snprintf(index, sizeof index, "{\"weight_map\":{\"a\":\"%s\"}}", bad_names[i]);
         refuse_index(folder, index, "plain name");
     }
     refuse_index(folder, "{\"weight_map\":{\"a\":\"none.safetensors\"}}", "does not exist");
-    refuse_index(folder, "{\"weight_map\":{\"a\":\"model-00002-of-00002.safetensors\"}}", "does not have it");
+    refuse_index(folder, "{\"weight_map\":{\"a\":\"model-00002-of-00002.safetensors\"}}",
+                 "does not have it");
     refuse_index(folder, "{\"weight_map\":{\"a\":1}}", "plain name");
     refuse_index(folder, "{\"metadata\":{}}", "weight_map is missing");
     refuse_index(folder, "{\"weight_map\":[]}", "expected '{'");
     refuse_index(folder, "{\"weight_map\":{},\"weight_map\":{}}", "twice");
-    refuse_index(folder, "{\"weight_map\":{\"a\":\"model-00001-of-00002.safetensors\","
-                         "\"a\":\"model-00001-of-00002.safetensors\"}}", "lists a twice");
+    refuse_index(folder,
+                 "{\"weight_map\":{\"a\":\"model-00001-of-00002.safetensors\","
+                 "\"a\":\"model-00001-of-00002.safetensors\"}}",
+                 "lists a twice");
     pc_test_folder_free(folder);
 }
 
@@ -352,8 +379,10 @@ static void test_mutants_of_a_file(void **state)
     image made = make("{\"__metadata__\":{\"format\":\"pt\"},"
                       "\"model.a\":{\"dtype\":\"F32\",\"shape\":[2,3],\"data_offsets\":[0,24]},"
                       "\"model.b\":{\"dtype\":\"BF16\",\"shape\":[4],\"data_offsets\":[24,32]},"
-                      "\"model.c\":{\"dtype\":\"I64\",\"shape\":[],\"data_offsets\":[32,40]}}   ", NULL, 40);
-    pc_mutant_result result = pc_test_mutants("safetensors", made.bytes, made.size, load_file, NULL, 500);
+                      "\"model.c\":{\"dtype\":\"I64\",\"shape\":[],\"data_offsets\":[32,40]}}   ",
+                      NULL, 40);
+    pc_mutant_result result =
+        pc_test_mutants("safetensors", made.bytes, made.size, load_file, NULL, 500);
     assert_true(result.refused > result.accepted);
 }
 

@@ -1,4 +1,5 @@
-/* Writing safetensors: the reference's bytes, shards, refusals, and what is left behind by a failure. */
+/* Writing safetensors: the reference's bytes, shards, refusals, and what is left behind by a
+ * failure. */
 #include "base/file.h"
 #include "base/memory.h"
 #include "store/store.h"
@@ -25,11 +26,11 @@ static const struct sample {
     int64_t dim[3];
     int count;
 } samples[] = {
-    {"model.f32", PC_F32, 2, {2, 3}, 6},     {"model.bf16", PC_BF16, 1, {5}, 5},
-    {"model.f16", PC_F16, 2, {3, 1}, 3},     {"model.f64", PC_F64, 2, {1, 2}, 2},
-    {"ids", PC_I64, 1, {4}, 4},              {"counts", PC_I32, 0, {0}, 1},
-    {"empty", PC_F32, 3, {2, 0, 3}, 0},      {"odd \"name\"\\\xc3\xa9\n", PC_U8, 1, {3}, 3},
-    {"mask", PC_BOOL, 1, {3}, 3},            {"a.f32", PC_F32, 1, {1}, 1},
+    {"model.f32", PC_F32, 2, {2, 3}, 6}, {"model.bf16", PC_BF16, 1, {5}, 5},
+    {"model.f16", PC_F16, 2, {3, 1}, 3}, {"model.f64", PC_F64, 2, {1, 2}, 2},
+    {"ids", PC_I64, 1, {4}, 4},          {"counts", PC_I32, 0, {0}, 1},
+    {"empty", PC_F32, 3, {2, 0, 3}, 0},  {"odd \"name\"\\\xc3\xa9\n", PC_U8, 1, {3}, 3},
+    {"mask", PC_BOOL, 1, {3}, 3},        {"a.f32", PC_F32, 1, {1}, 1},
 };
 enum { SAMPLES = sizeof samples / sizeof *samples };
 
@@ -60,7 +61,8 @@ static size_t fill(unsigned char out[64], const struct sample *s)
 static pc_status declare_all(pc_store_writer *writer)
 {
     for (int i = 0; i < SAMPLES; i++) {
-        PC_TRY(pc_store_writer_declare(writer, samples[i].name, samples[i].dtype, samples[i].ndim, samples[i].dim));
+        PC_TRY(pc_store_writer_declare(writer, samples[i].name, samples[i].dtype, samples[i].ndim,
+                                       samples[i].dim));
     }
     return PC_OK;
 }
@@ -119,7 +121,8 @@ static void test_reads_the_reference(void **state)
 {
     (void)state;
     pc_store *store;
-    assert_int_equal(pc_store_open(&store, PERCEPT_TESTS_DIR "/golden/store/reference.safetensors"), PC_OK);
+    assert_int_equal(pc_store_open(&store, PERCEPT_TESTS_DIR "/golden/store/reference.safetensors"),
+                     PC_OK);
     check_samples(store);
     pc_store_free(store);
 }
@@ -135,7 +138,8 @@ static void test_writes_the_reference(void **state)
     assert_int_equal(write_samples(path, 0), PC_OK); /* over the older one */
     assert_int_equal(count_files(folder), 1);
     unsigned char *bytes = pc_test_read(folder, "model.safetensors", &size);
-    unsigned char *expected = pc_test_read(PERCEPT_TESTS_DIR "/golden/store", "reference.safetensors", &expected_size);
+    unsigned char *expected =
+        pc_test_read(PERCEPT_TESTS_DIR "/golden/store", "reference.safetensors", &expected_size);
     assert_int_equal(size, expected_size);
     assert_memory_equal(bytes, expected, size);
     free(bytes);
@@ -162,7 +166,8 @@ static void test_shards(void **state)
     assert_string_equal(pc_store_writer_file(writer, 0), "model-00001-of-00003.safetensors");
     assert_string_equal(pc_store_writer_file(writer, 3), "model.safetensors.index.json");
     pc_store_writer_free(writer);
-    assert_false(pc_path_exists(path)); /* the single file is gone: a reader would have preferred it */
+    assert_false(
+        pc_path_exists(path)); /* the single file is gone: a reader would have preferred it */
     assert_int_equal(count_files(folder), 4);
     assert_int_equal(pc_store_open(&store, folder), PC_OK);
     check_samples(store);
@@ -202,17 +207,21 @@ static void test_converts(void **state)
     const int64_t dim[] = {MANY};
     assert_int_equal(pc_store_writer_new(&writer, path, 0), PC_OK);
     for (int i = 0; i < 4; i++) {
-        assert_int_equal(pc_store_writer_declare(writer, pc_dtype_name(dtypes[i]), dtypes[i], 1, dim), PC_OK);
+        assert_int_equal(pc_store_writer_declare(writer, pc_dtype_name(dtypes[i]), dtypes[i], 1,
+                                                 dim),
+                         PC_OK);
     }
     for (int i = 0; i < 4; i++) {
-        assert_int_equal(pc_store_writer_put_f32(writer, pc_dtype_name(dtypes[i]), values, MANY), PC_OK);
+        assert_int_equal(pc_store_writer_put_f32(writer, pc_dtype_name(dtypes[i]), values, MANY),
+                         PC_OK);
     }
     assert_int_equal(pc_store_writer_finish(writer), PC_OK);
     pc_store_writer_free(writer);
     assert_int_equal(pc_store_open(&store, path), PC_OK);
     for (int i = 0; i < 4; i++) {
         memset(back, 0, MANY * sizeof *back);
-        assert_int_equal(pc_array_to_f32(pc_store_find(store, pc_dtype_name(dtypes[i])), back), PC_OK);
+        assert_int_equal(pc_array_to_f32(pc_store_find(store, pc_dtype_name(dtypes[i])), back),
+                         PC_OK);
         assert_memory_equal(back, values, MANY * sizeof *back);
     }
     pc_store_free(store);
@@ -306,9 +315,12 @@ static void test_failing_allocations(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_reads_the_reference), cmocka_unit_test(test_writes_the_reference),
-        cmocka_unit_test(test_shards),              cmocka_unit_test(test_converts),
-        cmocka_unit_test(test_refusals),            cmocka_unit_test(test_no_room),
+        cmocka_unit_test(test_reads_the_reference),
+        cmocka_unit_test(test_writes_the_reference),
+        cmocka_unit_test(test_shards),
+        cmocka_unit_test(test_converts),
+        cmocka_unit_test(test_refusals),
+        cmocka_unit_test(test_no_room),
         cmocka_unit_test(test_failing_allocations),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -32,8 +32,9 @@ static long each_allocation(pc_scenario_fn scenario, void *user, bool sticky)
             continue;
         }
         if (status != PC_ERR_MEMORY || pc_error()[0] == '\0') {
-            fail_msg("allocation %ld of %ld failed, and the scenario returned %d with the message \"%s\"", n, total,
-                     (int)status, pc_error());
+            fail_msg("allocation %ld of %ld failed, and the scenario returned %d with the message "
+                     "\"%s\"",
+                     n, total, (int)status, pc_error());
         }
     }
     return total;

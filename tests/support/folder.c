@@ -15,7 +15,9 @@ void pc_test_folder_new(char out[256])
 {
     const char *root = getenv("TMPDIR");
     if (root == NULL || *root == '\0') {
-        root = access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp"; /* in memory, hundreds of fsyncs cost nothing */
+        root = access("/dev/shm", W_OK) == 0
+                   ? "/dev/shm"
+                   : "/tmp"; /* in memory, hundreds of fsyncs cost nothing */
     }
     snprintf(out, 256, "%s/percept-test-XXXXXX", root);
     assert_non_null(mkdtemp(out));
