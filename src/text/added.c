@@ -119,11 +119,19 @@ static const pc_added_token *longest_at(const pc_matcher *matcher, const char *t
     return found;
 }
 
+/* \w of Rust's regular expressions, but for a few alphabetic symbols. */
 static bool is_word_char(unsigned code_point)
 {
-    utf8proc_category_t category = utf8proc_category((utf8proc_int32_t)code_point);
-    return (pc_char_class_of(code_point) & (PC_CHAR_LETTER | PC_CHAR_NUMBER)) || category == UTF8PROC_CATEGORY_MN ||
-           category == UTF8PROC_CATEGORY_MC || category == UTF8PROC_CATEGORY_ME || category == UTF8PROC_CATEGORY_PC;
+    switch (utf8proc_category((utf8proc_int32_t)code_point)) {
+    case UTF8PROC_CATEGORY_MN:
+    case UTF8PROC_CATEGORY_MC:
+    case UTF8PROC_CATEGORY_ME:
+    case UTF8PROC_CATEGORY_ND:
+    case UTF8PROC_CATEGORY_NL:
+    case UTF8PROC_CATEGORY_PC: return true;
+    default: break;
+    }
+    return (pc_char_class_of(code_point) & PC_CHAR_LETTER) || code_point == 0x200c || code_point == 0x200d;
 }
 
 /* Start of the character that ends before `end`. */
