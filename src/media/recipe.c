@@ -79,7 +79,7 @@ static pc_status size_after_resize(const pc_image_recipe *recipe, int width, int
     }
     resized_size(recipe, width, height, &x, &y);
     if (!is_side(x) || !is_side(y)) {
-        return pc_fail(PC_ERR_DATA, "a picture of %d x %d pixels would become %.0f x %.0f; sides go from 1 to %d", width,
+        return pc_fail(PC_ERR_DATA, "%d x %d pixels would become %.0f x %.0f; sides go from 1 to %d", width,
                        height, x, y, PC_IMAGE_MAX_SIDE);
     }
     *out_width = (int)x;

@@ -128,7 +128,8 @@ static void test_bombs(void **state)
     pc_free(f.bytes);
     /* 16384 x 4096 in a PNG whose checksum is right */
     static const uint8_t png[] = {0x89, 'P',  'N', 'G', '\r', '\n', 0x1a, '\n', 0, 0, 0, 13,
-                                  'I',  'H',  'D', 'R', 0, 0, 0x40, 0, 0, 0, 0x10, 0, 8,    2,    0,    0,    0, 0x05, 0x7f, 0x6e, 0x64, 0, 0, 0, 0,
+                                  'I',  'H',  'D', 'R', 0, 0, 0x40, 0, 0, 0, 0x10, 0, 8, 2, 0, 0, 0,
+                                  0x05, 0x7f, 0x6e, 0x64, 0, 0, 0, 0,
                                   'I',  'D',  'A', 'T', 0x35, 0xaf, 0x06, 0x1e};
     assert_int_equal(pc_image_decode(&image, png, sizeof png, NULL, "x"), PC_ERR_DATA);
     assert_non_null(strstr(pc_error(), "can't be in a file of"));
