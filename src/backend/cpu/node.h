@@ -42,6 +42,17 @@ static inline void *pc_cpu_carve(void *base, size_t *at, size_t bytes)
     return result;
 }
 
+/* Run `work` on [begin, end) pieces of `count` numbers or rows, `block` at a time: pieces depend on these two alone. */
+typedef void (*pc_cpu_piece)(void *context, int64_t begin, int64_t end, int thread);
+void pc_cpu_run_pieces(pc_pool *pool, int64_t count, int64_t block, pc_cpu_piece work, void *context);
+
+/* Sums over many rows: partial sums of fixed blocks of rows, then the sum of the blocks in order. */
+enum { PC_CPU_PARTS = 64 }; /* most blocks */
+int64_t pc_cpu_rows_in_part(int64_t rows);
+/* out [width] = or += sum over parts p of parts[p * stride + i]. */
+void pc_cpu_sum_parts(const pc_cpu_rows *functions, float *out, const float *parts, int64_t count, int64_t stride,
+                      int64_t width, bool accumulate);
+
 /* The packed form of a parameter [N,K] that does not train: panels of gemm->cols rows, each [units of K][cols]. */
 typedef struct pc_cpu_packed {
     const pc_cpu_gemm *gemm; /* whose panels */

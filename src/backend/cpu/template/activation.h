@@ -11,7 +11,7 @@ INLINE vf act(const pc_activation kind, vf x)
     }
     case PC_ACT_QUICK_GELU: return x * vf_sigmoid(vf_set(1.702f) * x);
     case PC_ACT_SILU: return x * vf_sigmoid(x);
-    case PC_ACT_RELU: return vf_max(vf_set(0.0f), x);
+    case PC_ACT_RELU: return vf_max(x, vf_set(0.0f));
     case PC_ACT_TANH: return vf_tanh(x);
     case PC_ACT_SIGMOID: return vf_sigmoid(x);
     case PC_ACT_EXP: return vf_exp(x);
@@ -46,7 +46,7 @@ INLINE vf act_slope(const pc_activation kind, vf x, vf *value)
         return vf_fma(y * s, one - s, s);
     }
     case PC_ACT_RELU:
-        *value = vf_max(vf_set(0.0f), x);
+        *value = vf_max(x, vf_set(0.0f));
         return vf_pick_less(vf_set(0.0f), x, one, vf_set(0.0f));
     case PC_ACT_TANH:
         *value = s = vf_tanh(x);

@@ -1,0 +1,243 @@
+/* Products and attention at each instruction-set level against their references, and the promise that a row of a batch
+ * has the bits that it has alone. */
+#include "kernels/walker.h"
+
+#include "ops/attention.h"
+#include "ops/matmul.h"
+
+static void matmul_case(walker *w, int64_t m, int64_t n, int64_t k, pc_matmul_params params, int options)
+{
+    enum { BIAS = 1, RESIDUAL = 2, ACCUMULATE = 4 };
+    walker_begin(w, &pc_op_matmul, &params);
+    walker_float(w, PC_F32, params.transpose_a ? pc_dims(2, k, m) : pc_dims(2, m, k));
+    walker_float(w, PC_F32, params.transpose_b ? pc_dims(2, n, k) : pc_dims(2, k, n));
+    if (options & BIAS) {
+        walker_float(w, PC_F32, pc_dims(1, n));
+    } else {
+        walker_absent(w);
+    }
+    if (options & RESIDUAL) {
+        walker_float(w, PC_F32, pc_dims(2, m, n));
+    } else {
+        walker_absent(w);
+    }
+    w->accumulate = options & ACCUMULATE;
+    w->absolute = 2e-6 * sqrt((double)k) + (params.compute == PC_BF16 ? 1e-5 : 0);
+    walker_check(w);
+}
+
+static void test_matmul(void **state)
+{
+    static const int64_t sizes[][3] = {
+        {1, 1, 1}, {1, 33, 7}, {2, 16, 16}, {3, 31, 2}, {4, 65, 129}, {5, 32, 64}, {7, 17, 33}, {13, 40, 31}, {14, 32, 256},
+        {15, 33, 257}, {29, 64, 300}, {28, 96, 513}, {65, 130, 70}, {113, 47, 19}, {16, 1, 5}, {200, 3, 1}, {0, 4, 4}, {4, 5, 0},
+    };
+    for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++) {
+        for (int variant = 0; variant < 8; variant++) {
+            pc_matmul_params params = {variant & 1, (variant & 2) != 0, variant & 4 ? PC_BF16 : PC_F32};
+            if ((sizes[i][0] == 0 && params.transpose_a) || (sizes[i][2] == 0 && !(params.transpose_a && !params.transpose_b))) {
+                continue; /* no rows to count: not a shape */
+            }
+            matmul_case(*state, sizes[i][0], sizes[i][1], sizes[i][2], params, (int)((i + (size_t)variant * 3) % 8));
+        }
+    }
+}
+
+static void test_matmul_types(void **state)
+{
+    walker *w = *state;
+    static const pc_dtype types[] = {PC_F32, PC_BF16, PC_F16};
+    for (int i = 0; i < 9 * 4; i++) {
+        pc_matmul_params params = {i / 9 & 1, i / 18, i % 2 ? PC_BF16 : PC_F32};
+        walker_begin(w, &pc_op_matmul, &params);
+        walker_float(w, types[i % 3], params.transpose_a ? pc_dims(2, 37, 21) : pc_dims(2, 21, 37));
+        walker_float(w, types[i / 3 % 3], params.transpose_b ? pc_dims(2, 50, 37) : pc_dims(2, 37, 50));
+        walker_absent(w);
+        walker_absent(w);
+        w->absolute = 3e-5;
+        walker_check(w);
+    }
+}
+
+/* A row alone, in a small batch and in a large one: the same bits; also with the weight packed beforehand. */
+static void test_matmul_rows(void **state)
+{
+    enum { M = 300, N = 75, K = 601 };
+    walker *w = *state;
+    for (int variant = 0; variant < 6; variant++) {
+        pc_matmul_params params = {false, true, variant & 1 ? PC_BF16 : PC_F32};
+        const pc_dtype type = (const pc_dtype[]){PC_F32, PC_BF16, PC_F16}[variant / 2];
+        walker_begin(w, &pc_op_matmul, &params);
+        pc_tensor *a = walker_float(w, PC_F32, pc_dims(2, M, K));
+        pc_tensor *b = walker_float(w, type, pc_dims(2, N, K));
+        walker_absent(w);
+        walker_absent(w);
+        for (int level = 0; level < w->levels; level++) {
+            pc_param param = {.dtype = type, .shape = pc_dims(2, N, K), .data = b->data};
+            float *whole = walker_run(w, level, 2);
+            for (int64_t rows = 1; rows <= 30; rows += rows < 3 ? 1 : 13) {
+                for (int packed = 0; packed < 2; packed++) {
+                    if (packed) {
+                        assert_int_equal(w->backend[level][0]->pack(w->backend[level][0], &param, params.compute), PC_OK);
+                        b->param = &param;
+                    }
+                    void *data = a->data;
+                    a->data = (float *)a->data + 17 * K;
+                    a->shape = pc_dims(2, rows, K);
+                    float *part = walker_run(w, level, 1);
+                    assert_memory_equal(part, whole + 17 * N, (size_t)(rows * N) * sizeof(float));
+                    free(part);
+                    a->data = data;
+                    a->shape = pc_dims(2, M, K);
+                    if (packed) {
+                        float *again = walker_run(w, level, 1);
+                        assert_memory_equal(again, whole, M * N * sizeof(float));
+                        free(again);
+                        w->backend[level][0]->unpack(w->backend[level][0], &param);
+                        assert_null(param.packed);
+                        b->param = NULL;
+                    }
+                }
+            }
+            free(whole);
+        }
+        walker_end(w);
+    }
+}
+
+/* --- attention --- */
+
+typedef enum mask { CAUSAL, GROUPS, PREFIX, WINDOW, RANDOM, CACHE, MASKS } mask;
+
+static pc_attention_range range_for(walker *w, mask kind, int64_t t, int64_t queries, int64_t keys)
+{
+    const int32_t i = (int32_t)t, s = (int32_t)keys;
+    const int32_t span = 21;
+    switch (kind) {
+    case CAUSAL: return (pc_attention_range){0, 0, i / span * span % s, i % s + 1};
+    case GROUPS: return (pc_attention_range){0, 0, i / span * span % s, i / span * span % s + (span < s ? span : s)};
+    case PREFIX: return (pc_attention_range){0, s / 3, s / 3 + (s - s / 3) / 2, s / 3 + (s - s / 3) / 2 + 1 + i % (s / 4 + 1)};
+    case WINDOW: return (pc_attention_range){0, i % 3 == 0 ? 2 : 0, i > 9 ? i - 7 : 2, i + 1};
+    case CACHE: return (pc_attention_range){0, 0, s / 5, (int32_t)(s - queries) + i + 1};
+    default: break;
+    }
+    const int32_t a = (int32_t)pc_rng_below(&w->rng, (uint64_t)s + 1), b = (int32_t)pc_rng_below(&w->rng, (uint64_t)s + 1);
+    const int32_t c = (int32_t)pc_rng_below(&w->rng, (uint64_t)a + 1);
+    return (pc_attention_range){c / 2, c, a, b}; /* a > b: empty */
+}
+
+static void add_attention(walker *w, pc_dtype cache, int64_t queries, int64_t keys, int64_t heads, int64_t key_heads,
+                          int64_t size, mask kind)
+{
+    walker_float(w, PC_F32, pc_dims(3, queries, heads, size));
+    walker_float(w, cache, pc_dims(3, keys, key_heads, size));
+    walker_float(w, cache, pc_dims(3, keys, key_heads, size));
+    pc_tensor *ranges = walker_int(w, pc_dims(2, queries, 4), 1);
+    for (int64_t t = 0; t < queries; t++) {
+        pc_attention_range range = range_for(w, kind, t, queries, keys);
+        range.end = range.end > keys ? (int32_t)keys : range.end;
+        range.prefix_end = range.prefix_end > keys ? (int32_t)keys : range.prefix_end;
+        memcpy((pc_attention_range *)ranges->data + t, &range, sizeof range);
+    }
+    memcpy(w->original[3], ranges->data, pc_tensor_bytes(ranges));
+    walker_absent(w);
+}
+
+static const struct attention_size {
+    int64_t queries, keys, heads, key_heads, size;
+} attention_sizes[] = {
+    {1, 1, 1, 1, 1}, {5, 9, 2, 1, 7}, {43, 43, 4, 4, 32}, {65, 65, 3, 3, 16}, {200, 200, 2, 1, 40}, {131, 131, 8, 2, 33},
+    {3, 300, 6, 2, 64}, {90, 150, 2, 2, 80}, {7, 90, 96, 1, 8}, {1, 700, 4, 1, 128}, {20, 30, 1, 1, 256},
+};
+
+static void test_attention(void **state)
+{
+    walker *w = *state;
+    for (size_t i = 0; i < sizeof attention_sizes / sizeof attention_sizes[0]; i++) {
+        for (mask kind = 0; kind < MASKS; kind++) {
+            const struct attention_size s = attention_sizes[i];
+            const pc_attention_params params = {1 / sqrt((double)s.size)};
+            walker_begin(w, &pc_op_attention, &params);
+            add_attention(w, (i + kind) % 3 == 0 ? PC_BF16 : (i + kind) % 3 == 1 ? PC_F16 : PC_F32, s.queries, s.keys, s.heads,
+                          s.key_heads, s.size, kind);
+            w->node.outputs = 2;
+            w->absolute = 3e-6;
+            walker_check(w);
+        }
+    }
+}
+
+static void test_attention_grad(void **state)
+{
+    walker *w = *state;
+    for (size_t i = 0; i < sizeof attention_sizes / sizeof attention_sizes[0]; i++) {
+        for (mask kind = 0; kind < MASKS; kind++) {
+            const struct attention_size s = attention_sizes[i];
+            const pc_attention_params params = {1 / sqrt((double)s.size)};
+            walker_begin(w, &pc_op_attention_grad, &params);
+            add_attention(w, PC_F32, s.queries, s.keys, s.heads, s.key_heads, s.size, kind);
+            pc_tensor *out = walker_float(w, PC_F32, pc_dims(3, s.queries, s.heads, s.size));
+            pc_tensor *lse = walker_float(w, PC_F32, pc_dims(2, s.queries, s.heads));
+            pc_node forward = w->node;
+            forward.op = &pc_op_attention;
+            forward.out[0] = out;
+            forward.out[1] = lse;
+            pc_op_attention.reference(&(pc_call){.node = &forward});
+            memcpy(w->original[5], out->data, pc_tensor_bytes(out));
+            memcpy(w->original[6], lse->data, pc_tensor_bytes(lse));
+            walker_float(w, PC_F32, pc_dims(3, s.queries, s.heads, s.size));
+            w->node.outputs = 3;
+            w->absolute = 3e-5;
+            walker_check(w);
+        }
+    }
+}
+
+/* Rows of a batch in any order, at any place of the cache: the same bits as alone. */
+static void test_attention_rows(void **state)
+{
+    enum { T = 150, H = 4, K = 2, E = 32, SHIFT = 37 };
+    walker *w = *state;
+    const pc_attention_params params = {0.2};
+    walker_begin(w, &pc_op_attention, &params);
+    add_attention(w, PC_F32, T, T + SHIFT, H, K, E, CAUSAL);
+    w->node.outputs = 2;
+    pc_attention_range *ranges = w->in[3].data;
+    for (int t = 0; t < T; t++) {
+        ranges[t] = (pc_attention_range){0, 0, t / 70 * 70, t + 1};
+    }
+    memcpy(w->original[3], ranges, pc_tensor_bytes(&w->in[3]));
+    for (int level = 0; level < w->levels; level++) {
+        float *whole = walker_run(w, level, 1);
+        /* The second sequence alone, at another place of the cache. */
+        const size_t row = K * E * sizeof(float);
+        for (int i = 1; i < 3; i++) {
+            memmove((char *)w->in[i].data + (70 + SHIFT) * row, (char *)w->original[i] + 70 * row, 80 * row);
+            memcpy(w->original[i], w->in[i].data, pc_tensor_bytes(&w->in[i]));
+        }
+        memmove(w->original[0], (char *)w->original[0] + 70 * H * E * sizeof(float), 80 * H * E * sizeof(float));
+        for (int t = 0; t < T; t++) {
+            ranges[t] = (pc_attention_range){0, 0, 70 + SHIFT, t < 70 ? 70 + SHIFT + t + 1 : 0};
+        }
+        memcpy(w->original[3], ranges, pc_tensor_bytes(&w->in[3]));
+        float *moved = walker_run(w, level, 0);
+        assert_memory_equal(moved, whole + 70 * H * E, 70 * H * E * sizeof(float));
+        free(whole);
+        free(moved);
+        break; /* the inputs are spent */
+    }
+    walker_end(w);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_matmul),
+        cmocka_unit_test(test_matmul_types),
+        cmocka_unit_test(test_matmul_rows),
+        cmocka_unit_test(test_attention),
+        cmocka_unit_test(test_attention_grad),
+        cmocka_unit_test(test_attention_rows),
+    };
+    return cmocka_run_group_tests(tests, walker_setup, walker_teardown);
+}
