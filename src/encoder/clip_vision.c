@@ -102,8 +102,9 @@ static void declare(pc_scope *scope, const void *any, void *any_weights)
                                           "embeddings.patch_embedding.weight");
     weights->positions = pc_declare(scope, PC_NORMAL(std), pc_dims(2, side * side + 1, width),
                                     "embeddings.position_embedding.weight");
-    if (weights->positions) {
-        weights->positions->decays = weights->positions->any_type = false;
+    if (scope->status == PC_OK) {
+        weights->class_embedding->decays = true; /* as Hugging Face's trainer: all but norms and biases */
+        weights->positions->any_type = false;
     }
     pc_norm_declare(scope, &weights->pre_norm, width, true, "pre_layrnorm");
     pc_block_config block = block_config(config);

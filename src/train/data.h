@@ -1,0 +1,23 @@
+/* The data of a recipe: its dataset entries opened, and the loader that makes batches of them for a model. */
+#ifndef PC_TRAIN_DATA_H
+#define PC_TRAIN_DATA_H
+
+#include "model/model.h"
+#include "train/recipe.h"
+#include "train/stage.h"
+
+enum { PC_TRAIN_DATASETS = 64 };
+
+typedef struct pc_train_data {
+    pc_dataset *datasets[PC_TRAIN_DATASETS];
+    double weights[PC_TRAIN_DATASETS];
+    int count;
+    pc_loader *loader;
+} pc_train_data;
+
+/* An entry is PATH or PATH?key=value&key=value with seed, first, n, min_objects, max_objects, content, lang, format,
+ * media_dir. Close also after a failure. */
+pc_status pc_train_data_open(pc_train_data *out, const pc_recipe *recipe, const pc_model *model, const pc_stage *stage);
+void pc_train_data_close(pc_train_data *data);
+
+#endif

@@ -1,0 +1,236 @@
+/* Loss, every gradient and ten AdamW steps of a tiny LLaVA against PyTorch (tests/oracle/make_training.py). */
+#include "backend/cpu/cpu.h"
+#include "base/json.h"
+#include "base/memory.h"
+#include "model/model.h"
+#include "store/store.h"
+#include "train/learner.h"
+
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#define GOLDEN PERCEPT_TESTS_DIR "/golden/"
+
+enum { MOST = 256, STEPS = 10 };
+
+typedef struct fixture {
+    pc_model *model;
+    pc_backend *backend;
+    pc_json *expected;
+    pc_batch batch;
+    float pixels[2 * 3 * 21 * 21];
+    int32_t ids[MOST], positions[MOST], soft_rows[MOST], target_rows[MOST], target_ids[MOST];
+    pc_attention_range ranges[MOST];
+    float target_weights[MOST];
+} fixture;
+
+static const pc_array *need(const pc_store *store, const char *format, int sample)
+{
+    char name[64];
+    const pc_array *array;
+    snprintf(name, sizeof name, format, sample);
+    assert_int_equal(pc_store_need(&array, store, name), PC_OK);
+    return array;
+}
+
+/* Append one sample's rows; labels are those of transformers: the target of row i is labels[i + 1]. */
+static void add_sample(fixture *f, const pc_store *store, int sample)
+{
+    pc_batch *batch = &f->batch;
+    int64_t ids[MOST], labels[MOST], base = batch->tokens;
+    const pc_array *array = need(store, "sample.%d.input_ids", sample);
+    int64_t count = pc_array_count(array);
+    assert_true(base + count <= MOST);
+    assert_int_equal(pc_array_to_i64(array, ids), PC_OK);
+    assert_int_equal(pc_array_to_i64(need(store, "sample.%d.labels", sample), labels), PC_OK);
+    assert_int_equal(pc_array_to_f32(need(store, "sample.%d.pixel_values", sample), f->pixels + sample * 3 * 21 * 21),
+                     PC_OK);
+    for (int64_t i = 0; i < count; i++) {
+        bool image = ids[i] == f->model->image_token;
+        f->ids[base + i] = image ? 0 : (int32_t)ids[i];
+        f->positions[base + i] = (int32_t)i;
+        f->ranges[base + i] = (pc_attention_range){0, 0, (int32_t)base, (int32_t)(base + i + 1)};
+        if (image) {
+            f->soft_rows[batch->soft++] = (int32_t)(base + i);
+        }
+        if (i + 1 < count && labels[i + 1] >= 0) {
+            f->target_rows[batch->targets] = (int32_t)(base + i);
+            f->target_weights[batch->targets] = 1;
+            f->target_ids[batch->targets++] = (int32_t)labels[i + 1];
+        }
+    }
+    batch->tokens += count;
+    batch->samples++;
+    batch->images++;
+}
+
+static int set_up(void **state)
+{
+    fixture *f = calloc(1, sizeof *f);
+    pc_store *store;
+    assert_int_equal(pc_model_load(&f->model, GOLDEN "llava/hf"), PC_OK);
+    assert_int_equal(pc_params_own(&f->model->params), PC_OK);
+    assert_int_equal(pc_cpu_backend_new(&f->backend, 2, 0), PC_OK);
+    assert_int_equal(pc_json_read(&f->expected, GOLDEN "training/expected.json", 1 << 20), PC_OK);
+    assert_int_equal(pc_store_open(&store, GOLDEN "training/batch.safetensors"), PC_OK);
+    f->batch = (pc_batch){.pixels = f->pixels, .ids = f->ids, .positions = f->positions, .ranges = f->ranges,
+                          .soft_rows = f->soft_rows, .target_rows = f->target_rows, .target_ids = f->target_ids,
+                          .target_weights = f->target_weights};
+    add_sample(f, store, 0);
+    add_sample(f, store, 1);
+    pc_store_free(store);
+    *state = f;
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    fixture *f = *state;
+    pc_model_free(f->model);
+    pc_cpu_backend_free(f->backend);
+    pc_json_free(f->expected);
+    free(f);
+    return 0;
+}
+
+static pc_learner *new_learner(fixture *f)
+{
+    static const pc_part_rate rates[] = {{"encoder", 2e-3}, {"connector", 2e-3}, {"llm", 2e-3}};
+    pc_learner_options options = {
+        .stage = pc_stage_find("sft"),
+        .limits = {2, f->batch.tokens, f->batch.soft, f->batch.targets, 2},
+        .compute = PC_F32,
+        .beta1 = 0.9, .beta2 = 0.95, .eps = 1e-6, .weight_decay = 0.1, .max_norm = 1,
+        .rates = rates, .rate_count = 3,
+    };
+    pc_learner *learner;
+    assert_int_equal(pc_learner_new(&learner, f->model, f->backend, &options), PC_OK);
+    return learner;
+}
+
+static double number_at(const fixture *f, const char *key, int index)
+{
+    return pc_json_number(pc_json_at(pc_json_get(f->expected, key), (size_t)index), NAN);
+}
+
+/* Gradients of one step that changes nothing (rate factor 0), each relative to its largest value. */
+static void test_gradients(void **state)
+{
+    fixture *f = *state;
+    pc_learner *learner = new_learner(f);
+    pc_step_result result;
+    pc_store *store;
+    double largest = 0, worst = 0;
+    assert_int_equal(pc_learner_step(learner, &f->batch, 1, 0, &result), PC_OK);
+    assert_true(fabs(result.loss / number_at(f, "losses", 0) - 1) < 1e-5);
+    assert_true(fabs(result.grad_norm / number_at(f, "grad_norms", 0) - 1) < 1e-4);
+    assert_int_equal(pc_store_open(&store, GOLDEN "training/grads.safetensors"), PC_OK);
+    for (int pass = 0; pass < 2; pass++) {
+        for (size_t i = 0; i < pc_store_count(store); i++) {
+            const pc_array *array = pc_store_at(store, i);
+            char name[512];
+            bool tower = strncmp(array->name, "vision_tower.", 13) == 0;
+            snprintf(name, sizeof name, "%s%s", tower ? "vision_tower.vision_model." : "", array->name + (tower ? 13 : 0));
+            const pc_param *param = pc_params_find(&f->model->params, name);
+            assert_non_null(param);
+            assert_non_null(param->grad);
+            const float *truth = array->data;
+            double top = 0, error = 0;
+            for (int64_t k = 0; k < pc_array_count(array); k++) {
+                top = fmax(top, fabs(truth[k]));
+                error = fmax(error, fabs(truth[k] - param->grad[k]));
+            }
+            largest = fmax(largest, top);
+            error /= fmax(top, 1e-3 * largest);
+            if (pass == 1) {
+                worst = fmax(worst, error);
+                if (error > 1e-4) {
+                    print_error("%s: gradient off by %g of its largest value\n", name, error);
+                }
+                assert_true(error <= 1e-4);
+            }
+        }
+    }
+    print_message("largest deviation of a gradient: %.2e\n", worst);
+    pc_store_free(store);
+    pc_learner_free(learner);
+}
+
+static void check_weights(const fixture *f)
+{
+    const pc_json *all = pc_json_get(f->expected, "parameters");
+    double worst = 0;
+    for (void *it = pc_json_first(all); it; it = pc_json_next(all, it)) {
+        const char *key = pc_json_key(it);
+        const pc_json *after = pc_json_get(pc_json_value(it), "after"), *first = pc_json_get(after, "first");
+        char name[512];
+        bool tower = strncmp(key, "vision_tower.", 13) == 0;
+        snprintf(name, sizeof name, "%s%s", tower ? "vision_tower.vision_model." : "", key + (tower ? 13 : 0));
+        const pc_param *param = pc_params_find(&f->model->params, name);
+        assert_non_null(param);
+        const float *data = param->data;
+        double square = 0, top = 0, error = 0;
+        for (int64_t k = 0; k < pc_shape_count(&param->shape); k++) {
+            square += (double)data[k] * data[k];
+            top = fmax(top, fabs(data[k]));
+        }
+        for (size_t k = 0; k < pc_json_length(first); k++) {
+            error = fmax(error, fabs(pc_json_number(pc_json_at(first, k), NAN) - data[k]));
+        }
+        error = fmax(error / top, fabs(sqrt(square) / pc_json_get_number(after, "l2", NAN) - 1));
+        worst = fmax(worst, error);
+        if (!(error <= 1e-4)) {
+            print_error("%s: after ten steps off by %g of its largest value\n", name, error);
+        }
+        assert_true(error <= 1e-4);
+    }
+    print_message("largest deviation of a weight after ten steps: %.2e\n", worst);
+}
+
+static void test_ten_steps(void **state)
+{
+    fixture *f = *state;
+    pc_learner *learner = new_learner(f);
+    for (int step = 0; step < STEPS; step++) {
+        pc_step_result result;
+        assert_int_equal(pc_learner_step(learner, &f->batch, 1, 1, &result), PC_OK);
+        assert_false(result.skipped);
+        assert_true(fabs(result.loss / number_at(f, "losses", step) - 1) < 1e-4);
+        assert_true(fabs(result.grad_norm / number_at(f, "grad_norms", step) - 1) < 1e-4);
+    }
+    check_weights(f);
+    pc_learner_free(learner);
+}
+
+/* A batch that makes the loss infinite changes no weight. */
+static void test_not_finite(void **state)
+{
+    fixture *f = *state;
+    pc_learner *learner = new_learner(f);
+    pc_param *param = pc_params_find(&f->model->params, "language_model.model.norm.weight");
+    float before = ((float *)param->data)[0];
+    pc_step_result result;
+    f->pixels[5] = NAN;
+    assert_int_equal(pc_learner_step(learner, &f->batch, 1, 1, &result), PC_OK);
+    assert_true(result.skipped);
+    assert_true(((float *)param->data)[0] == before);
+    assert_int_equal(pc_learner_steps(learner), 0);
+    pc_learner_free(learner);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(test_gradients, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_ten_steps, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_not_finite, set_up, tear_down),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
