@@ -258,9 +258,6 @@ static pc_status normalise(const sentencepiece *sp, const char *text, size_t len
         text++;
         length--;
     }
-    while (sp->remove_extra && length > 0 && text[length - 1] == ' ') {
-        length--;
-    }
     if (length == 0) {
         return PC_OK;
     }
@@ -277,6 +274,11 @@ static pc_status normalise(const sentencepiece *sp, const char *text, size_t len
             after_space = sp->remove_extra;
         }
         at = end + 1;
+    }
+    /* At the end a mark that stood in the text goes too. */
+    while (sp->remove_extra && out->length >= space_length &&
+           memcmp(out->data + out->length - space_length, space, space_length) == 0) {
+        out->length -= space_length;
     }
     return PC_OK;
 }
@@ -303,7 +305,7 @@ static pc_status decode(const pc_tokenizer *tokenizer, int32_t id, int32_t previ
     if (flags & PC_VOCAB_BYTE) {
         return pc_str_putc(out, (char)pc_byte_token(text, length));
     }
-    bool strip = !begun && sp->dummy_prefix && length >= 3 && memcmp(text, mark, 3) == 0;
+    bool strip = !begun && (sp->dummy_prefix || sp->remove_extra) && length >= 3 && memcmp(text, mark, 3) == 0;
     return pc_replace_all(out, text + (strip ? 3 : 0), length - (strip ? 3 : 0), &from, &to);
 }
 
