@@ -37,8 +37,8 @@ static void declare(pc_scope *scope, const void *any, const pc_connector_dims *d
     const mlp_config *config = any;
     pc_mlp_weights *weights = any_weights;
     bool bias = config->multimodal_projector_bias;
-    pc_linear_declare(scope, &weights->up, dims->out, dims->in, bias, scope->std, "linear_1");
-    pc_linear_declare(scope, &weights->down, dims->out, dims->out, bias, scope->std, "linear_2");
+    pc_linear_declare(scope, &weights->up, dims->out, dims->in, bias, 1, "linear_1");
+    pc_linear_declare(scope, &weights->down, dims->out, dims->out, bias, 1, "linear_2");
 }
 
 static pc_tensor *forward(const pc_build *build, const void *any, const void *any_weights, pc_tensor *features)

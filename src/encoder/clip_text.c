@@ -56,9 +56,10 @@ void pc_clip_text_declare(pc_scope *scope, const pc_clip_text_config *config, pc
 {
     int64_t width = config->hidden_size;
     pc_block_config block = block_config(config);
-    weights->tokens = pc_declare(scope, PC_NORMAL(scope->std), pc_dims(2, config->vocab_size, width),
+    weights->tokens = pc_declare(scope, PC_NORMAL(pc_scope_std(scope, width)), pc_dims(2, config->vocab_size, width),
                                  "embeddings.token_embedding.weight");
-    weights->positions = pc_declare(scope, PC_NORMAL(scope->std), pc_dims(2, config->max_position_embeddings, width),
+    weights->positions = pc_declare(scope, PC_NORMAL(pc_scope_std(scope, width)),
+                                    pc_dims(2, config->max_position_embeddings, width),
                                     "embeddings.position_embedding.weight");
     for (int64_t i = 0; i < config->num_hidden_layers; i++) {
         char name[64];

@@ -24,7 +24,7 @@ typedef struct clip_config {
     int64_t hidden_size, intermediate_size, num_hidden_layers, num_attention_heads, image_size, patch_size;
     int64_t num_channels;
     char *hidden_act;
-    double layer_norm_eps;
+    double layer_norm_eps, position_grid;
 } clip_config;
 
 #define FIELD(key, kind, def, lo, hi, text) \
@@ -40,6 +40,8 @@ static const pc_field fields[] = {
     FIELD(num_channels, PC_FIELD_INT, "3", 3, 3, "colour channels"),
     FIELD(hidden_act, PC_FIELD_TEXT, "quick_gelu", 0, 0, "activation"),
     FIELD(layer_norm_eps, PC_FIELD_FLOAT, "1e-5", 0, 1, "epsilon of the norms"),
+    FIELD(position_grid, PC_FIELD_FLOAT, "0", 0, 100,
+          "new models: positions start as 2-D sines and cosines of this amplitude; 0 = at random"),
 };
 
 typedef struct clip_weights {
@@ -96,11 +98,13 @@ static void declare(pc_scope *scope, const void *any, void *any_weights)
     const clip_config *config = any;
     clip_weights *weights = any_weights;
     int64_t width = config->hidden_size, patch = config->patch_size, side = config->image_size / patch;
-    double std = scope->std;
+    double std = pc_scope_std(scope, width);
+    pc_init positions = config->position_grid > 0 ? (pc_init){PC_INIT_GRID, config->position_grid} : PC_NORMAL(std);
     weights->class_embedding = pc_declare(scope, PC_NORMAL(std), pc_dims(1, width), "embeddings.class_embedding");
-    weights->patch_embedding = pc_declare(scope, PC_NORMAL(std), pc_dims(4, width, 3, patch, patch),
+    weights->patch_embedding = pc_declare(scope, PC_NORMAL(pc_scope_std(scope, 3 * patch * patch)),
+                                          pc_dims(4, width, 3, patch, patch),
                                           "embeddings.patch_embedding.weight");
-    weights->positions = pc_declare(scope, PC_NORMAL(std), pc_dims(2, side * side + 1, width),
+    weights->positions = pc_declare(scope, positions, pc_dims(2, side * side + 1, width),
                                     "embeddings.position_embedding.weight");
     if (scope->status == PC_OK) {
         weights->class_embedding->decays = true; /* as Hugging Face's trainer: all but norms and biases */

@@ -11,21 +11,21 @@
 void pc_block_declare(pc_scope *scope, pc_block_weights *weights, const pc_block_config *config, const char *name)
 {
     int64_t width = config->width, hidden = config->hidden;
-    double std = scope->std, std_out = pc_residual_std(scope->std, config->layers);
+    double out = pc_residual_gain(config->layers);
     char full[320];
     const struct {
         pc_linear_weights *weights;
         int64_t out, in;
-        double std;
+        double gain;
         const char *name;
     } linears[] = {
-        {&weights->k, width, width, std, "self_attn.k_proj"},     {&weights->v, width, width, std, "self_attn.v_proj"},
-        {&weights->q, width, width, std, "self_attn.q_proj"},     {&weights->o, width, width, std_out, "self_attn.out_proj"},
-        {&weights->mlp.up, hidden, width, std, "mlp.fc1"},        {&weights->mlp.down, width, hidden, std_out, "mlp.fc2"},
+        {&weights->k, width, width, 1, "self_attn.k_proj"},     {&weights->v, width, width, 1, "self_attn.v_proj"},
+        {&weights->q, width, width, 1, "self_attn.q_proj"},     {&weights->o, width, width, out, "self_attn.out_proj"},
+        {&weights->mlp.up, hidden, width, 1, "mlp.fc1"},        {&weights->mlp.down, width, hidden, out, "mlp.fc2"},
     };
     for (size_t i = 0; i < sizeof linears / sizeof linears[0]; i++) {
         snprintf(full, sizeof full, "%s.%s", name, linears[i].name);
-        pc_linear_declare(scope, linears[i].weights, linears[i].out, linears[i].in, true, linears[i].std, full);
+        pc_linear_declare(scope, linears[i].weights, linears[i].out, linears[i].in, true, linears[i].gain, full);
     }
     snprintf(full, sizeof full, "%s.layer_norm1", name);
     pc_norm_declare(scope, &weights->norm1, width, true, full);

@@ -110,27 +110,27 @@ static void declare_layer(pc_scope *scope, const llama_config *config, llama_lay
 {
     int64_t width = config->hidden_size, hidden = config->intermediate_size, size = head_size(config);
     int64_t rows = config->num_attention_heads * size, key_rows = key_heads(config) * size;
-    double std = scope->std, std_out = pc_residual_std(scope->std, config->num_hidden_layers);
+    double out = pc_residual_gain(config->num_hidden_layers);
     bool bias = config->attention_bias, mlp_bias = config->mlp_bias;
     char name[128];
     const struct {
         pc_linear_weights *weights;
         int64_t out, in;
         bool bias;
-        double std;
+        double gain;
         const char *name;
     } linears[] = {
-        {&layer->q, rows, width, bias, std, "self_attn.q_proj"},
-        {&layer->k, key_rows, width, bias, std, "self_attn.k_proj"},
-        {&layer->v, key_rows, width, bias, std, "self_attn.v_proj"},
-        {&layer->o, width, rows, bias, std_out, "self_attn.o_proj"},
-        {&layer->mlp.gate, hidden, width, mlp_bias, std, "mlp.gate_proj"},
-        {&layer->mlp.up, hidden, width, mlp_bias, std, "mlp.up_proj"},
-        {&layer->mlp.down, width, hidden, mlp_bias, std_out, "mlp.down_proj"},
+        {&layer->q, rows, width, bias, 1, "self_attn.q_proj"},
+        {&layer->k, key_rows, width, bias, 1, "self_attn.k_proj"},
+        {&layer->v, key_rows, width, bias, 1, "self_attn.v_proj"},
+        {&layer->o, width, rows, bias, out, "self_attn.o_proj"},
+        {&layer->mlp.gate, hidden, width, mlp_bias, 1, "mlp.gate_proj"},
+        {&layer->mlp.up, hidden, width, mlp_bias, 1, "mlp.up_proj"},
+        {&layer->mlp.down, width, hidden, mlp_bias, out, "mlp.down_proj"},
     };
     for (size_t i = 0; i < sizeof linears / sizeof linears[0]; i++) {
         snprintf(name, sizeof name, "model.layers.%d.%s", index, linears[i].name);
-        pc_linear_declare(scope, linears[i].weights, linears[i].out, linears[i].in, linears[i].bias, linears[i].std,
+        pc_linear_declare(scope, linears[i].weights, linears[i].out, linears[i].in, linears[i].bias, linears[i].gain,
                           name);
     }
     snprintf(name, sizeof name, "model.layers.%d.input_layernorm", index);
@@ -144,14 +144,14 @@ static void declare(pc_scope *scope, const void *any, void *any_weights)
     const llama_config *config = any;
     llama_weights *weights = any_weights;
     pc_shape table = pc_dims(2, config->vocab_size, config->hidden_size);
-    weights->embedding = pc_declare(scope, PC_NORMAL(scope->std), table, "model.embed_tokens.weight");
+    weights->embedding = pc_declare(scope, PC_NORMAL(pc_scope_std(scope, config->hidden_size)), table, "model.embed_tokens.weight");
     for (int64_t i = 0; i < config->num_hidden_layers; i++) {
         declare_layer(scope, config, &weights->layers[i], (int)i);
     }
     pc_norm_declare(scope, &weights->norm, config->hidden_size, false, "model.norm");
     weights->head = config->tie_word_embeddings
                         ? weights->embedding
-                        : pc_declare(scope, PC_NORMAL(scope->std), table, "lm_head.weight");
+                        : pc_declare(scope, PC_NORMAL(pc_scope_std(scope, config->hidden_size)), table, "lm_head.weight");
 }
 
 static void frequencies(const void *any, float *out)

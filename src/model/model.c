@@ -5,7 +5,7 @@
 
 #include <string.h>
 
-/* initializer_range where the config doesn't say. */
+/* initializer_range where the config doesn't say; 0 there asks for 1/sqrt(fan-in). */
 static const double DEFAULT_STD = 0.02;
 
 static pc_status new_part(const pc_field_table *fields, size_t config_size, size_t weights_size, const pc_json *json,
@@ -100,9 +100,11 @@ pc_status pc_model_set_contrast(pc_model *model, const pc_json *text, int64_t wi
     pc_clip_text_declare(&scope, &part->config, &part->weights);
     scope.prefix = "";
     scope.part = "connector";
-    part->image_projection = pc_declare(&scope, PC_NORMAL(scope.std), pc_dims(2, width, model->encoder.info.width),
+    part->image_projection = pc_declare(&scope, PC_NORMAL(pc_scope_std(&scope, model->encoder.info.width)),
+                                        pc_dims(2, width, model->encoder.info.width),
                                         "visual_projection.weight");
-    part->text_projection = pc_declare(&scope, PC_NORMAL(scope.std), pc_dims(2, width, part->config.hidden_size),
+    part->text_projection = pc_declare(&scope, PC_NORMAL(pc_scope_std(&scope, part->config.hidden_size)),
+                                       pc_dims(2, width, part->config.hidden_size),
                                        "text_projection.weight");
     part->scale = pc_declare(&scope, (pc_init){PC_INIT_CONSTANT, INITIAL_SCALE}, (pc_shape){0}, "logit_scale");
     if (bias) {

@@ -6,10 +6,11 @@
 
 #include <math.h>
 
-void pc_linear_declare(pc_scope *scope, pc_linear_weights *weights, int64_t out, int64_t in, bool bias, double std,
+void pc_linear_declare(pc_scope *scope, pc_linear_weights *weights, int64_t out, int64_t in, bool bias, double gain,
                        const char *name)
 {
-    weights->weight = pc_declare(scope, PC_NORMAL(std), pc_dims(2, out, in), "%s.weight", name);
+    pc_init init = PC_NORMAL(gain * pc_scope_std(scope, in));
+    weights->weight = pc_declare(scope, init, pc_dims(2, out, in), "%s.weight", name);
     weights->bias = bias ? pc_declare(scope, PC_ZEROS, pc_dims(1, out), "%s.bias", name) : NULL;
 }
 
@@ -52,7 +53,7 @@ pc_tensor *pc_glu_forward(const pc_build *build, const pc_glu_weights *weights, 
     return pc_linear_forward(build, &weights->down, hidden, residual); /* [T,D] */
 }
 
-double pc_residual_std(double std, int64_t layers)
+double pc_residual_gain(int64_t layers)
 {
-    return std / sqrt(2.0 * (double)(layers > 0 ? layers : 1));
+    return 1 / sqrt(2.0 * (double)(layers > 0 ? layers : 1));
 }

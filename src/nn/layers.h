@@ -12,8 +12,8 @@ typedef struct pc_linear_weights {
     pc_param *bias;   /* [N] or NULL */
 } pc_linear_weights;
 
-/* Names <name>.weight and <name>.bias; weight ~ N(0, std), bias 0. */
-void pc_linear_declare(pc_scope *scope, pc_linear_weights *weights, int64_t out, int64_t in, bool bias, double std,
+/* Names <name>.weight and <name>.bias; weight ~ N(0, gain * pc_scope_std), bias 0. */
+void pc_linear_declare(pc_scope *scope, pc_linear_weights *weights, int64_t out, int64_t in, bool bias, double gain,
                        const char *name);
 /* x [..,K] -> [..,N]; residual (same shape as the result) is added when given. */
 pc_tensor *pc_linear_forward(const pc_build *build, const pc_linear_weights *weights, pc_tensor *x,
@@ -43,8 +43,8 @@ typedef struct pc_glu_weights {
 pc_tensor *pc_glu_forward(const pc_build *build, const pc_glu_weights *weights, pc_tensor *x, pc_activation kind,
                           pc_tensor *residual);
 
-/* Standard deviation of a projection that writes into the residual stream of a stack of `layers` blocks: GPT-2's
- * 1/sqrt(2 layers) scaling keeps the sum's variance. */
-double pc_residual_std(double std, int64_t layers);
+/* Gain of a projection that writes into the residual stream of a stack of `layers` blocks: GPT-2's 1/sqrt(2 layers)
+ * keeps the sum's variance. */
+double pc_residual_gain(int64_t layers);
 
 #endif

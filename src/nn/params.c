@@ -109,11 +109,33 @@ static uint64_t hash_name(const char *name)
     return hash;
 }
 
+/* Positions of a grid as in Vaswani et al. 2017, half of the features for the row, half for the column. */
+static void initialise_grid(float *data, const pc_shape *shape, double amplitude)
+{
+    static const double BASE = 10000;
+    int64_t width = shape->dim[1], side = (int64_t)llround(sqrt((double)(shape->dim[0] - 1))), quarter = width / 4;
+    for (int64_t p = 0; p < side * side; p++) {
+        float *row = data + (p + 1) * width;
+        for (int64_t i = 0; i < quarter; i++) {
+            double omega = pow(BASE, -(double)i / (double)quarter);
+            double y = (double)(p / side) * omega, x = (double)(p % side) * omega;
+            row[i] = (float)(amplitude * sin(y));
+            row[quarter + i] = (float)(amplitude * cos(y));
+            row[2 * quarter + i] = (float)(amplitude * sin(x));
+            row[3 * quarter + i] = (float)(amplitude * cos(x));
+        }
+    }
+}
+
 static void initialise(pc_param_entry *entry, uint64_t seed)
 {
     float *data = entry->param.data;
     int64_t count = pc_shape_count(&entry->param.shape);
     pc_rng rng;
+    if (entry->init.kind == PC_INIT_GRID) {
+        initialise_grid(data, &entry->param.shape, entry->init.value);
+        return;
+    }
     pc_rng_init(&rng, seed, hash_name(entry->param.name));
     for (int64_t i = 0; i < count; i++) {
         data[i] = entry->init.kind == PC_INIT_NORMAL ? (float)(entry->init.value * pc_rng_normal(&rng))
@@ -179,6 +201,11 @@ static pc_param_entry *new_entry(pc_scope *scope, const char *name, pc_init init
     entry->init = init;
     params->items[params->count++] = entry;
     return entry;
+}
+
+double pc_scope_std(const pc_scope *scope, int64_t fan_in)
+{
+    return scope->std > 0 ? scope->std : 1 / sqrt((double)fan_in);
 }
 
 pc_param *pc_declare(pc_scope *scope, pc_init init, pc_shape shape, const char *format, ...)

@@ -7,7 +7,13 @@
 #include "base/memory.h"
 #include "tensor/tensor.h"
 
-typedef enum pc_init_kind { PC_INIT_ZEROS, PC_INIT_ONES, PC_INIT_NORMAL, PC_INIT_CONSTANT } pc_init_kind;
+typedef enum pc_init_kind {
+    PC_INIT_ZEROS,
+    PC_INIT_ONES,
+    PC_INIT_NORMAL,
+    PC_INIT_CONSTANT,
+    PC_INIT_GRID, /* [1 + G*G, D]: class row 0, then fixed 2-D sines and cosines of row and column times value */
+} pc_init_kind;
 
 typedef struct pc_init {
     pc_init_kind kind;
@@ -49,9 +55,12 @@ typedef struct pc_scope {
     pc_params *params;
     const char *part;   /* "encoder", "connector", "llm": static text */
     const char *prefix; /* put before every name, e.g. "language_model." */
-    double std;         /* standard deviation of normal initialisers, the model's initializer_range */
+    double std;         /* standard deviation of normal initialisers, the model's initializer_range; 0 = 1/sqrt(fan-in) */
     pc_status status;
 } pc_scope;
+
+/* Standard deviation for weights that sum over `fan_in` values. */
+double pc_scope_std(const pc_scope *scope, int64_t fan_in);
 
 /* A new parameter; NULL after a failure (scope->status tells). Vectors neither decay nor get packed. */
 pc_param *pc_declare(pc_scope *scope, pc_init init, pc_shape shape, const char *format, ...)

@@ -1,0 +1,158 @@
+#include "train/data.h"
+
+#include "base/str.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+typedef struct entry {
+    char *path, *format, *media_dir, *content, *lang;
+    int64_t seed, first, n, min_objects, max_objects;
+} entry;
+
+#define FIELD(key, kind, standard, hi, text) \
+    {.name = #key, .type = kind, .offset = offsetof(entry, key), .fallback = standard, .low = 0, .high = hi, .help = text}
+static const pc_field fields[] = {
+    FIELD(path, PC_FIELD_TEXT, NULL, 0, "file or folder"),
+    FIELD(format, PC_FIELD_TEXT, NULL, 0, "kind of the dataset"),
+    FIELD(media_dir, PC_FIELD_TEXT, NULL, 0, "folder where picture paths start"),
+    FIELD(content, PC_FIELD_TEXT, NULL, 0, "what a sample says: questions, captions, brief, mixed"),
+    FIELD(lang, PC_FIELD_TEXT, "en", 0, "language of generated texts"),
+    FIELD(seed, PC_FIELD_INT, "1", 9e15, "of generated samples"),
+    FIELD(first, PC_FIELD_INT, "0", 9e15, "index of the first generated sample"),
+    FIELD(n, PC_FIELD_INT, "0", 9e15, "samples at most; 0 = all"),
+    FIELD(min_objects, PC_FIELD_INT, "0", 8, "fewest objects of a scene"),
+    FIELD(max_objects, PC_FIELD_INT, "0", 8, "most objects of a scene"),
+};
+#undef FIELD
+static const pc_field_table table = {fields, sizeof fields / sizeof fields[0]};
+
+/* "key=value&key=value" into the entry; text is cut up. */
+static pc_status read_query(entry *out, char *text)
+{
+    char *rest = text;
+    for (char *pair; (pair = strsep(&rest, "&"));) {
+        char *value = strchr(pair, '=');
+        if (!value) {
+            return pc_fail(PC_ERR_USAGE, "dataset %s?%s: expected key=value", out->path, pair);
+        }
+        *value++ = '\0';
+        PC_TRY(pc_fields_set(&table, out, pair, value, "dataset"));
+    }
+    return PC_OK;
+}
+
+static pc_status read_entry(entry *out, char *text)
+{
+    char *query = strchr(text, '?');
+    PC_TRY(pc_fields_default(&table, out));
+    if (query) {
+        *query++ = '\0';
+    }
+    PC_TRY(pc_fields_set(&table, out, "path", text, "dataset"));
+    return query ? read_query(out, query) : PC_OK;
+}
+
+static pc_status open_entry(pc_train_data *data, const pc_recipe *recipe, char *text)
+{
+    entry at = {0};
+    pc_status status = data->count < PC_TRAIN_DATASETS ? read_entry(&at, text)
+                                                       : pc_fail(PC_ERR_USAGE, "dataset: more than %d entries",
+                                                                 PC_TRAIN_DATASETS);
+    if (status == PC_OK) {
+        pc_dataset_options options = {
+            .image_folder = at.media_dir ? at.media_dir : recipe->media_dir,
+            .seed = (uint64_t)at.seed,
+            .first = (uint64_t)at.first,
+            .limit = at.n ? at.n : recipe->max_samples,
+            .min_objects = (int)at.min_objects,
+            .max_objects = (int)at.max_objects,
+            .content = at.content,
+            .lang = at.lang,
+        };
+        const char *format = at.format ? at.format : recipe->dataset_format;
+        status = pc_dataset_open(&data->datasets[data->count], at.path, format, &options);
+    }
+    data->count += status == PC_OK;
+    pc_fields_clear(&table, &at);
+    return status;
+}
+
+static pc_status open_datasets(pc_train_data *data, const pc_recipe *recipe)
+{
+    char *list = pc_strdup(recipe->dataset), *rest = list;
+    pc_status status = list ? PC_OK : pc_fail_memory(strlen(recipe->dataset), "a list");
+    for (char *text; status == PC_OK && (text = strsep(&rest, ","));) {
+        status = open_entry(data, recipe, text + strspn(text, " "));
+    }
+    pc_free(list);
+    return status;
+}
+
+/* "0.3,0.7" */
+static pc_status read_weights(pc_train_data *data, const char *text)
+{
+    int count = 0;
+    for (const char *at = text; *at;) {
+        char *end;
+        double value = strtod(at, &end);
+        if (end == at || !(value >= 0) || count == data->count || (*end && *end != ',')) {
+            break;
+        }
+        data->weights[count++] = value;
+        at = *end ? end + 1 : end;
+    }
+    if (count != data->count) {
+        return pc_fail(PC_ERR_USAGE, "interleave_probs '%s': expected %d numbers, one for each dataset", text, data->count);
+    }
+    return PC_OK;
+}
+
+static pc_status open_loader(pc_train_data *data, const pc_recipe *recipe, const pc_model *model, const pc_stage *stage)
+{
+    int64_t side = model->encoder.type ? model->encoder.info.image_size : 0;
+    pc_loader_options options = {
+        .kind = stage->batches,
+        .tokenizer = model->tokenizer,
+        .chat = model->chat,
+        .recipe = model->encoder.type ? &model->recipe : NULL,
+        .turns = (pc_prompt_turns)recipe->turns,
+        .image_token = (int32_t)model->image_token,
+        .tokens_per_image = model->connector.type ? model->connector.tokens : 0,
+        .image_width = side,
+        .image_height = side,
+        .batch_size = recipe->batch_size,
+        .accumulation = recipe->accumulation,
+        .cutoff = recipe->cutoff_len,
+        .end_token = model->contrast.present ? model->contrast.config.eos_token_id : 0,
+        .region_weight = recipe->region_weight,
+        .shift = (int)recipe->image_shift,
+        .seed = (uint64_t)recipe->seed,
+        .workers = (int)recipe->dataloader_num_workers,
+        .strict = recipe->strict,
+    };
+    if (stage->batches == PC_BATCH_LANGUAGE && !model->chat) {
+        return pc_fail(PC_ERR_DATA, "the model's chat template is not known; set template");
+    }
+    const pc_dataset *datasets[PC_TRAIN_DATASETS];
+    memcpy(datasets, data->datasets, sizeof datasets);
+    return pc_loader_new(&data->loader, datasets, recipe->interleave_probs ? data->weights : NULL, data->count, &options);
+}
+
+pc_status pc_train_data_open(pc_train_data *out, const pc_recipe *recipe, const pc_model *model, const pc_stage *stage)
+{
+    PC_TRY(open_datasets(out, recipe));
+    if (recipe->interleave_probs) {
+        PC_TRY(read_weights(out, recipe->interleave_probs));
+    }
+    return open_loader(out, recipe, model, stage);
+}
+
+void pc_train_data_close(pc_train_data *data)
+{
+    pc_loader_free(data->loader);
+    for (int i = 0; i < data->count; i++) {
+        pc_dataset_close(data->datasets[i]);
+    }
+    memset(data, 0, sizeof *data);
+}
