@@ -29,6 +29,7 @@ typedef struct pc_sample {
 
 void pc_sample_clear(pc_sample *sample);
 pc_status pc_sample_add_image(pc_sample *sample, pc_image *image); /* takes ownership, also on failure */
+pc_status pc_sample_add_region(pc_sample *sample, const pc_region *region); /* copies */
 
 typedef struct pc_dataset pc_dataset;
 
@@ -37,8 +38,11 @@ typedef struct pc_dataset_options {
     uint64_t seed;            /* of generated datasets */
     uint64_t first;           /* first index of generated datasets */
     int64_t limit;            /* at most so many samples; 0 = all */
+    int side;                 /* scenes: pixels; 0 = 96 */
     int min_objects, max_objects; /* scenes: 0 = the usual mix */
-    const char *content;      /* scenes: "questions", "captions" (detailed), "brief", "mixed" */
+    /* scenes: "questions" (also NULL), "captions" (detailed), "brief", "mixed" (detailed caption and questions);
+     * easy_vqa: "questions" (also NULL), "captions" (a caption where one is known, and questions). */
+    const char *content;
     const char *lang;         /* scenes: "en" */
 } pc_dataset_options;
 
@@ -53,9 +57,12 @@ typedef struct pc_dataset_type {
     void (*close)(void *state);
 } pc_dataset_type;
 
-/* `format` names a kind or is NULL ("by looking"). Free with pc_dataset_close. */
+/* `format` names a kind or is NULL ("by looking"). Options may also stand behind the path, where they win:
+ * "scenes?seed=1&n=1000&content=mixed" (pc_dataset_fields has the keys). options NULL = defaults. PC_ERR_USAGE for an
+ * unknown kind, key or value. Free with pc_dataset_close. */
 pc_status pc_dataset_open(pc_dataset **out, const char *path, const char *format, const pc_dataset_options *options);
-void pc_dataset_close(pc_dataset *dataset);
+void pc_dataset_close(pc_dataset *dataset); /* NULL is fine */
+const char *pc_dataset_kinds(void); /* "scenes easy_vqa llava_json", for messages and help */
 int64_t pc_dataset_count(const pc_dataset *dataset);
 /* Thread safe; `out` is emptied first. PC_ERR_DATA names file and sample. */
 pc_status pc_dataset_read(const pc_dataset *dataset, int64_t index, pc_sample *out);

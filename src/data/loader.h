@@ -3,6 +3,15 @@
  * Flow: datasets -> order (a pure function of seed and position) -> samples -> prompt + pixels -> packed batch.
  * What step s gets depends on (datasets, seed, options, s) alone: not on threads, and a resumed run continues with
  * pc_loader_seek in no time. Memory is bounded by `ahead` batches.
+ *
+ * Turns that see their history are one causal sequence. Independent turns share the rows of their prefix (what stands
+ * up to the last picture): each turn sees the prefix and itself, and its positions go on from the prefix. A row predicts
+ * the token behind it in the same turn; the last row of the prefix predicts the first one of every turn.
+ *
+ * Region labels: a soft token of a square grid that lies on a region predicts the region's words as well, at most
+ * PC_REGION_IDS ids, from its own row.
+ *
+ * One thread at a time may use a loader.
  */
 #ifndef PC_DATA_LOADER_H
 #define PC_DATA_LOADER_H
@@ -11,6 +20,8 @@
 #include "media/recipe.h"
 #include "ops/attention.h"
 #include "prompt/prompt.h"
+
+enum { PC_BATCH_ARRAYS = 9, PC_REGION_IDS = 8 };
 
 /* One packed micro-batch: the rows of all samples behind each other, no padding. Arrays are owned by the batch. */
 typedef struct pc_batch {
@@ -27,8 +38,8 @@ typedef struct pc_batch {
     int32_t *target_rows;/* [R]: the row whose hidden state predicts */
     int32_t *target_ids; /* [R]: what it should predict */
     float *target_weights; /* [R]: 1 for an answer's token; region words weigh less (pc_loader_options.region_weight) */
-    /* Contrastive stage: text b is ids[text_rows..], its end row; the same arrays ids/positions/ranges are used. */
-    int32_t *text_ends;  /* [B] */
+    int32_t *text_ends;  /* [B] contrastive stage: the last row of each text */
+    size_t capacity[PC_BATCH_ARRAYS]; /* elements allocated, array after array; the loader's */
 } pc_batch;
 
 typedef enum pc_batch_kind {
@@ -45,22 +56,25 @@ typedef struct pc_loader_options {
     int32_t image_token;
     int64_t tokens_per_image;  /* Q */
     int64_t image_width, image_height; /* pixels after the recipe */
+    int64_t max_images;        /* pictures of a sample at most, more make it a bad one; 0 = 1 */
     int64_t batch_size;        /* samples in a micro-batch */
     int64_t accumulation;      /* micro-batches in a step */
     int64_t cutoff;            /* tokens of a sample at most; longer ones lose their last turns (counted), or whole */
     int64_t end_token;         /* PAIRS: id that ends a text */
     double region_weight;      /* weight of all region words of one picture token together; 0 = off */
-    int shift;                 /* augmentation: pictures moved by up to so many pixels, 0 = none */
+    int shift;                 /* augmentation: pictures moved by up to so many of their own pixels, 0 = none */
     uint64_t seed;
     int workers;               /* threads that prepare batches; 0 = 1 */
-    int ahead;                 /* steps prepared ahead; 0 = 4 */
+    int ahead;                 /* steps prepared ahead; 0 = as many as make four micro-batches, at least 1 */
     bool strict;               /* stop at the first bad sample; else skip and count, stop above 1 % */
 } pc_loader_options;
 
 typedef struct pc_loader pc_loader;
 
-/* datasets[count] are borrowed; their samples form one sequence, shuffled anew each epoch. weights[count] (or NULL: by
- * size) are the shares of the datasets in it. */
+/* datasets[count] and what the options point to are borrowed; the options are copied. The samples form one sequence,
+ * shuffled anew each epoch. weights[count] (or NULL: by size) are the shares of the datasets in an epoch, which has as
+ * many samples as all datasets together; each dataset is gone through evenly, however often its share asks for it.
+ * Threads start with the first pc_loader_next. */
 pc_status pc_loader_new(pc_loader **out, const pc_dataset *const *datasets, const double *weights, int count,
                         const pc_loader_options *options);
 void pc_loader_free(pc_loader *loader);
@@ -70,8 +84,11 @@ int64_t pc_loader_steps_per_epoch(const pc_loader *loader);
 pc_status pc_loader_seek(pc_loader *loader, int64_t step);
 /* *batches = the `accumulation` micro-batches of the next step, valid until the next call. */
 pc_status pc_loader_next(pc_loader *loader, const pc_batch **batches);
-/* Samples seen and skipped so far (skipped: bad or too long), for the log and the checkpoint. */
+/* Samples seen and skipped in the steps handed out so far (skipped: bad or too long; another sample takes the place), for
+ * the log and the checkpoint. Steps passed over by pc_loader_seek don't count. */
 void pc_loader_counts(const pc_loader *loader, int64_t *seen, int64_t *skipped);
+/* Samples that lost their last turns to the cutoff. */
+int64_t pc_loader_shortened(const pc_loader *loader);
 
 /* The largest sizes that a micro-batch can have, for planning. */
 typedef struct pc_batch_limits {

@@ -1,0 +1,326 @@
+/* Packing samples into a micro-batch.
+ *
+ *   history       rows     s ............................ e        each row sees [s, itself]
+ *   independent   rows     s prefix | turn 1 | turn 2 | ... e      each row of a turn sees the prefix and [turn, itself]
+ *                 position 0 .. p-1 | p ..   | p ..
+ *
+ * Targets: for each trained token the row that precedes it in its turn (for a turn's first token: the prefix' last row).
+ * Easy to get wrong: the pictures go in the order of their slots, which need not be the order of their indices; nothing
+ * is counted in before a sample is in as a whole.
+ */
+#include "data/batch.h"
+
+#include "base/memory.h"
+
+#include <inttypes.h>
+#include <string.h>
+
+enum { PIXELS, IDS, POSITIONS, RANGES, SOFT_ROWS, TARGET_ROWS, TARGET_IDS, TARGET_WEIGHTS, TEXT_ENDS, ARRAYS };
+_Static_assert((int)ARRAYS == (int)PC_BATCH_ARRAYS, "one capacity for each array of a batch");
+
+void pc_batch_maker_clear(pc_batch_maker *maker)
+{
+    pc_sample_clear(&maker->sample);
+    pc_prompt_clear(&maker->prompt);
+    pc_ids_clear(&maker->ids);
+    pc_region_labels_clear(&maker->labels);
+}
+
+void pc_batch_reset(pc_batch *batch)
+{
+    batch->samples = batch->images = batch->tokens = batch->soft = batch->targets = 0;
+}
+
+void pc_batch_clear(pc_batch *batch)
+{
+    pc_free(batch->pixels);
+    pc_free(batch->ids);
+    pc_free(batch->positions);
+    pc_free(batch->ranges);
+    pc_free(batch->soft_rows);
+    pc_free(batch->target_rows);
+    pc_free(batch->target_ids);
+    pc_free(batch->target_weights);
+    pc_free(batch->text_ends);
+    memset(batch, 0, sizeof *batch);
+}
+
+#define ROOM(array, which, need) \
+    pc_grow(&batch->array, &batch->capacity[which], (size_t)(need), sizeof *batch->array, "a batch")
+
+static pc_status room_for_rows(pc_batch *batch, int64_t rows)
+{
+    PC_TRY(ROOM(ids, IDS, batch->tokens + rows));
+    PC_TRY(ROOM(positions, POSITIONS, batch->tokens + rows));
+    PC_TRY(ROOM(ranges, RANGES, batch->tokens + rows));
+    return ROOM(text_ends, TEXT_ENDS, batch->samples + 1);
+}
+
+static pc_status room_for_targets(pc_batch *batch, int64_t targets)
+{
+    PC_TRY(ROOM(target_rows, TARGET_ROWS, targets));
+    PC_TRY(ROOM(target_ids, TARGET_IDS, targets));
+    return ROOM(target_weights, TARGET_WEIGHTS, targets);
+}
+
+/* What is added, counted in at the end: the counts of the batch as they will be. */
+typedef struct added {
+    int64_t images, tokens, soft, targets;
+} added;
+
+static added start_adding(const pc_batch *batch)
+{
+    return (added){batch->images, batch->tokens, batch->soft, batch->targets};
+}
+
+static void commit(pc_batch *batch, const added *now)
+{
+    batch->images = now->images;
+    batch->tokens = now->tokens;
+    batch->soft = now->soft;
+    batch->targets = now->targets;
+    batch->samples++;
+}
+
+static pc_status add_target(pc_batch *batch, added *now, int64_t row, int32_t id, double weight)
+{
+    PC_TRY(room_for_targets(batch, now->targets + 1));
+    batch->target_rows[now->targets] = (int32_t)row;
+    batch->target_ids[now->targets] = id;
+    batch->target_weights[now->targets++] = (float)weight;
+    return PC_OK;
+}
+
+/* --- pictures --- */
+
+static pc_status add_pixels(pc_batch *batch, added *now, const pc_loader_options *options, const pc_image *image,
+                            int dx, int dy)
+{
+    size_t size = 3 * (size_t)options->image_width * (size_t)options->image_height;
+    pc_image *moved = NULL;
+    pc_status status = PC_OK;
+    int width, height;
+    PC_TRY(pc_image_recipe_size(options->recipe, image->width, image->height, &width, &height));
+    if (width != options->image_width || height != options->image_height) {
+        return pc_fail(PC_ERR_DATA, "the recipe makes %d x %d pixels of a picture of %d x %d, the encoder takes %" PRId64
+                                    " x %" PRId64, width, height, image->width, image->height, options->image_width,
+                       options->image_height);
+    }
+    int64_t images = now->images < options->batch_size ? options->batch_size : now->images + 1;
+    PC_TRY(ROOM(pixels, PIXELS, (size_t)images * size)); /* at once for a picture a sample, the usual case */
+    if (dx || dy) {
+        PC_TRY(pc_image_shift(&moved, image, dx, dy));
+    }
+    status = pc_image_recipe_apply(options->recipe, moved ? moved : image, batch->pixels + (size_t)now->images * size);
+    now->images += status == PC_OK;
+    pc_image_free(moved);
+    return status;
+}
+
+/* Each soft token on a region predicts the region's words, whose weights add up to region_weight. */
+static pc_status add_region_targets(pc_batch *batch, added *now, pc_batch_maker *maker, int64_t first_row, int image,
+                                    int dx, int dy)
+{
+    const pc_loader_options *options = maker->options;
+    const pc_region_labels *labels = &maker->labels;
+    if (!(options->region_weight > 0) || maker->sample.region_count == 0) {
+        return PC_OK;
+    }
+    PC_TRY(pc_region_label(&maker->labels, options, &maker->sample, image, dx, dy));
+    for (int64_t token = 0; token < options->tokens_per_image; token++) {
+        int region = labels->owner[token];
+        for (int word = 0; region >= 0 && word < labels->word_count[region]; word++) {
+            PC_TRY(add_target(batch, now, first_row + token, labels->words[region][word],
+                              options->region_weight / labels->word_count[region]));
+        }
+    }
+    return PC_OK;
+}
+
+static pc_status add_slot(pc_batch *batch, added *now, pc_batch_maker *maker, const pc_slot *slot, int dx, int dy)
+{
+    int64_t first = batch->tokens + (int64_t)slot->first;
+    const pc_sample *sample = &maker->sample;
+    if ((size_t)slot->index >= sample->image_count) {
+        return pc_fail(PC_ERR_DATA, "the conversation mentions picture %d, the sample has %zu", slot->index + 1,
+                       sample->image_count);
+    }
+    PC_TRY(ROOM(soft_rows, SOFT_ROWS, now->soft + (int64_t)slot->count));
+    for (size_t i = 0; i < slot->count; i++) {
+        batch->ids[first + (int64_t)i] = 0;
+        batch->soft_rows[now->soft++] = (int32_t)(first + (int64_t)i);
+    }
+    PC_TRY(add_pixels(batch, now, maker->options, sample->images[slot->index], dx, dy));
+    return add_region_targets(batch, now, maker, first, slot->index, dx, dy);
+}
+
+/* --- conversations --- */
+
+static pc_status tokens_of_image(void *user, pc_media_kind kind, int index, size_t *out)
+{
+    const pc_loader_options *options = user;
+    (void)kind;
+    (void)index;
+    *out = (size_t)options->tokens_per_image;
+    return PC_OK;
+}
+
+/* Tokens that stay under the cutoff: whole turns. */
+static pc_status cut_turns(const pc_prompt *prompt, int64_t cutoff, size_t *tokens, size_t *turns)
+{
+    *tokens = prompt->ids.count;
+    *turns = prompt->turn_count;
+    while (*tokens > (size_t)cutoff) {
+        if (*turns <= 1) {
+            return pc_fail(PC_ERR_DATA, "%zu tokens are more than the cutoff of %" PRId64, *tokens, cutoff);
+        }
+        *tokens = prompt->turns[--*turns - 1].last;
+    }
+    return PC_OK;
+}
+
+/* Rows [first, last) of the sample: a sequence whose rows see `prefix` rows and the ones from `first` to themselves. */
+static void add_rows(pc_batch *batch, const pc_prompt *prompt, size_t prefix, size_t first, size_t last)
+{
+    int64_t base = batch->tokens;
+    for (size_t i = first; i < last; i++) {
+        int64_t row = base + (int64_t)i;
+        batch->ids[row] = prompt->ids.data[i];
+        batch->positions[row] = (int32_t)(prefix + i - first);
+        batch->ranges[row] = (pc_attention_range){
+            .prefix_begin = (int32_t)base,
+            .prefix_end = (int32_t)(base + (int64_t)prefix),
+            .begin = (int32_t)(base + (int64_t)first),
+            .end = (int32_t)(row + 1),
+        };
+    }
+}
+
+/* Targets among tokens [first, last); `before` is the row ahead of the first of them, -1 when there is none. */
+static pc_status add_answers(pc_batch *batch, added *now, const pc_prompt *prompt, size_t first, size_t last,
+                             int64_t before)
+{
+    for (size_t i = first; i < last; i++) {
+        if (prompt->trained[i] && before >= 0) {
+            PC_TRY(add_target(batch, now, before, prompt->ids.data[i], 1));
+        }
+        before = batch->tokens + (int64_t)i;
+    }
+    return PC_OK;
+}
+
+static pc_status add_turns(pc_batch *batch, added *now, const pc_prompt *prompt, size_t turns)
+{
+    size_t prefix = prompt->prefix;
+    int64_t before = prefix > 0 ? batch->tokens + (int64_t)prefix - 1 : -1;
+    add_rows(batch, prompt, 0, 0, prefix);
+    for (size_t t = 0; t < turns; t++) {
+        const pc_turn *turn = &prompt->turns[t];
+        add_rows(batch, prompt, prefix, turn->first, turn->last);
+        PC_TRY(add_answers(batch, now, prompt, turn->first, turn->last, before));
+    }
+    return PC_OK;
+}
+
+static pc_status add_slots(pc_batch *batch, added *now, pc_batch_maker *maker, size_t tokens, int dx, int dy)
+{
+    const pc_prompt *prompt = &maker->prompt;
+    int64_t most = maker->options->max_images;
+    for (size_t i = 0; i < prompt->slot_count && prompt->slots[i].first < tokens; i++) {
+        if ((int64_t)i == most) {
+            return pc_fail(PC_ERR_DATA, "more than %" PRId64 " picture%s in one sample", most, most == 1 ? "" : "s");
+        }
+        PC_TRY(add_slot(batch, now, maker, &prompt->slots[i], dx, dy));
+    }
+    return PC_OK;
+}
+
+static pc_status add_conversation(pc_batch *batch, pc_batch_maker *maker, int dx, int dy, bool *shortened)
+{
+    const pc_loader_options *options = maker->options;
+    pc_prompt *prompt = &maker->prompt;
+    added now = start_adding(batch);
+    size_t tokens, turns;
+    pc_prompt_options how = {.turns = options->turns, .slot_tokens = tokens_of_image, .user = (void *)options};
+    how.media_id[PC_MEDIA_IMAGE] = options->image_token;
+    PC_TRY(pc_prompt_build(prompt, options->tokenizer, options->chat, &maker->sample.conversation, &how));
+    PC_TRY(cut_turns(prompt, options->cutoff, &tokens, &turns));
+    PC_TRY(room_for_rows(batch, (int64_t)tokens));
+    if (options->turns == PC_TURNS_INDEPENDENT) {
+        PC_TRY(add_turns(batch, &now, prompt, turns));
+    } else {
+        add_rows(batch, prompt, 0, 0, tokens);
+        PC_TRY(add_answers(batch, &now, prompt, 0, tokens, -1));
+    }
+    if (now.targets == batch->targets) {
+        return pc_fail(PC_ERR_DATA, "there is no answer to learn from");
+    }
+    PC_TRY(add_slots(batch, &now, maker, tokens, dx, dy));
+    now.tokens += (int64_t)tokens;
+    *shortened = tokens < prompt->ids.count;
+    commit(batch, &now);
+    return PC_OK;
+}
+
+/* --- pairs --- */
+
+/* The text of the first answer, as ids: what the tokenizer puts round a text, cut, then the end token. */
+static pc_status text_ids(pc_batch_maker *maker, bool *shortened)
+{
+    const pc_loader_options *options = maker->options;
+    const pc_conversation *conversation = &maker->sample.conversation;
+    pc_ids *ids = &maker->ids;
+    size_t m = 0, most = (size_t)options->cutoff - 1;
+    unsigned flags = PC_TOKENIZE_ADD_SPECIAL;
+    while (m < conversation->count && conversation->messages[m].role != PC_ROLE_ASSISTANT) {
+        m++;
+    }
+    if (m == conversation->count) {
+        return pc_fail(PC_ERR_DATA, "there is no answer whose text could belong to the picture");
+    }
+    const pc_message *message = &conversation->messages[m];
+    pc_ids_reset(ids);
+    for (size_t p = message->first; p < message->first + message->count; p++) {
+        const pc_part *part = &conversation->parts[p];
+        if (part->text) {
+            PC_TRY(pc_tokenizer_encode(options->tokenizer, part->text, part->length, flags, ids));
+            flags = PC_TOKENIZE_CONTINUE;
+        }
+    }
+    if (ids->count > 0 && ids->data[ids->count - 1] == options->end_token) {
+        ids->count--;
+    }
+    *shortened = ids->count > most;
+    ids->count = *shortened ? most : ids->count;
+    return pc_ids_push(ids, (int32_t)options->end_token);
+}
+
+static pc_status add_pair(pc_batch *batch, pc_batch_maker *maker, int dx, int dy, bool *shortened)
+{
+    added now = start_adding(batch);
+    const pc_sample *sample = &maker->sample;
+    const pc_ids *ids = &maker->ids;
+    int64_t first = batch->tokens, end = batch->tokens;
+    if (sample->image_count == 0) {
+        return pc_fail(PC_ERR_DATA, "there is no picture");
+    }
+    PC_TRY(text_ids(maker, shortened));
+    PC_TRY(room_for_rows(batch, (int64_t)ids->count));
+    for (size_t i = 0; i < ids->count; i++, end++) {
+        batch->ids[end] = ids->data[i];
+        batch->positions[end] = (int32_t)i;
+        batch->ranges[end] = (pc_attention_range){(int32_t)first, (int32_t)first, (int32_t)first, (int32_t)end + 1};
+    }
+    batch->text_ends[batch->samples] = (int32_t)end - 1;
+    PC_TRY(add_target(batch, &now, end - 1, (int32_t)batch->samples, 1)); /* the diagonal */
+    PC_TRY(add_pixels(batch, &now, maker->options, sample->images[0], dx, dy));
+    now.tokens = end;
+    commit(batch, &now);
+    return PC_OK;
+}
+
+pc_status pc_batch_add(pc_batch *batch, pc_batch_maker *maker, int dx, int dy, bool *shortened)
+{
+    return maker->options->kind == PC_BATCH_PAIRS ? add_pair(batch, maker, dx, dy, shortened)
+                                                  : add_conversation(batch, maker, dx, dy, shortened);
+}

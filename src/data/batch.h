@@ -1,0 +1,29 @@
+/* One sample becomes rows, targets and pixels of a packed micro-batch. Internal to data/.
+ *
+ * Flow: pc_sample -> prompt (ids, turns, mask) + recipe (pixels) -> rows behind those of the samples before.
+ */
+#ifndef PC_DATA_BATCH_H
+#define PC_DATA_BATCH_H
+
+#include "data/loader.h"
+#include "data/regions.h"
+
+/* What one thread needs to fill batches; its memory is kept from sample to sample. Initialise with {.options}. */
+typedef struct pc_batch_maker {
+    const pc_loader_options *options; /* borrowed; checked by pc_loader_new */
+    pc_sample sample;
+    pc_prompt prompt;
+    pc_ids ids;
+    pc_region_labels labels;
+} pc_batch_maker;
+
+void pc_batch_maker_clear(pc_batch_maker *maker);
+
+void pc_batch_reset(pc_batch *batch); /* empty, memory kept */
+void pc_batch_clear(pc_batch *batch); /* memory released */
+
+/* Append maker->sample; dx, dy: its pictures are moved so far. *shortened is set when it lost turns to the cutoff. On
+ * failure the batch is as before; PC_ERR_DATA for a sample that doesn't fit. */
+pc_status pc_batch_add(pc_batch *batch, pc_batch_maker *maker, int dx, int dy, bool *shortened);
+
+#endif

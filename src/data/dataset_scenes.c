@@ -1,0 +1,149 @@
+/* Dataset kind `scenes`: generated pictures with their texts, drawn on the fly.
+ *
+ * Sample i is scene first + i of a seed, the one that `percept data make scenes` writes under that number. Contents:
+ * questions (each a turn), captions (detailed), brief, mixed (the detailed caption, then the questions). Every object is
+ * a region with its description as words.
+ */
+#include "base/memory.h"
+#include "data/dataset.h"
+#include "data/scenes_internal.h"
+
+#include <stdio.h>
+#include <string.h>
+
+typedef enum content { QUESTIONS, CAPTIONS, BRIEF, MIXED, CONTENTS } content;
+static const char *const content_names[CONTENTS] = {"questions", "captions", "brief", "mixed"};
+
+typedef struct scenes {
+    uint64_t seed, first;
+    pc_scene_options options;
+    const pc_scene_language *language;
+    content content;
+} scenes;
+
+static bool matches(const char *path)
+{
+    return strcmp(path, "scenes") == 0;
+}
+
+static pc_status find_content(content *out, const char *name)
+{
+    for (int i = 0; i < CONTENTS; i++) {
+        if (!name || strcmp(name, content_names[i]) == 0) {
+            *out = (content)i;
+            return PC_OK;
+        }
+    }
+    return pc_fail(PC_ERR_USAGE, "scenes: content is questions, captions, brief or mixed, found '%s'", name);
+}
+
+static pc_status set_up(scenes *self, const pc_dataset_options *options)
+{
+    const char *lang = options->lang ? options->lang : "en";
+    pc_scene scene;
+    bool usual = !options->min_objects && !options->max_objects;
+    self->seed = options->seed;
+    self->first = options->first;
+    self->options = (pc_scene_options){
+        .side = options->side,
+        .min_objects = usual || options->min_objects ? options->min_objects : 1,
+        .max_objects = usual || options->max_objects ? options->max_objects : PC_SCENE_OBJECTS,
+    };
+    self->language = pc_scene_language_find(lang);
+    if (!self->language) {
+        return pc_fail(PC_ERR_USAGE, "scenes: no words for language '%s'", lang);
+    }
+    PC_TRY(find_content(&self->content, options->content));
+    return pc_scene_draw(&scene, self->seed, self->first, &self->options); /* refuses what is out of range */
+}
+
+static pc_status open_scenes(void **state, int64_t *count, const char *path, const pc_dataset_options *options)
+{
+    scenes *self = NULL;
+    (void)path;
+    if (options->limit <= 0) {
+        return pc_fail(PC_ERR_USAGE, "scenes: say how many, for example scenes?seed=1&n=10000");
+    }
+    PC_TRY(PC_NEW(self, "a dataset of scenes"));
+    pc_status status = set_up(self, options);
+    if (status != PC_OK) {
+        pc_free(self);
+        return status;
+    }
+    *state = self;
+    *count = options->limit;
+    return PC_OK;
+}
+
+/* A question with its answer; the first one gets the picture. */
+static pc_status add_turn(pc_conversation *conversation, const char *question, const char *answer)
+{
+    bool first = conversation->count == 0;
+    PC_TRY(pc_conversation_begin(conversation, PC_ROLE_USER));
+    if (first) {
+        PC_TRY(pc_conversation_add_media(conversation, PC_MEDIA_IMAGE, 0));
+    }
+    PC_TRY(pc_conversation_add_text(conversation, question, strlen(question)));
+    return pc_conversation_say(conversation, PC_ROLE_ASSISTANT, answer);
+}
+
+static pc_status add_caption(pc_conversation *conversation, const scenes *self, const pc_scene *scene, bool detailed)
+{
+    pc_scene_caption caption;
+    pc_scene_caption_write(&caption, scene, self->language, detailed);
+    return add_turn(conversation, caption.request, caption.text);
+}
+
+static pc_status add_questions(pc_conversation *conversation, const scenes *self, const pc_scene *scene)
+{
+    pc_scene_question questions[PC_SCENE_QUESTIONS];
+    int count = pc_scene_questions(scene, self->language, questions);
+    for (int i = 0; i < count; i++) {
+        PC_TRY(add_turn(conversation, questions[i].question, questions[i].answer));
+    }
+    return PC_OK;
+}
+
+static pc_status add_regions(pc_sample *out, const scenes *self, const pc_scene *scene)
+{
+    for (int i = 0; i < scene->count; i++) {
+        const pc_scene_object *object = &scene->objects[i];
+        int all = PC_SAY_SIZE | PC_SAY_TEXTURE | PC_SAY_COLOUR | PC_SAY_NOUN;
+        pc_scene_description description = {object->glyph ? all | PC_SAY_NAME : all, *object};
+        char phrase[PC_BLANK_TEXT];
+        pc_region region = {.image = 0};
+        pc_scene_phrase(phrase, self->language, &description, false);
+        snprintf(region.words, sizeof region.words, "%.*s", (int)sizeof region.words - 1, phrase);
+        pc_scene_box(object, region.box);
+        for (int edge = 0; edge < 4; edge++) {
+            region.box[edge] /= PC_SCENE_UNIT;
+        }
+        PC_TRY(pc_sample_add_region(out, &region));
+    }
+    return PC_OK;
+}
+
+static pc_status read_scene(void *state, int64_t index, pc_sample *out)
+{
+    const scenes *self = state;
+    pc_scene scene;
+    pc_image *picture;
+    PC_TRY(pc_scene_draw(&scene, self->seed, self->first + (uint64_t)index, &self->options));
+    PC_TRY(pc_scene_image(&picture, &scene));
+    PC_TRY(pc_sample_add_image(out, picture));
+    PC_TRY(add_regions(out, self, &scene));
+    if (self->content != QUESTIONS) {
+        PC_TRY(add_caption(&out->conversation, self, &scene, self->content != BRIEF));
+    }
+    return self->content == QUESTIONS || self->content == MIXED ? add_questions(&out->conversation, self, &scene)
+                                                                : PC_OK;
+}
+
+const pc_dataset_type pc_dataset_scenes = {
+    .name = "scenes",
+    .help = "generated pictures of shapes, digits and letters, drawn on the fly",
+    .matches = matches,
+    .open = open_scenes,
+    .read = read_scene,
+    .close = pc_free,
+};

@@ -1,0 +1,2 @@
+/* Every kind of dataset, in the order in which they are asked whether they know a path. */
+PC_DATASET(scenes)
