@@ -18,6 +18,7 @@
 #include "media/image.h"
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 /* Changes with every change of pictures or texts, together with the frozen hash in tests/data. */
@@ -117,6 +118,10 @@ typedef struct pc_scene_caption {
 } pc_scene_caption;
 void pc_scene_caption_write(pc_scene_caption *out, const pc_scene *scene, const pc_scene_language *language,
                             bool detailed);
+
+/* out = every word that is true of the object, place included: "large striped red circle top left". For dense labels
+ * of the soft tokens that lie inside its box. */
+void pc_scene_object_words(char *out, size_t size, const pc_scene_object *object, const pc_scene_language *language);
 
 /* out_hex = SHA-256 over objects, pixels and texts of the first 64 scenes of seed 1: identifies what this program draws. */
 pc_status pc_scene_hash(char out_hex[65]);

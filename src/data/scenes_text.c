@@ -140,6 +140,15 @@ static int name_bits(const pc_scene_object *object)
     return object->noun >= PC_SCENE_SHAPES ? PC_SAY_NOUN | PC_SAY_NAME : PC_SAY_NOUN;
 }
 
+void pc_scene_object_words(char *out, size_t size, const pc_scene_object *object, const pc_scene_language *language)
+{
+    pc_scene_description all = {.mask = name_bits(object) | PC_SAY_SIZE | PC_SAY_TEXTURE | PC_SAY_COLOUR, .object = *object};
+    char phrase[PC_BLANK_TEXT], place[PC_BLANK_TEXT];
+    pc_scene_phrase(phrase, language, &all, false);
+    pc_scene_place(place, language, pc_scene_row(object), pc_scene_column(object));
+    snprintf(out, size, "%s %s", phrase, place);
+}
+
 static void append(char *out, size_t size, const char *text)
 {
     size_t length = strlen(out);

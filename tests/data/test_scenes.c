@@ -184,12 +184,26 @@ static void test_words_fit(void **state)
     }
 }
 
+static void test_object_words(void **state)
+{
+    (void)state;
+    const pc_scene_language *english = pc_scene_language_find("en");
+    pc_scene_object star = {.noun = 4, .colour = 2, .size = 1, .texture = 1, .x = 80, .y = 50, .radius = 11};
+    pc_scene_object letter = {.noun = PC_SCENE_LETTER, .glyph = 'K', .colour = 0, .size = 2, .x = 20, .y = 20, .radius = 17};
+    char words[96];
+    pc_scene_object_words(words, sizeof words, &star, english);
+    assert_string_equal(words, "medium striped yellow star middle right");
+    pc_scene_object_words(words, sizeof words, &letter, english);
+    assert_string_equal(words, "large red letter K top left");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_frozen_hash), cmocka_unit_test(test_same_index_same_scene),
         cmocka_unit_test(test_options),     cmocka_unit_test(test_visible),
         cmocka_unit_test(test_blind_guessing), cmocka_unit_test(test_words_fit),
+        cmocka_unit_test(test_object_words),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
