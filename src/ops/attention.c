@@ -117,6 +117,10 @@ static void grad(pc_graph *graph, pc_node *node, pc_tensor *const *dout, pc_tens
 {
     pc_tensor *in[] = {node->in[0], node->in[1], node->in[2], node->in[3],
                        node->in[4], node->out[0], node->out[1], dout[0]};
+    if (!dout[0] || dout[1]) {
+        pc_graph_poison(graph, pc_fail(PC_ERR_USAGE, "attention: the log-sum-exp has no gradient"));
+        return;
+    }
     pc_tensor *dq = pc_graph_add(graph, &pc_op_attention_grad, in, 8, node->in[4] ? 4 : 3, node->params);
     if (pc_graph_failed(graph)) {
         return;
