@@ -134,7 +134,12 @@ static void grad(pc_graph *graph, pc_node *node, pc_tensor *const *dout, pc_tens
 static double pair_count(const pc_node *node)
 {
     view w = view_of(node);
-    const int32_t *ranges = node->in[3]->data;
+    const pc_tensor *from = node->in[3];
+    if (from->node && from->node->op == &pc_op_group_ranges) {
+        return (double)w.queries * (double)from->node->in[0]->shape.dim[1];
+    }
+    /* Outside a run other values may lie in planned memory; an input's is the caller's. */
+    const int32_t *ranges = from->storage == PC_STORE_INPUT ? from->data : NULL;
     if (!ranges) {
         return (double)w.queries * (double)w.keys;
     }
