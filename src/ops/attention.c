@@ -117,6 +117,10 @@ static void grad(pc_graph *graph, pc_node *node, pc_tensor *const *dout, pc_tens
 {
     pc_tensor *in[] = {node->in[0], node->in[1], node->in[2], node->in[3],
                        node->in[4], node->out[0], node->out[1], dout[0]};
+    if (!dout[0] || dout[1]) {
+        pc_graph_poison(graph, pc_fail(PC_ERR_USAGE, "attention: the log-sum-exp has no gradient"));
+        return;
+    }
     pc_tensor *dq = pc_graph_add(graph, &pc_op_attention_grad, in, 8, node->in[4] ? 4 : 3, node->params);
     if (pc_graph_failed(graph)) {
         return;
@@ -130,7 +134,12 @@ static void grad(pc_graph *graph, pc_node *node, pc_tensor *const *dout, pc_tens
 static double pair_count(const pc_node *node)
 {
     view w = view_of(node);
-    const int32_t *ranges = node->in[3]->data;
+    const pc_tensor *from = node->in[3];
+    if (from->node && from->node->op == &pc_op_group_ranges) {
+        return (double)w.queries * (double)from->node->in[0]->shape.dim[1];
+    }
+    /* Outside a run other values may lie in planned memory; an input's is the caller's. */
+    const int32_t *ranges = from->storage == PC_STORE_INPUT ? from->data : NULL;
     if (!ranges) {
         return (double)w.queries * (double)w.keys;
     }

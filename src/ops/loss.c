@@ -65,6 +65,10 @@ static void ce_reference(const pc_call *call)
 static void ce_grad(pc_graph *graph, pc_node *node, pc_tensor *const *dout, pc_tensor **din)
 {
     pc_tensor *in[] = {node->in[0], node->in[1], node->in[2], node->out[1], dout[0]};
+    if (!dout[0] || dout[1]) {
+        pc_graph_poison(graph, pc_fail(PC_ERR_USAGE, "cross_entropy: the log-sum-exp has no gradient"));
+        return;
+    }
     din[0] = pc_graph_add(graph, &pc_op_cross_entropy_grad, in, 5, 1, node->params);
 }
 

@@ -43,8 +43,12 @@ static pc_status create(pc_exec **out, pc_graph *graph, const pc_backend *backen
 {
     pc_exec *exec = NULL;
     PC_TRY(pc_graph_finish(graph));
+    if (graph->in_use) {
+        return pc_fail(PC_ERR_USAGE, "this graph has an executor already");
+    }
     PC_TRY(PC_NEW(exec, "an executor"));
     exec->graph = graph;
+    graph->in_use = true;
     exec->backend = backend;
     pc_status status = pc_plan_memory(graph, keep_all, &exec->arena_bytes);
     if (status == PC_OK) {
@@ -90,6 +94,7 @@ void pc_exec_free(pc_exec *exec)
         return;
     }
     forget_addresses(exec->graph);
+    exec->graph->in_use = false;
     pc_free(exec->kernels);
     pc_pages_free(exec->arena, exec->arena_bytes);
     pc_pages_free(exec->scratch, exec->scratch_bytes);

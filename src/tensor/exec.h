@@ -13,7 +13,8 @@ typedef struct pc_exec pc_exec;
 /* Called after each node has run, on the calling thread: tracing and profiling. */
 typedef void (*pc_exec_observer)(void *user, const pc_node *node);
 
-/* graph and backend are borrowed and outlive the executor. backend NULL = references only, one thread. */
+/* graph and backend are borrowed and outlive the executor; a graph has one executor at a time (PC_ERR_USAGE). backend
+ * NULL = references only, one thread. */
 pc_status pc_exec_new(pc_exec **out, pc_graph *graph, const pc_backend *backend);
 /* The same, with no memory reused: every value of the graph can be read after a run. */
 pc_status pc_exec_new_tracing(pc_exec **out, pc_graph *graph, const pc_backend *backend);

@@ -6,6 +6,9 @@
 #include <stdio.h>
 #include <string.h>
 
+/* Of one value: far above any memory, and still safe to multiply by an element's size and to add up. */
+static const size_t MAX_ELEMENTS = (size_t)1 << 44;
+
 pc_status pc_graph_new(pc_graph **out)
 {
     PC_TRY(PC_NEW(*out, "a graph"));
@@ -70,13 +73,34 @@ pc_tensor *pc_graph_new_tensor(pc_graph *graph, pc_storage storage, pc_dtype dty
     return tensor;
 }
 
+/* Sizes come from configuration files in the end: no product of dims may overflow later. */
+static pc_status check_size(const pc_shape *shape, const char *what)
+{
+    size_t count = 1;
+    bool good = true;
+    if (shape->ndim < 0 || shape->ndim > PC_MAX_DIMS) {
+        return pc_fail(PC_ERR_USAGE, "%s: %d dims, expected 0 to %d", what, shape->ndim, PC_MAX_DIMS);
+    }
+    for (int i = 0; good && i < shape->ndim; i++) {
+        /* Dims of 0 hide no overflow: the others may be multiplied alone. */
+        good = shape->dim[i] >= 0 && pc_mul_size(count, shape->dim[i] ? (size_t)shape->dim[i] : 1, &count) &&
+               count <= MAX_ELEMENTS;
+    }
+    char text[96];
+    return good ? PC_OK : pc_fail(PC_ERR_DATA, "%s: the shape %s is too large", what, pc_shape_text(shape, text));
+}
+
 pc_tensor *pc_graph_input(pc_graph *graph, const char *name, pc_dtype dtype, pc_shape max)
 {
     pc_tensor *tensor = pc_graph_new_tensor(graph, PC_STORE_INPUT, dtype, max);
     if (graph->failed) {
         return tensor;
     }
-    pc_status status = pc_grow(&graph->inputs, &graph->input_capacity, graph->input_count + 1,
+    pc_status status = check_size(&max, name);
+    if (status != PC_OK) {
+        return pc_graph_poison(graph, status);
+    }
+    status = pc_grow(&graph->inputs, &graph->input_capacity, graph->input_count + 1,
                                sizeof *graph->inputs, "a graph's inputs");
     if (status != PC_OK) {
         return pc_graph_poison(graph, status);
@@ -201,6 +225,9 @@ pc_tensor *pc_graph_add(pc_graph *graph, const pc_op *op, pc_tensor *const *in, 
         return graph->poison;
     }
     pc_status status = op->shape(node);
+    for (int i = 0; i < outputs && status == PC_OK; i++) {
+        status = check_size(&node->out[i]->shape, op->name);
+    }
     if (status != PC_OK) {
         return pc_graph_poison(graph, status);
     }

@@ -18,6 +18,7 @@ struct pc_graph {
     pc_status failed;
     char *message;
     bool finished;
+    bool in_use; /* an executor has planned it: offsets and data belong to that one */
 };
 
 /* A new tensor in the graph's list; poison when memory is short. */
