@@ -5,10 +5,16 @@ static const struct {
     size_t size;
     const char *name;
     const char *safetensors;
+    const char *torch; /* as Hugging Face's config.json spells it */
 } types[PC_DTYPE_COUNT] = {
-    [PC_F32] = {4, "f32", "F32"}, [PC_BF16] = {2, "bf16", "BF16"}, [PC_F16] = {2, "f16", "F16"},
-    [PC_F64] = {8, "f64", "F64"}, [PC_I32] = {4, "i32", "I32"},    [PC_I64] = {8, "i64", "I64"},
-    [PC_U8] = {1, "u8", "U8"},    [PC_BOOL] = {1, "bool", "BOOL"},
+    [PC_F32] = {4, "f32", "F32", "float32"},
+    [PC_BF16] = {2, "bf16", "BF16", "bfloat16"},
+    [PC_F16] = {2, "f16", "F16", "float16"},
+    [PC_F64] = {8, "f64", "F64", "float64"},
+    [PC_I32] = {4, "i32", "I32", "int32"},
+    [PC_I64] = {8, "i64", "I64", "int64"},
+    [PC_U8] = {1, "u8", "U8", "uint8"},
+    [PC_BOOL] = {1, "bool", "BOOL", "bool"},
 };
 
 size_t pc_dtype_size(pc_dtype dtype)
@@ -29,7 +35,8 @@ const char *pc_dtype_safetensors_name(pc_dtype dtype)
 int pc_dtype_from_name(const char *name)
 {
     for (int i = 0; i < PC_DTYPE_COUNT; i++) {
-        if (strcmp(name, types[i].name) == 0 || strcmp(name, types[i].safetensors) == 0) {
+        if (strcmp(name, types[i].name) == 0 || strcmp(name, types[i].safetensors) == 0 ||
+            strcmp(name, types[i].torch) == 0) {
             return i;
         }
     }

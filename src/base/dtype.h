@@ -11,7 +11,7 @@ typedef enum pc_dtype { PC_F32, PC_BF16, PC_F16, PC_F64, PC_I32, PC_I64, PC_U8, 
 size_t pc_dtype_size(pc_dtype dtype);           /* bytes of one element */
 const char *pc_dtype_name(pc_dtype dtype);      /* "f32", "bf16", ... */
 const char *pc_dtype_safetensors_name(pc_dtype dtype); /* "F32", "BF16", "I64", ... */
-/* By either spelling; -1 when unknown. */
+/* By any spelling (f32, F32, float32); -1 when unknown. */
 int pc_dtype_from_name(const char *name);
 
 typedef uint16_t pc_bf16;

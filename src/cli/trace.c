@@ -137,14 +137,7 @@ static pc_status chat_ids(tracing *t)
     if (!model->chat) {
         return pc_fail(PC_ERR_DATA, "%s: its chat template is not known; choose one with --template", model->path);
     }
-    pc_status status = pc_conversation_begin(&conversation, PC_ROLE_USER);
-    if (status == PC_OK) {
-        status = pc_conversation_add_marked(&conversation, t->options.prompt, strlen(t->options.prompt),
-                                            PC_MARKERS_IN_PLACE);
-    }
-    if (status == PC_OK) {
-        status = pc_conversation_place_media(&conversation, PC_MEDIA_IMAGE, (int)t->image_count);
-    }
+    pc_status status = pc_cli_say(&conversation, t->options.prompt, (int)t->image_count);
     if (status == PC_OK) {
         status = pc_prompt_build(&t->prompt, model->tokenizer, model->chat, &conversation, &options);
     }

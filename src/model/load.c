@@ -149,6 +149,7 @@ static pc_status recognise_template(pc_model *model, const char *text, size_t le
     if (status == PC_ERR_DATA) {
         pc_log(PC_LOG_DEBUG, "%s", pc_error());
         model->chat = NULL;
+        model->chat_unknown = true;
         return PC_OK;
     }
     return status;
@@ -302,8 +303,9 @@ pc_status pc_model_load(pc_model **out, const char *path)
     } else {
         char *config = pc_path_join(path, "config.json");
         bool has_config = config && pc_path_exists(config);
+        status = !config ? pc_fail_memory(strlen(path), "a path")
+                 : has_config ? load_directory(model, path) : load_bin_directory(model, path);
         pc_free(config);
-        status = has_config ? load_directory(model, path) : load_bin_directory(model, path);
     }
     if (status != PC_OK) {
         pc_model_free(model);

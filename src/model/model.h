@@ -64,6 +64,7 @@ typedef struct pc_model {
     int64_t image_token;        /* placeholder id; -1 = takes no images */
     pc_tokenizer *tokenizer;    /* NULL when the directory has none */
     const pc_template *chat;    /* NULL when the chat template is unknown or absent */
+    bool chat_unknown;          /* the checkpoint brings a chat template that is none of ours */
     pc_image_recipe recipe;     /* how pictures are prepared; valid when there is an encoder */
     const pc_backend *packed_by;/* backend whose packed weights the parameters carry */
 } pc_model;

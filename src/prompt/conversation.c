@@ -133,6 +133,20 @@ pc_status pc_conversation_say(pc_conversation *conversation, pc_role role, const
     return status;
 }
 
+void pc_conversation_drop(pc_conversation *conversation)
+{
+    if (conversation->count == 0) {
+        return;
+    }
+    const pc_message *last = &conversation->messages[--conversation->count];
+    for (size_t p = last->first; p < conversation->part_count; p++) {
+        if (conversation->parts[p].text == NULL) {
+            conversation->media_count[conversation->parts[p].kind]--;
+        }
+    }
+    conversation->part_count = last->first;
+}
+
 /* The first "<image>", "<video>" or "<audio>" at or behind `from`; returns its offset, or length
  * when none. */
 static size_t find_mark(const char *text, size_t length, size_t from, pc_media_kind *kind,

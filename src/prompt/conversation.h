@@ -63,6 +63,8 @@ pc_status pc_conversation_add_text(pc_conversation *conversation, const char *te
 pc_status pc_conversation_add_media(pc_conversation *conversation, pc_media_kind kind, int index);
 /* begin + add_text of a NUL-terminated text. */
 pc_status pc_conversation_say(pc_conversation *conversation, pc_role role, const char *text);
+/* Take the newest message back (its texts keep their memory until the end). */
+void pc_conversation_drop(pc_conversation *conversation);
 
 /* Where marked media stand. */
 typedef enum pc_markers {

@@ -1,0 +1,50 @@
+/* An answerer that decodes with a model of this process.
+ *
+ * Flow: request -> chat template and tokenizer (ids + slots) -> pictures (soft tokens) -> session (logits) -> sampler ->
+ * ids -> UTF-8 -> stop texts -> answer.
+ *
+ * What the session has read stays: a request whose prompt begins as the one before (a chat with its history, another
+ * question about the same picture) reads only what is new. Answers don't depend on that, nor on the number of threads.
+ */
+#ifndef PC_DECODE_LOCAL_H
+#define PC_DECODE_LOCAL_H
+
+#include "decode/sampler.h"
+#include "model/session.h"
+#include "prompt/answer.h"
+#include "text/ids.h"
+
+typedef struct pc_local pc_local;
+
+typedef struct pc_local_options {
+    int64_t context;  /* tokens that the cache holds; 0 = the model's context, at most 4096 */
+    pc_dtype compute; /* PC_F32 or PC_BF16 */
+} pc_local_options;
+
+/* model and backend are borrowed. The chat template is the model's; a text model that brings none continues raw text
+ * behind BOS. PC_ERR_DATA without a tokenizer, and when the chat template is not known (the message tells --template).
+ *
+ * The samplers are set as generation_config.json says; the temperature is 0 (greedy) unless it says do_sample. */
+pc_status pc_local_new(pc_local **out, const pc_model *model, const pc_backend *backend,
+                       const pc_local_options *options);
+void pc_local_free(pc_local *local);
+
+/* Borrows `local`; its release function does nothing. */
+pc_answerer pc_local_answerer(pc_local *local);
+
+/* The temperature that the checkpoint asks for: what a request should carry when nobody chooses. */
+double pc_local_temperature(const pc_local *local);
+/* Samplers other than the temperature are set here (pc_sampling_set) and hold for all requests. */
+pc_sampling *pc_local_sampling(pc_local *local);
+const pc_template *pc_local_template(const pc_local *local);
+
+/* What the newest answer was made of; borrowed until the next request. */
+typedef struct pc_local_report {
+    pc_ids prompt; /* placeholders stand once for each soft token */
+    pc_ids ids;    /* new tokens, the end token included */
+    size_t reused; /* tokens of the prompt that the session had read before */
+    double image_ms, prompt_ms, decode_ms;
+} pc_local_report;
+const pc_local_report *pc_local_last(const pc_local *local);
+
+#endif

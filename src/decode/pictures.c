@@ -1,0 +1,148 @@
+/* A small cache: a list in no order, the least lately used picture gives way when the budget is spent. */
+#include "decode/pictures.h"
+
+#include "base/file.h"
+#include "media/decode.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+
+/* Soft tokens that are kept from one request to the next; one picture of LLaVA-1.5-7B takes 9 MB. */
+static const size_t BUDGET = (size_t)256 << 20;
+
+static void free_picture(pc_picture *picture)
+{
+    pc_free(picture->soft);
+    pc_free(picture);
+}
+
+void pc_pictures_clear(pc_pictures *pictures)
+{
+    for (size_t i = 0; i < pictures->count; i++) {
+        free_picture(pictures->items[i]);
+    }
+    pc_free(pictures->items);
+    *pictures = (pc_pictures){0};
+}
+
+static size_t picture_bytes(const pc_pictures *pictures)
+{
+    const pc_model *model = pictures->model;
+    return (size_t)model->connector.tokens * (size_t)model->llm.info.width * sizeof(float);
+}
+
+/* Drop the least lately used picture of an earlier round; false when there is none. */
+static bool drop_oldest(pc_pictures *pictures)
+{
+    size_t oldest = pictures->count;
+    for (size_t i = 0; i < pictures->count; i++) {
+        if (pictures->items[i]->used < pictures->round &&
+            (oldest == pictures->count || pictures->items[i]->used < pictures->items[oldest]->used)) {
+            oldest = i;
+        }
+    }
+    if (oldest == pictures->count) {
+        return false;
+    }
+    free_picture(pictures->items[oldest]);
+    pictures->items[oldest] = pictures->items[--pictures->count];
+    return true;
+}
+
+void pc_pictures_begin(pc_pictures *pictures)
+{
+    pictures->round++;
+    while (pictures->count * picture_bytes(pictures) > BUDGET && drop_oldest(pictures)) {
+    }
+}
+
+/* --- keys --- */
+
+static void key_of_pixels(char out[PC_PICTURE_KEY], const pc_image *image)
+{
+    char pixels[65], sized[128];
+    pc_sha256(image->pixels, (size_t)image->width * (size_t)image->height * 3, pixels);
+    int length = snprintf(sized, sizeof sized, "%dx%d %s", image->width, image->height, pixels);
+    pc_sha256(sized, (size_t)length, out);
+}
+
+static pc_status key_of_file(char out[PC_PICTURE_KEY], const char *path)
+{
+    struct stat info;
+    if (stat(path, &info) != 0) {
+        return pc_fail(PC_ERR_IO, "%s: %s", path, strerror(errno));
+    }
+    pc_str text = {0};
+    pc_status status = pc_str_printf(&text, "%llu %llu %lld %lld.%09ld %s", (unsigned long long)info.st_dev,
+                                     (unsigned long long)info.st_ino, (long long)info.st_size,
+                                     (long long)info.st_mtim.tv_sec, info.st_mtim.tv_nsec, path);
+    if (status == PC_OK) {
+        pc_sha256(text.data, text.length, out);
+    }
+    pc_str_clear(&text);
+    return status;
+}
+
+/* --- misses --- */
+
+static pc_status encode(pc_pictures *pictures, const pc_image *image, float **soft)
+{
+    float *pixels = NULL;
+    PC_TRY(pc_model_prepare(pictures->model, image, &pixels));
+    pc_status status = pc_session_see(pictures->session, pixels, soft);
+    pc_free(pixels);
+    return status;
+}
+
+static pc_status load_and_encode(pc_pictures *pictures, const pc_answer_media *media, float **soft)
+{
+    if (media->image) {
+        return encode(pictures, media->image, soft);
+    }
+    pc_image *image = NULL;
+    PC_TRY(pc_image_load(&image, media->path, NULL));
+    pc_status status = encode(pictures, image, soft);
+    pc_image_free(image);
+    return status;
+}
+
+static pc_status add(pc_pictures *pictures, const pc_answer_media *media, const char *key, const pc_picture **out)
+{
+    pc_picture *picture = NULL;
+    while ((pictures->count + 1) * picture_bytes(pictures) > BUDGET && drop_oldest(pictures)) {
+    }
+    PC_TRY(pc_grow(&pictures->items, &pictures->capacity, pictures->count + 1, sizeof *pictures->items, "pictures"));
+    PC_TRY(PC_NEW(picture, "a picture"));
+    pc_status status = load_and_encode(pictures, media, &picture->soft);
+    if (status != PC_OK) {
+        pc_free(picture);
+        return status;
+    }
+    memcpy(picture->key, key, PC_PICTURE_KEY);
+    picture->serial = ++pictures->serials;
+    picture->used = pictures->round;
+    pictures->items[pictures->count++] = picture;
+    *out = picture;
+    return PC_OK;
+}
+
+pc_status pc_pictures_get(pc_pictures *pictures, const pc_answer_media *media, const pc_picture **out)
+{
+    char key[PC_PICTURE_KEY] = {0};
+    *out = NULL;
+    if (media->image) {
+        key_of_pixels(key, media->image);
+    } else {
+        PC_TRY(key_of_file(key, media->path));
+    }
+    for (size_t i = 0; i < pictures->count; i++) {
+        if (strcmp(pictures->items[i]->key, key) == 0) {
+            pictures->items[i]->used = pictures->round;
+            *out = pictures->items[i];
+            return PC_OK;
+        }
+    }
+    return add(pictures, media, key, out);
+}
