@@ -75,7 +75,7 @@ pc_status pc_sample_add_region(pc_sample *sample, const pc_region *region)
 /* --- options behind the path --- */
 
 typedef struct written {
-    int64_t seed, first, limit, side, min_objects, max_objects;
+    int64_t seed, first, limit, side, min_objects, max_objects, turns;
     char *content, *lang, *image_folder;
 } written;
 
@@ -87,6 +87,7 @@ static const pc_field fields[] = {
     FIELD(limit, "n", PC_FIELD_INT, 9e15, "at most so many samples"),
     FIELD(side, "side", PC_FIELD_INT, 1 << 16, "pixels of a scene"),
     FIELD(min_objects, "min_objects", PC_FIELD_INT, 1 << 16, "fewest objects of a scene"),
+    FIELD(turns, "turns", PC_FIELD_INT, 1 << 16, "questions of a scene; 0 = all"),
     FIELD(max_objects, "max_objects", PC_FIELD_INT, 1 << 16, "most objects of a scene"),
     FIELD(content, "content", PC_FIELD_TEXT, 0, "questions, captions, brief, mixed"),
     FIELD(lang, "lang", PC_FIELD_TEXT, 0, "language of the texts"),
@@ -131,6 +132,7 @@ static void take_defaults(written *out, const pc_dataset_options *options)
         .limit = options->limit,
         .side = options->side,
         .min_objects = options->min_objects,
+        .turns = options->turns,
         .max_objects = options->max_objects,
     };
 }
@@ -144,6 +146,7 @@ static pc_dataset_options merge(const written *from, const pc_dataset_options *o
         .limit = from->limit,
         .side = (int)from->side,
         .min_objects = (int)from->min_objects,
+        .turns = (int)from->turns,
         .max_objects = (int)from->max_objects,
         .content = from->content ? from->content : options->content,
         .lang = from->lang ? from->lang : options->lang,

@@ -40,6 +40,7 @@ typedef struct pc_dataset_options {
     int64_t limit;            /* at most so many samples; 0 = all */
     int side;                 /* scenes: pixels; 0 = 96 */
     int min_objects, max_objects; /* scenes: 0 = the usual mix */
+    int turns;                /* scenes: questions of a sample, chosen by its number; 0 = all */
     /* scenes: "questions" (also NULL), "captions" (detailed), "brief", "mixed" (detailed caption and questions);
      * easy_vqa: "questions" (also NULL), "captions" (a caption where one is known, and questions). */
     const char *content;

@@ -5,6 +5,7 @@
  * a region with its description as words.
  */
 #include "base/memory.h"
+#include "base/rng.h"
 #include "data/dataset.h"
 #include "data/scenes_internal.h"
 
@@ -19,6 +20,7 @@ typedef struct scenes {
     pc_scene_options options;
     const pc_scene_language *language;
     content content;
+    int turns; /* questions of a sample; 0 = all */
 } scenes;
 
 static bool matches(const char *path)
@@ -44,6 +46,7 @@ static pc_status set_up(scenes *self, const pc_dataset_options *options)
     bool usual = !options->min_objects && !options->max_objects;
     self->seed = options->seed;
     self->first = options->first;
+    self->turns = options->turns;
     self->options = (pc_scene_options){
         .side = options->side,
         .min_objects = usual || options->min_objects ? options->min_objects : 1,
@@ -94,12 +97,15 @@ static pc_status add_caption(pc_conversation *conversation, const scenes *self, 
     return add_turn(conversation, caption.request, caption.text);
 }
 
+/* All questions of the scene, or self->turns of them: a shuffle that the scene's number decides. */
 static pc_status add_questions(pc_conversation *conversation, const scenes *self, const pc_scene *scene)
 {
     pc_scene_question questions[PC_SCENE_QUESTIONS];
     int count = pc_scene_questions(scene, self->language, questions);
-    for (int i = 0; i < count; i++) {
-        PC_TRY(add_turn(conversation, questions[i].question, questions[i].answer));
+    int wanted = self->turns > 0 && self->turns < count ? self->turns : count;
+    for (int i = 0; i < wanted; i++) {
+        uint64_t at = wanted < count ? pc_rng_permute(scene->seed, scene->index, (uint64_t)count, (uint64_t)i) : (uint64_t)i;
+        PC_TRY(add_turn(conversation, questions[at].question, questions[at].answer));
     }
     return PC_OK;
 }
@@ -108,16 +114,11 @@ static pc_status add_regions(pc_sample *out, const scenes *self, const pc_scene 
 {
     for (int i = 0; i < scene->count; i++) {
         const pc_scene_object *object = &scene->objects[i];
-        int all = PC_SAY_SIZE | PC_SAY_TEXTURE | PC_SAY_COLOUR | PC_SAY_NOUN;
-        pc_scene_description description = {object->glyph ? all | PC_SAY_NAME : all, *object};
-        char phrase[PC_BLANK_TEXT];
-        pc_region region = {.image = 0};
-        pc_scene_phrase(phrase, self->language, &description, false);
-        snprintf(region.words, sizeof region.words, "%.*s", (int)sizeof region.words - 1, phrase);
-        pc_scene_box(object, region.box);
-        for (int edge = 0; edge < 4; edge++) {
-            region.box[edge] /= PC_SCENE_UNIT;
-        }
+        /* The inner part, where a patch shows little else. */
+        float reach = 0.8f * object->radius;
+        pc_region region = {.box = {(object->x - reach) / PC_SCENE_UNIT, (object->y - reach) / PC_SCENE_UNIT,
+                                    (object->x + reach) / PC_SCENE_UNIT, (object->y + reach) / PC_SCENE_UNIT}};
+        pc_scene_object_words(region.words, sizeof region.words, object, self->language);
         PC_TRY(pc_sample_add_region(out, &region));
     }
     return PC_OK;

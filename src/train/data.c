@@ -1,81 +1,19 @@
 #include "train/data.h"
 
-#include "base/str.h"
+#include "base/memory.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-typedef struct entry {
-    char *path, *format, *media_dir, *content, *lang;
-    int64_t seed, first, n, min_objects, max_objects;
-} entry;
-
-#define FIELD(key, kind, standard, hi, text) \
-    {.name = #key, .type = kind, .offset = offsetof(entry, key), .fallback = standard, .low = 0, .high = hi, .help = text}
-static const pc_field fields[] = {
-    FIELD(path, PC_FIELD_TEXT, NULL, 0, "file or folder"),
-    FIELD(format, PC_FIELD_TEXT, NULL, 0, "kind of the dataset"),
-    FIELD(media_dir, PC_FIELD_TEXT, NULL, 0, "folder where picture paths start"),
-    FIELD(content, PC_FIELD_TEXT, NULL, 0, "what a sample says: questions, captions, brief, mixed"),
-    FIELD(lang, PC_FIELD_TEXT, "en", 0, "language of generated texts"),
-    FIELD(seed, PC_FIELD_INT, "1", 9e15, "of generated samples"),
-    FIELD(first, PC_FIELD_INT, "0", 9e15, "index of the first generated sample"),
-    FIELD(n, PC_FIELD_INT, "0", 9e15, "samples at most; 0 = all"),
-    FIELD(min_objects, PC_FIELD_INT, "0", 8, "fewest objects of a scene"),
-    FIELD(max_objects, PC_FIELD_INT, "0", 8, "most objects of a scene"),
-};
-#undef FIELD
-static const pc_field_table table = {fields, sizeof fields / sizeof fields[0]};
-
-/* "key=value&key=value" into the entry; text is cut up. */
-static pc_status read_query(entry *out, char *text)
+static pc_status open_entry(pc_train_data *data, const pc_recipe *recipe, const char *text)
 {
-    char *rest = text;
-    for (char *pair; (pair = strsep(&rest, "&"));) {
-        char *value = strchr(pair, '=');
-        if (!value) {
-            return pc_fail(PC_ERR_USAGE, "dataset %s?%s: expected key=value", out->path, pair);
-        }
-        *value++ = '\0';
-        PC_TRY(pc_fields_set(&table, out, pair, value, "dataset"));
+    pc_dataset_options options = {.image_folder = recipe->media_dir, .limit = recipe->max_samples};
+    if (data->count == PC_TRAIN_DATASETS) {
+        return pc_fail(PC_ERR_USAGE, "dataset: more than %d entries", PC_TRAIN_DATASETS);
     }
+    PC_TRY(pc_dataset_open(&data->datasets[data->count], text, recipe->dataset_format, &options));
+    data->count++;
     return PC_OK;
-}
-
-static pc_status read_entry(entry *out, char *text)
-{
-    char *query = strchr(text, '?');
-    PC_TRY(pc_fields_default(&table, out));
-    if (query) {
-        *query++ = '\0';
-    }
-    PC_TRY(pc_fields_set(&table, out, "path", text, "dataset"));
-    return query ? read_query(out, query) : PC_OK;
-}
-
-static pc_status open_entry(pc_train_data *data, const pc_recipe *recipe, char *text)
-{
-    entry at = {0};
-    pc_status status = data->count < PC_TRAIN_DATASETS ? read_entry(&at, text)
-                                                       : pc_fail(PC_ERR_USAGE, "dataset: more than %d entries",
-                                                                 PC_TRAIN_DATASETS);
-    if (status == PC_OK) {
-        pc_dataset_options options = {
-            .image_folder = at.media_dir ? at.media_dir : recipe->media_dir,
-            .seed = (uint64_t)at.seed,
-            .first = (uint64_t)at.first,
-            .limit = at.n ? at.n : recipe->max_samples,
-            .min_objects = (int)at.min_objects,
-            .max_objects = (int)at.max_objects,
-            .content = at.content,
-            .lang = at.lang,
-        };
-        const char *format = at.format ? at.format : recipe->dataset_format;
-        status = pc_dataset_open(&data->datasets[data->count], at.path, format, &options);
-    }
-    data->count += status == PC_OK;
-    pc_fields_clear(&table, &at);
-    return status;
 }
 
 static pc_status open_datasets(pc_train_data *data, const pc_recipe *recipe)

@@ -15,8 +15,8 @@ typedef struct pc_train_data {
     pc_loader *loader;
 } pc_train_data;
 
-/* An entry is PATH or PATH?key=value&key=value with seed, first, n, min_objects, max_objects, content, lang, format,
- * media_dir. Close also after a failure. */
+/* recipe->dataset is a list of entries as pc_dataset_open takes them: PATH or PATH?key=value&key=value. Close also after a
+ * failure. */
 pc_status pc_train_data_open(pc_train_data *out, const pc_recipe *recipe, const pc_model *model, const pc_stage *stage);
 void pc_train_data_close(pc_train_data *data);
 
