@@ -7,11 +7,10 @@
  * Source: Pillow, src/libImaging/Resample.c (filters and passes) and Geometry.c (nearest). An output pixel sees more
  * input pixels when the image shrinks (s > 1): that is the antialiasing which OpenCV and torch leave out.
  *
- * Easy to get wrong: columns first, rounded to 8 bits between the passes; a pass whose size does not change is left
- * out; halves round away from zero; bicubic has a = -0.5; nearest steps by adding, so its rounding errors add up too.
+ * Easy to get wrong: rounded to 8 bits between the passes; a pass whose size does not change is left out; halves round away from zero; bicubic has a = -0.5; nearest steps by adding, so its rounding errors add up too.
  *
- * Which pass comes first shows in the last bit. Before 2026 Pillow always took columns first, which is what models were
- * trained with, and so do we. Pillow 13 takes rows first when X' != X, Y' < Y and Y - Y' > 2 (X - X').
+ * Which pass comes first shows in the last bit. Pillow took columns first until version 12; version 13, the oracle's,
+ * takes rows first when X' != X, Y' < Y and Y - Y' > 2 (X - X'), and so do we.
  *
  * Integer sums do not depend on their order, so both passes add "tap times a run of lanes": in the second pass a run
  * is a piece of a row, in the first a column of ROWS rows that a small transposition has put side by side.
@@ -249,7 +248,7 @@ WIDE static void resample_row(pc_image *to, const pc_image *from, int y, int ski
     }
 }
 
-/* *out = columns resampled, only rows [y0, y1), which are all that the second pass reads. */
+/* *out = columns resampled, of rows [y0, y1). */
 static pc_status horizontal(pc_image **out, const pc_image *image, int width, int y0, int y1, const filter_info *filter)
 {
     pc_status status = PC_OK;
@@ -271,37 +270,48 @@ done:
     return status;
 }
 
-static pc_status convolve(pc_image **out, const pc_image *image, int width, int height, const filter_info *filter)
+/* *out = rows resampled. */
+static pc_status vertical(pc_image **out, const pc_image *image, int height, const filter_info *filter)
 {
-    pc_status status = PC_OK;
-    pc_image *narrow = NULL;
     pc_image *result = NULL;
     taps t = {0};
-    int y0 = 0;
-    int y1 = image->height;
-    if (height != image->height) {
-        PC_GO(taps_init(&t, image->height, height, filter));
-        y0 = t.first[0];
-        y1 = t.first[height - 1] + t.count[height - 1];
+    pc_status status = taps_init(&t, image->height, height, filter);
+    if (status == PC_OK) {
+        status = pc_image_new(&result, image->width, height);
     }
-    if (width != image->width) {
-        PC_GO(horizontal(&narrow, image, width, y0, y1, filter));
-    } else {
-        y0 = 0;
+    for (int y = 0; status == PC_OK && y < height; y++) {
+        resample_row(result, image, y, 0, &t);
+    }
+    taps_clear(&t);
+    *out = status == PC_OK ? result : *out;
+    return status;
+}
+
+/* Whether Pillow 13 takes rows first. */
+static bool rows_first(const pc_image *image, int width, int height)
+{
+    return width != image->width && height < image->height &&
+           (int64_t)image->height - height > 2 * ((int64_t)image->width - width);
+}
+
+static pc_status convolve(pc_image **out, const pc_image *image, int width, int height, const filter_info *filter)
+{
+    pc_image *between = NULL;
+    if (width == image->width) {
+        return vertical(out, image, height, filter);
     }
     if (height == image->height) {
-        *out = narrow;
-        narrow = NULL;
-    } else {
-        PC_GO(pc_image_new(&result, width, height));
-        for (int y = 0; y < height; y++) {
-            resample_row(result, narrow ? narrow : image, y, y0, &t);
-        }
-        *out = result;
+        return horizontal(out, image, width, 0, height, filter);
     }
-done:
-    pc_image_free(narrow);
-    taps_clear(&t);
+    pc_status status;
+    if (rows_first(image, width, height)) {
+        PC_TRY(vertical(&between, image, height, filter));
+        status = horizontal(out, between, width, 0, height, filter);
+    } else {
+        PC_TRY(horizontal(&between, image, width, 0, image->height, filter));
+        status = vertical(out, between, height, filter);
+    }
+    pc_image_free(between);
     return status;
 }
 
