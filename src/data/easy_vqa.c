@@ -19,6 +19,7 @@
 #include "media/decode.h"
 
 #include <inttypes.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -47,17 +48,11 @@ typedef struct easy_vqa {
     pc_arena texts;
 } easy_vqa;
 
-static char *questions_path(const char *folder)
-{
-    return pc_path_join(folder, "questions.json");
-}
-
 static bool matches(const char *path)
 {
-    char *file = questions_path(path);
-    bool found = file && pc_path_exists(file);
-    pc_free(file);
-    return found;
+    char file[PATH_MAX];
+    int length = snprintf(file, sizeof file, "%s/questions.json", path);
+    return length > 0 && (size_t)length < sizeof file && pc_path_exists(file);
 }
 
 static void close_folder(void *state)
@@ -143,7 +138,7 @@ static pc_status set_up(easy_vqa *self, const char *path, const pc_dataset_optio
         return pc_fail(PC_ERR_USAGE, "easy_vqa: content is questions or captions, found '%s'", content);
     }
     self->folder = options->image_folder ? pc_strdup(folder) : pc_path_join(folder, "images");
-    char *file = questions_path(path);
+    char *file = pc_path_join(path, "questions.json");
     pc_status status = self->folder && file ? read_questions(self, file) : pc_fail_memory(strlen(path), "a path");
     pc_free(file);
     return status == PC_OK ? group(self) : status;
