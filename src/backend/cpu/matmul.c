@@ -18,9 +18,10 @@
 #include <string.h>
 
 enum {
-    BLOCK_UNITS = 256,           /* units of K in a block: a panel of B is 32 KiB then */
-    BLOCK_TILES = 8,             /* most tiles of rows in an item: A is 128 KiB then, an eighth of an L2 cache */
+    BLOCK_UNITS = 384,           /* units of K in a block */
+    BLOCK_TILES = 8,             /* most tiles of rows in an item: A is 192 KiB then, a part of an L2 cache */
     PANEL_UNITS = 4 * 1024 * 1024, /* units of B packed at a time */
+    PACK_UNITS = 32,             /* units of K of a transposed A that are packed before the next tile has its turn */
     TIGHT_ROWS = 4,              /* up to here A is packed without padding, for reading speed */
 };
 
@@ -147,18 +148,22 @@ static void pack_panel_item(void *context, int64_t item, int thread)
     gemm->pack(p->panels + item * gemm->cols * p->units, gemm->cols, &b, pc_least(gemm->cols, p->n - column), p->k);
 }
 
-/* The rows [row, row + rows) of A in a block of K, as panels of one tile each. */
+/* The rows [row, row + rows) of A in a block of K, as panels of one tile each. Rows that lie side by side (A transposed)
+ * are taken a few steps of K at a time, so that memory is read in pieces as long as the item is high. */
 static void pack_rows(const product *p, float *to, int64_t row, int64_t rows, int64_t u, int64_t units)
 {
     const pc_cpu_gemm *gemm = p->gemm;
     const int64_t lanes = pc_round_up(gemm->rows, gemm->lanes);
-    const int64_t count = pc_least(units * gemm->unit, p->k - u * gemm->unit);
-    for (int64_t r = 0; r < rows; r += p->tile_rows) {
-        pc_cpu_matrix a = p->a;
-        a.data = (const char *)a.data + pc_dtype_size(a.dtype)
-                 * (size_t)((row + r) * a.row_stride + u * gemm->unit * a.k_stride);
-        gemm->pack(to, lanes, &a, pc_least(p->tile_rows, rows - r), count);
-        to += lanes * units;
+    const int64_t step = p->a.row_stride == 1 ? PACK_UNITS : units;
+    const int64_t end = pc_least((u + units) * gemm->unit, p->k);
+    for (int64_t done = 0; done < units; done += step) {
+        const int64_t k = (u + done) * gemm->unit;
+        for (int64_t r = 0; r < rows; r += p->tile_rows) {
+            pc_cpu_matrix a = p->a;
+            a.data = (const char *)a.data + pc_dtype_size(a.dtype) * (size_t)((row + r) * a.row_stride + k * a.k_stride);
+            gemm->pack(to + lanes * (r / p->tile_rows * units + done), lanes, &a, pc_least(p->tile_rows, rows - r),
+                       pc_least(step * gemm->unit, end - k));
+        }
     }
 }
 

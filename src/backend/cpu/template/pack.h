@@ -49,13 +49,20 @@ INLINE void pack_along_k(float *dst, int64_t width, const pc_cpu_matrix *src, pc
     }
 }
 
-/* Rows lie side by side: each step of K is copied. */
+/* Rows lie side by side: each step of K is copied. The steps are far apart, so that the processor doesn't foresee them:
+ * without the prefetch this is two to three times slower when the matrix comes from the third-level cache. */
+enum { PREFETCH_STEPS = 16 };
+
 INLINE void pack_along_rows(float *dst, int64_t width, const pc_cpu_matrix *src, pc_dtype dtype, int64_t rows,
                             int64_t count, const bool round)
 {
     for (int64_t k = 0; k < count; k += GEMM_UNIT) {
         for (int64_t r = 0; r < width; r += LANES) {
             const int64_t at = k * src->k_stride + r;
+            for (int i = 0; i < GEMM_UNIT; i++) { /* a prefetch behind the end does no harm */
+                const uintptr_t ahead = (uintptr_t)(at + (PREFETCH_STEPS + i) * src->k_stride) * (dtype == PC_F32 ? 4 : 2);
+                __builtin_prefetch((const void *)((uintptr_t)src->data + ahead));
+            }
             const int64_t left = rows > r ? rows - r : 0;
             vf first = vf_set(0);
             vf second = vf_set(0);
