@@ -90,7 +90,7 @@ static pc_status add_vocab(const pc_tokenizer *tokenizer, const pc_score_model *
 {
     for (size_t id = 0; id < model->count; id++) {
         pc_json *text = spelled(model, (int32_t)id, space);
-        pc_status status = text ? PC_OK : pc_fail(PC_ERR_DATA, "token %zu is not UTF-8", id);
+        pc_status status = text ? PC_OK : pc_fail_memory(model->vocab->entries[id].length, "token");
         if (status == PC_OK && !(tokenizer->vocab.entries[id].flags & PC_VOCAB_OUTSIDE)) {
             status = pc_json_set(vocab, pc_json_text(text), pc_json_new_integer((int64_t)id));
         }
@@ -212,7 +212,8 @@ static bool can_be_said(const pc_tokenizer *tokenizer, const pc_score_model *mod
         size_t length;
         const char *text = pc_vocab_text(&tokenizer->vocab, (int32_t)id, &length);
         uint32_t flags = tokenizer->vocab.entries[id].flags;
-        if (flags & (PC_VOCAB_FIXED | PC_VOCAB_UNUSED) || (how->space[0] == ' ' && memmem(text, length, mark, 3))) {
+        if (flags & (PC_VOCAB_FIXED | PC_VOCAB_UNUSED) || pc_utf8_valid_prefix(text, length) != length ||
+            memchr(text, '\0', length) || (how->space[0] == ' ' && memmem(text, length, mark, 3))) {
             return false;
         }
     }

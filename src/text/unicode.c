@@ -142,50 +142,58 @@ static pc_status decompose(points *all, const char *text, size_t length, utf8pro
     return PC_OK;
 }
 
-static pc_status normalize_valid(pc_str *out, const char *text, size_t length, pc_normal_form form)
+static pc_status normalize_valid(pc_str *out, const char *text, size_t length, pc_normal_form form, points *all)
 {
     int options = UTF8PROC_DECOMPOSE | (form == PC_NFKC || form == PC_NFKD ? UTF8PROC_COMPAT : 0);
-    points all = {0};
-    pc_status status;
-    PC_GO(decompose(&all, text, length, (utf8proc_option_t)options));
-    PC_GO(order_marks(&all));
+    all->count = 0;
+    PC_TRY(decompose(all, text, length, (utf8proc_option_t)options));
+    PC_TRY(order_marks(all));
     if (form == PC_NFC || form == PC_NFKC) {
-        utf8proc_ssize_t count = utf8proc_normalize_utf32(all.data, (utf8proc_ssize_t)all.count,
+        utf8proc_ssize_t count = utf8proc_normalize_utf32(all->data, (utf8proc_ssize_t)all->count,
                                                           UTF8PROC_STABLE | UTF8PROC_COMPOSE);
-        all.count = count >= 0 ? (size_t)count : all.count;
+        all->count = count >= 0 ? (size_t)count : all->count;
     }
-    for (size_t i = 0; i < all.count; i++) {
+    for (size_t i = 0; i < all->count; i++) {
         char bytes[4];
-        PC_GO(pc_str_add(out, bytes, (size_t)pc_utf8_encode((unsigned)all.data[i], bytes)));
+        PC_TRY(pc_str_add(out, bytes, (size_t)pc_utf8_encode((unsigned)all->data[i], bytes)));
+    }
+    return PC_OK;
+}
+
+static bool is_ascii(char byte)
+{
+    return (unsigned char)byte < 128;
+}
+
+/* ASCII stays as it is in every form, and nothing composes across the place before an ASCII character. So only stretches
+ * of other characters are worked on, each with the ASCII character before it, which their first may compose with. */
+pc_status pc_normalize(pc_str *out, const char *text, size_t length, pc_normal_form form)
+{
+    points all = {0};
+    pc_status status = PC_OK;
+    for (size_t at = 0; at < length;) {
+        size_t end = at;
+        while (end < length && is_ascii(text[end]) && (end + 1 == length || is_ascii(text[end + 1]))) {
+            end++;
+        }
+        PC_GO(pc_str_add(out, text + at, end - at));
+        at = end;
+        end += end < length;
+        while (end < length && !is_ascii(text[end])) {
+            end++;
+        }
+        while (at < end) {
+            size_t valid = pc_utf8_valid_prefix(text + at, end - at);
+            PC_GO(normalize_valid(out, text + at, valid, form, &all));
+            at += valid;
+            if (at < end) {
+                PC_GO(pc_str_putc(out, text[at++]));
+            }
+        }
     }
 done:
     pc_free(all.data);
     return status;
-}
-
-/* Bytes at the start that every form leaves as they are: ASCII but for the last, which a mark may follow. */
-static size_t plain_prefix(const char *text, size_t length)
-{
-    size_t at = 0;
-    while (at < length && (unsigned char)text[at] < 128) {
-        at++;
-    }
-    return at == length || at == 0 ? at : at - 1;
-}
-
-pc_status pc_normalize(pc_str *out, const char *text, size_t length, pc_normal_form form)
-{
-    size_t at = plain_prefix(text, length);
-    PC_TRY(pc_str_add(out, text, at));
-    while (at < length) {
-        size_t valid = pc_utf8_valid_prefix(text + at, length - at);
-        PC_TRY(normalize_valid(out, text + at, valid, form));
-        at += valid;
-        if (at < length) {
-            PC_TRY(pc_str_putc(out, text[at++]));
-        }
-    }
-    return PC_OK;
 }
 
 pc_status pc_lowercase(pc_str *out, const char *text, size_t length)
