@@ -15,7 +15,7 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { BATCH = 256, NAME = 64 };
+enum { BATCH = 32, NAME = 64 };
 
 /* The text files of a dataset, in the order of a scene's texts. */
 enum { TRAIN, CAPTIONS, QUESTIONS, SCENES, FILES };
@@ -313,7 +313,7 @@ static pc_status write_all(output outputs[FILES], batch *b, pc_pool *pool)
         reset_batch(b);
         pc_pool_run(pool, count, work, b);
         PC_TRY(append_batch(outputs, b, count, at == 0));
-        if ((at / BATCH) % 16 == 15) {
+        if ((at / BATCH) % 128 == 127) {
             pc_log(PC_LOG_INFO, "%" PRId64 " of %" PRId64 " scenes", at + count, set->count);
         }
     }

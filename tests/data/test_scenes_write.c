@@ -38,8 +38,8 @@ static void test_threads_do_not_matter(void **state)
     const char *folder = *state;
     pc_pool *pool = NULL;
     assert_int_equal(pc_pool_new(&pool, 3), PC_OK);
-    make(folder, "one", 300, NULL);
-    make(folder, "three", 300, pool);
+    make(folder, "one", 40, NULL); /* more than one batch of the writer */
+    make(folder, "three", 40, pool);
     pc_pool_free(pool);
     for (int i = 0; i < NAMES; i++) {
         char one[65], three[65];
