@@ -4,6 +4,8 @@
 #include "base/memory.h"
 #include "model/model.h"
 #include "store/store.h"
+#include "support/allocfail.h"
+#include "support/folder.h"
 #include "train/learner.h"
 
 #include <math.h>
@@ -29,6 +31,7 @@ typedef struct fixture {
     int32_t ids[MOST], positions[MOST], soft_rows[MOST], target_rows[MOST], target_ids[MOST];
     pc_attention_range ranges[MOST];
     float target_weights[MOST];
+    char folder[256];
 } fixture;
 
 static const pc_array *need(const pc_store *store, const char *format, int sample)
@@ -100,7 +103,7 @@ static int tear_down(void **state)
     return 0;
 }
 
-static pc_learner *new_learner(fixture *f)
+static pc_status make_learner(pc_learner **out, fixture *f)
 {
     static const pc_part_rate rates[] = {{"encoder", 2e-3}, {"connector", 2e-3}, {"llm", 2e-3}};
     pc_learner_options options = {
@@ -110,8 +113,13 @@ static pc_learner *new_learner(fixture *f)
         .beta1 = 0.9, .beta2 = 0.95, .eps = 1e-6, .weight_decay = 0.1, .max_norm = 1,
         .rates = rates, .rate_count = 3,
     };
+    return pc_learner_new(out, f->model, f->backend, &options);
+}
+
+static pc_learner *new_learner(fixture *f)
+{
     pc_learner *learner;
-    assert_int_equal(pc_learner_new(&learner, f->model, f->backend, &options), PC_OK);
+    assert_int_equal(make_learner(&learner, f), PC_OK);
     return learner;
 }
 
@@ -225,12 +233,41 @@ static void test_not_finite(void **state)
     pc_learner_free(learner);
 }
 
+/* A learner made, one step taken, its state saved: every allocation on the way may fail. */
+static pc_status one_training_step(void *user)
+{
+    fixture *f = user;
+    pc_learner *learner = NULL;
+    pc_step_result result;
+    char path[512];
+    pc_status status = make_learner(&learner, f);
+    if (status == PC_OK) {
+        status = pc_learner_step(learner, &f->batch, 1, 1, &result);
+    }
+    if (status == PC_OK) {
+        status = pc_learner_save(learner, pc_test_path(path, f->folder, "optimizer.safetensors"));
+    }
+    pc_learner_free(learner);
+    return status;
+}
+
+static void test_out_of_memory(void **state)
+{
+    fixture *f = *state;
+    pc_test_folder_new(f->folder);
+    long failed = pc_test_each_allocation(one_training_step, f);
+    print_message("%ld allocations failed once each\n", failed);
+    assert_true(failed > 100);
+    pc_test_folder_free(f->folder);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_gradients, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_ten_steps, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_not_finite, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_out_of_memory, set_up, tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
