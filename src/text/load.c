@@ -228,15 +228,33 @@ static pc_status find_main_file(char **out, const char *folder)
                 : pc_fail(PC_ERR_IO, "%s: no tokenizer.json, tokenizer.model, vocab.json or tok*.bin in this folder", folder);
 }
 
+/* A llama2.c checkpoint has its tokenizer beside it: model.bin, and tok512.bin or tokenizer.bin. */
+static bool is_checkpoint(const char *path)
+{
+    pc_map map;
+    if (!pc_ends_with(path, ".bin") || pc_map_open(&map, path) != PC_OK) {
+        return false;
+    }
+    bool tokenizer = pc_text_kind_of((const char *)map.data, map.size) || pc_starts_with(pc_path_base(path), "tok");
+    pc_map_close(&map);
+    return !tokenizer;
+}
+
 pc_status pc_tokenizer_load(pc_tokenizer **out, const char *path)
 {
-    char *file = NULL;
+    char *file = NULL, *folder = NULL;
+    pc_status status = PC_OK;
     *out = NULL;
-    if (!pc_path_is_directory(path)) {
-        return load_file(out, path);
+    if (pc_path_is_directory(path)) {
+        PC_GO(find_main_file(&file, path));
+    } else if (is_checkpoint(path)) {
+        folder = pc_path_parent(path);
+        status = folder ? find_main_file(&file, folder) : pc_fail_memory(strlen(path), "path");
+        PC_GO(status);
     }
-    PC_TRY(find_main_file(&file, path));
-    pc_status status = load_file(out, file);
+    PC_GO(load_file(out, file ? file : path));
+done:
+    pc_free(folder);
     pc_free(file);
     return status;
 }

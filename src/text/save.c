@@ -105,8 +105,9 @@ static pc_status make_tokenizer_json(const pc_tokenizer *tokenizer, pc_json **ad
     }
     root = pc_json_new_object();
     PC_GO(pc_json_set(root, "version", pc_json_new_text("1.0")));
-    PC_GO(pc_json_set(root, "added_tokens", *added));
-    *added = NULL; /* belongs to root now */
+    pc_json *list = *added;
+    *added = NULL; /* goes to root, also when that fails */
+    PC_GO(pc_json_set(root, "added_tokens", list));
     static const char *const names[] = {"normalizer", "pre_tokenizer", "post_processor", "decoder", "model"};
     for (int i = 0; i < 5; i++) {
         const pc_json *part = pc_json_get(parts, names[i]);

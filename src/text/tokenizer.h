@@ -8,8 +8,8 @@
  * its characters. Prompts are built from segments - encode each piece of text by itself, put control tokens between by
  * id (pc_tokenizer_id, pc_tokenizer_special) - with PC_TOKENIZE_CONTINUE on every text after the first segment.
  *
- * Text need not be well-formed UTF-8. Byte-level and byte-fallback tokenizers keep malformed bytes as they are; others
- * take each for U+FFFD.
+ * Text need not be well-formed UTF-8. Byte-level and byte-fallback tokenizers keep malformed bytes as they are; to others
+ * they are unknown characters.
  *
  * A loaded tokenizer doesn't change (but by pc_tokenizer_add_token), so any number of threads may read it.
  */
@@ -31,7 +31,8 @@ typedef struct pc_tokenizer pc_tokenizer;
  * A directory is searched for tokenizer.json, then tokenizer.model, then vocab.json or encoder.json (with merges.txt or
  * vocab.bpe), then tokenizer.bin and tok*.bin of llama2.c; tokenizer_config.json, special_tokens_map.json and
  * added_tokens.json beside them, when present, say which tokens are BOS, EOS, PAD and UNK and which tokens were added.
- * For a file the kind is recognised by its content, and the same neighbours are looked at.
+ * For a file the kind is recognised by its content, and the same neighbours are looked at; a llama2.c checkpoint (another
+ * .bin) stands for its directory.
  *
  * On success *out is the caller's (pc_tokenizer_free); on failure *out is NULL. PC_ERR_IO: not readable or nothing
  * found; PC_ERR_DATA: malformed, or a step that is not supported, named in the message. */
