@@ -72,14 +72,16 @@ static int count_places(const char *text)
     return count;
 }
 
-static pc_status add_message(pc_conversation *conversation, const char *text, int pictures, int places)
+static pc_status add_message(pc_conversation *conversation, const char *text, int pictures,
+                             int places)
 {
     int first = conversation->media_count[PC_MEDIA_IMAGE];
     PC_TRY(pc_conversation_begin(conversation, PC_ROLE_USER));
     for (int i = 0; i < pictures - places; i++) {
         PC_TRY(pc_conversation_add_media(conversation, PC_MEDIA_IMAGE, first + i));
     }
-    return places ? pc_conversation_add_marked(conversation, text, strlen(text), PC_MARKERS_IN_PLACE)
+    return places ? pc_conversation_add_marked(conversation, text, strlen(text),
+                                               PC_MARKERS_IN_PLACE)
                   : pc_conversation_add_text(conversation, text, strlen(text));
 }
 
@@ -88,7 +90,8 @@ pc_status pc_cli_say(pc_conversation *conversation, const char *text, int pictur
     size_t messages = conversation->count;
     int places = pictures ? count_places(text) : 0;
     if (places > pictures) {
-        return pc_fail(PC_ERR_DATA, "the prompt marks %d places by <image>, %d picture%s given", places, pictures,
+        return pc_fail(PC_ERR_DATA, "the prompt marks %d places by <image>, %d picture%s given",
+                       places, pictures,
                        pictures == 1 ? "" : "s");
     }
     pc_status status = add_message(conversation, text, pictures, places);

@@ -8,8 +8,8 @@
 /* "f32" or "bf16"; PC_ERR_USAGE else. */
 pc_status pc_cli_compute(const char *name, pc_dtype *out);
 
-/* Load `path`, lay its weights out for `compute`, with a backend of `threads` threads. `template_name` (or NULL) replaces
- * the chat template of the checkpoint. */
+/* Load `path`, lay its weights out for `compute`, with a backend of `threads` threads.
+ * `template_name` (or NULL) replaces the chat template of the checkpoint. */
 typedef struct pc_cli_model {
     pc_model *model;
     pc_backend *backend;
@@ -24,9 +24,10 @@ void pc_cli_model_close(pc_cli_model *opened);
 /* Decode and prepare a picture: *pixels = f32 [3,Y,X] of the encoder's size; pc_free. */
 pc_status pc_cli_pixels(const pc_model *model, const char *path, float **pixels);
 
-/* A user's message with the next `pictures` pictures of the conversation. "<image>" in the text marks places (only when
- * there are pictures); pictures without a place go before the text, so that they stand in the order in which they were
- * given. PC_ERR_DATA when there are more places than pictures. On failure the conversation is as it was. */
+/* A user's message with the next `pictures` pictures of the conversation. "<image>" in the text
+ * marks places (only when there are pictures); pictures without a place go before the text, so
+ * that they stand in the order in which they were given. PC_ERR_DATA when there are more places
+ * than pictures. On failure the conversation is as it was. */
 pc_status pc_cli_say(pc_conversation *conversation, const char *text, int pictures);
 
 double pc_cli_now_ms(void); /* monotonic clock */

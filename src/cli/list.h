@@ -2,6 +2,8 @@
 PC_COMMAND(version)
 PC_COMMAND(train)
 PC_COMMAND(run)
+PC_COMMAND(show)
+PC_COMMAND(eval)
 PC_COMMAND(data)
 PC_COMMAND(image)
 PC_COMMAND(tokenize)

@@ -28,27 +28,36 @@ typedef struct run_options {
 #define AS_CHECKPOINT -1.0
 /* Where a number stands in `values`, and the sampler it sets. */
 enum { TEMPERATURE, TOP_K, TOP_P, MIN_P, REPEAT_PENALTY, VALUES };
-static const char *const samplers[VALUES] = {"temperature", "top_k", "top_p", "min_p", "repetition_penalty"};
+static const char *const samplers[VALUES] = {"temperature", "top_k", "top_p", "min_p",
+                                             "repetition_penalty"};
 
-#define FIELD(key, spelling, kind, standard, text) \
-    {.name = spelling, .type = kind, .offset = offsetof(run_options, key), .fallback = standard, .help = text}
-#define VALUE(which, spelling, other, text)                                                                    \
-    {.name = spelling, .alias = other, .type = PC_FIELD_FLOAT,                                                 \
-     .offset = offsetof(run_options, values) + (which) * sizeof(double), .fallback = "-1", .help = text}
+#define FIELD(key, spelling, kind, standard, text)                                            \
+    {.name = spelling, .type = kind, .offset = offsetof(run_options, key), .fallback = standard, \
+     .help = text}
+#define VALUE(which, spelling, other, text)                                      \
+    {.name = spelling, .alias = other, .type = PC_FIELD_FLOAT, .fallback = "-1", \
+     .offset = offsetof(run_options, values) + (which) * sizeof(double), .help = text}
 static const pc_field fields[] = {
-    {.name = "n", .alias = "max_tokens", .type = PC_FIELD_INT, .offset = offsetof(run_options, n), .fallback = "-1",
-     .low = -1, .high = 1 << 30,
-     .help = "most new tokens; 0 = as many as the context holds; -1 = what generation_config.json says, else 0"},
-    VALUE(TEMPERATURE, "temp", "temperature", "0 = greedy; -1 = the checkpoint's when it says do_sample, else greedy"),
+    {.name = "n", .alias = "max_tokens", .type = PC_FIELD_INT, .offset = offsetof(run_options, n),
+     .fallback = "-1", .low = -1, .high = 1 << 30,
+     .help = "most new tokens; 0 = as many as the context holds; -1 = the checkpoint's "
+             "max_new_tokens, else 0"},
+    VALUE(TEMPERATURE, "temp", "temperature",
+          "0 = greedy; -1 = the checkpoint's when it says do_sample, else greedy"),
     VALUE(TOP_K, "top_k", NULL, "draw from the K likeliest; 0 = all; -1 = the checkpoint's"),
-    VALUE(TOP_P, "top_p", NULL, "draw from the likeliest that have probability P together; -1 = the checkpoint's"),
-    VALUE(MIN_P, "min_p", NULL, "draw from those at least P times as likely as the likeliest; -1 = the checkpoint's"),
-    VALUE(REPEAT_PENALTY, "repeat_penalty", "repetition_penalty", "divide logits of ids seen; -1 = the checkpoint's"),
-    {.name = "seed", .type = PC_FIELD_INT, .offset = offsetof(run_options, seed), .fallback = "0", .low = 0,
-     .high = 9e15, .help = "of the draws"},
+    VALUE(TOP_P, "top_p", NULL,
+          "draw from the likeliest that have probability P together; -1 = the checkpoint's"),
+    VALUE(MIN_P, "min_p", NULL,
+          "draw from those at least P times as likely as the likeliest; -1 = the checkpoint's"),
+    VALUE(REPEAT_PENALTY, "repeat_penalty", "repetition_penalty",
+          "divide logits of ids seen; -1 = the checkpoint's"),
+    {.name = "seed", .type = PC_FIELD_INT, .offset = offsetof(run_options, seed), .fallback = "0",
+     .low = 0, .high = 9e15, .help = "of the draws"},
     FIELD(system, "system", PC_FIELD_TEXT, NULL, "system message"),
-    FIELD(template_name, "template", PC_FIELD_TEXT, NULL, "chat template in place of the model's own; raw = none"),
-    {.name = "context", .type = PC_FIELD_INT, .offset = offsetof(run_options, context), .fallback = "0", .low = 0,
+    FIELD(template_name, "template", PC_FIELD_TEXT, NULL,
+          "chat template in place of the model's own; raw = none"),
+    {.name = "context", .type = PC_FIELD_INT, .offset = offsetof(run_options, context),
+     .fallback = "0", .low = 0,
      .high = 1 << 24, .help = "tokens that fit in memory; 0 = the model's context, at most 4096"},
     FIELD(threads, "threads", PC_FIELD_INT, "0", "threads; 0 = one for each processor"),
     FIELD(dtype, "dtype", PC_FIELD_TEXT, "f32", "arithmetic of matrix products: f32 or bf16"),
@@ -57,7 +66,8 @@ static const pc_field fields[] = {
 #undef FIELD
 #undef VALUE
 
-static const pc_option_alias aliases[] = {{"-n", "n"}, {"-c", "context"}, {"-t", "threads"}, {NULL, NULL}};
+static const pc_option_alias aliases[] = {{"-n", "n"}, {"-c", "context"}, {"-t", "threads"},
+                                          {NULL, NULL}};
 
 typedef struct running {
     run_options options;
@@ -81,7 +91,8 @@ static bool print_piece(void *user, const char *text, size_t length)
 
 static pc_status add_picture(running *r, const char *path)
 {
-    PC_TRY(pc_grow(&r->media, &r->media_capacity, r->media_count + 1, sizeof *r->media, "pictures"));
+    PC_TRY(pc_grow(&r->media, &r->media_capacity, r->media_count + 1, sizeof *r->media,
+                   "pictures"));
     r->media[r->media_count++] = (pc_answer_media){.kind = PC_MEDIA_IMAGE, .path = path};
     return PC_OK;
 }
@@ -89,7 +100,8 @@ static pc_status add_picture(running *r, const char *path)
 static int64_t most_tokens(const running *r)
 {
     int64_t limit = r->options.n >= 0 ? r->options.n
-                                      : pc_json_get_integer(r->opened.model->generation, "max_new_tokens", 0);
+                                      : pc_json_get_integer(r->opened.model->generation,
+                                                            "max_new_tokens", 0);
     return limit < 0 ? 0 : limit;
 }
 
@@ -122,7 +134,13 @@ static pc_status set_samplers(running *r)
 
 static pc_status say_system(running *r)
 {
-    return r->options.system ? pc_conversation_say(&r->conversation, PC_ROLE_SYSTEM, r->options.system) : PC_OK;
+    const char *text = r->options.system;
+    return text ? pc_conversation_say(&r->conversation, PC_ROLE_SYSTEM, text) : PC_OK;
+}
+
+static const char *answer_text(const running *r)
+{
+    return r->answer.text.data ? r->answer.text.data : "";
 }
 
 /* --- one answer --- */
@@ -157,7 +175,8 @@ static pc_status add_timings(pc_json *out, const running *r)
                  {"prompt_ms", report->prompt_ms},
                  {"decode_ms", report->decode_ms}};
     for (size_t i = 0; i < sizeof times / sizeof times[0] && status == PC_OK; i++) {
-        status = pc_json_set(timings, times[i].key, pc_json_new_number((double)(int64_t)(times[i].ms * 1e3) / 1e3));
+        status = pc_json_set(timings, times[i].key,
+                             pc_json_new_number((double)(int64_t)(times[i].ms * 1e3) / 1e3));
     }
     return status;
 }
@@ -168,8 +187,7 @@ static pc_status print_json(const running *r)
     pc_json *out = pc_json_new_object(), *ids = pc_json_new_array();
     pc_str line = {0};
     pc_status status;
-    PC_GO(pc_json_set(out, "text", pc_json_new_text_n(r->answer.text.data ? r->answer.text.data : "",
-                                                      r->answer.text.length)));
+    PC_GO(pc_json_set(out, "text", pc_json_new_text_n(answer_text(r), r->answer.text.length)));
     for (size_t i = 0; i < report->ids.count; i++) {
         PC_GO(pc_json_push(ids, pc_json_new_integer(report->ids.data[i])));
     }
@@ -221,7 +239,8 @@ static pc_status read_prompt(pc_str *out)
     PC_TRY(pc_str_puts(out, ""));
     while ((got = fread(buffer, 1, sizeof buffer, stdin)) > 0) {
         if (out->length + got > PROMPT_LIMIT) {
-            return pc_fail(PC_ERR_DATA, "standard input: the prompt is longer than %zu bytes", PROMPT_LIMIT);
+            return pc_fail(PC_ERR_DATA, "standard input: the prompt is longer than %zu bytes",
+                           PROMPT_LIMIT);
         }
         PC_TRY(pc_str_add(out, buffer, got));
     }
@@ -239,7 +258,8 @@ static pc_status read_prompt(pc_str *out)
 
 /* --- chat --- */
 
-/* What a chat remembers beside the conversation: the texts that media point to, and how many wait for a message. */
+/* What a chat remembers beside the conversation: the texts that media point to, and how many wait
+ * for a message. */
 typedef struct chat {
     running *run;
     pc_arena paths;
@@ -264,7 +284,8 @@ static pc_status chat_image(chat *c, const char *path)
         return pc_fail(PC_ERR_DATA, "%s: this model takes no pictures", c->run->opened.model->path);
     }
     PC_TRY(pc_image_load(&image, path, NULL));
-    fprintf(stderr, "%s: %d x %d pixels, goes with the next message\n", path, image->width, image->height);
+    fprintf(stderr, "%s: %d x %d pixels, goes with the next message\n", path, image->width,
+            image->height);
     pc_image_free(image);
     char *copy = pc_arena_strdup(&c->paths, path);
     if (!copy) {
@@ -289,7 +310,7 @@ static pc_status chat_message(chat *c, const char *text)
     if (pc_signal_pending() == SIGINT) {
         pc_signal_reset(); /* it ended the answer, not the chat */
     }
-    return pc_conversation_say(&r->conversation, PC_ROLE_ASSISTANT, r->answer.text.data ? r->answer.text.data : "");
+    return pc_conversation_say(&r->conversation, PC_ROLE_ASSISTANT, answer_text(r));
 }
 
 static pc_status chat_line(chat *c, char *line)
@@ -306,7 +327,10 @@ static pc_status chat_line(chat *c, char *line)
         return chat_image(c, line + strlen("/image ") + strspn(line + strlen("/image "), " "));
     }
     if (line[0] == '/') {
-        fprintf(stderr, "/image FILE  a picture for the next message\n/clear       forget everything\n/exit        leave\n");
+        fputs("/image FILE  a picture for the next message\n"
+              "/clear       forget everything\n"
+              "/exit        leave\n",
+              stderr);
         return PC_OK;
     }
     return line[0] ? chat_message(c, line) : PC_OK;
@@ -334,7 +358,8 @@ static pc_status talk(running *r)
         if (status == PC_ERR_MEMORY) {
             break;
         }
-        if (status != PC_OK) { /* a wrong file, or a message that doesn't fit any more, is no reason to leave */
+        /* a wrong file, or a message that doesn't fit any more, is no reason to leave */
+        if (status != PC_OK) {
             fprintf(stderr, "%s\n", pc_error());
             status = PC_OK;
         }
@@ -355,7 +380,8 @@ static pc_status run_model(running *r, const pc_arguments *arguments)
     if (chatting && o->json) {
         return pc_fail(PC_ERR_USAGE, "--json needs a prompt");
     }
-    PC_TRY(pc_cli_model_open(&r->opened, arguments->items[0], (int)o->threads, o->dtype, o->template_name));
+    PC_TRY(pc_cli_model_open(&r->opened, arguments->items[0], (int)o->threads, o->dtype,
+                             o->template_name));
     double start = pc_cli_now_ms();
     pc_local_options options = {.context = o->context, .compute = r->opened.compute};
     PC_TRY(pc_local_new(&r->local, r->opened.model, r->opened.backend, &options));
@@ -378,11 +404,13 @@ static pc_status run(int argc, char **argv)
     pc_arguments arguments;
     const char **items = NULL;
     PC_TRY(PC_NEW_ARRAY(items, 2 * (size_t)argc + 2, "arguments"));
-    pc_option_list lists[] = {{"image", "a picture", items, 0}, {"stop", "a text that ends the answer", items + argc + 1, 0},
+    pc_option_list lists[] = {{"image", "a picture", items, 0},
+                              {"stop", "a text that ends the answer", items + argc + 1, 0},
                               {0}};
     pc_options spec = {
         .usage = "percept run MODEL [PROMPT] [--image F]... [OPTION]...\n\n"
-                 "Answers PROMPT, or what stands on standard input; without either, on a terminal, chats.\n"
+                 "Answers PROMPT, or what stands on standard input; without either, on a "
+                 "terminal, chats.\n"
                  "Pictures go before the text; \"<image>\" in it marks other places.",
         .fields = {fields, sizeof fields / sizeof fields[0]},
         .aliases = aliases,
@@ -406,4 +434,5 @@ static pc_status run(int argc, char **argv)
     return status;
 }
 
-const pc_command pc_command_run = {.name = "run", .summary = "answer a prompt about pictures and text, or chat", .run = run};
+const pc_command pc_command_run = {
+    .name = "run", .summary = "answer a prompt about pictures and text, or chat", .run = run};

@@ -4,9 +4,10 @@
  *   new prompt    a b c [picture 1] d x y
  *                 `--- stays ------'  `--- read now, behind a rewind
  *
- * Easy to get wrong: the logits belong to the last token read, so at least one token of a prompt is always read anew;
- * a placeholder's id doesn't tell which picture stands there, so the comparison goes by the picture's serial number and
- * row; the end token counts as a token of the answer, but gives no text.
+ * Easy to get wrong: the logits belong to the last token read, so at least one token of a
+ * prompt is always read anew; a placeholder's id doesn't tell which picture stands there, so
+ * the comparison goes by the picture's serial number and row; the end token counts as a token
+ * of the answer, but gives no text.
  */
 #include "decode/local.h"
 
@@ -72,11 +73,13 @@ static pc_status choose_template(pc_local *local)
         return PC_OK;
     }
     if (model->chat_unknown) {
-        return pc_fail(PC_ERR_DATA, "%s: its chat template is not one of the known ones; choose one with --template NAME",
+        return pc_fail(PC_ERR_DATA, "%s: its chat template is not a known one; choose one with "
+                                    "--template NAME",
                        model->path);
     }
     if (model->connector.type) {
-        return pc_fail(PC_ERR_DATA, "%s: it brings no chat template; choose one with --template NAME", model->path);
+        return pc_fail(PC_ERR_DATA, "%s: it has no chat template; choose one with --template NAME",
+                       model->path);
     }
     return pc_template_by_name(&local->chat, "raw");
 }
@@ -93,9 +96,11 @@ static pc_status add_end_ids(pc_local *local)
     for (size_t i = 0; i < pc_json_length(eos); i++) {
         PC_TRY(pc_ids_push(&local->end_ids, (int32_t)pc_json_integer(pc_json_at(eos, i), -1)));
     }
-    /* Who continues raw text and begins another document has ended this one (llama2.c stops there, too). */
+    /* Who continues raw text and begins another document has ended this one (llama2.c stops there,
+     * too). */
     return local->chat->invite ? PC_OK
-                               : pc_ids_push(&local->end_ids, pc_tokenizer_special(model->tokenizer, PC_TOKEN_BOS));
+                               : pc_ids_push(&local->end_ids,
+                                             pc_tokenizer_special(model->tokenizer, PC_TOKEN_BOS));
 }
 
 /* generation_config.json spells the samplers as we do; what it leaves out does nothing. */
@@ -132,7 +137,8 @@ pc_status pc_local_new(pc_local **out, const pc_model *model, const pc_backend *
                        const pc_local_options *options)
 {
     pc_local *local = NULL;
-    pc_session_options session = {.context = options->context, .chunk = READ_AT_ONCE, .compute = options->compute};
+    pc_session_options session = {.context = options->context, .chunk = READ_AT_ONCE,
+                                  .compute = options->compute};
     *out = NULL;
     if (!model->tokenizer) {
         return pc_fail(PC_ERR_DATA, "%s: there is no tokenizer beside the weights", model->path);
@@ -197,7 +203,8 @@ const pc_local_report *pc_local_last(const pc_local *local)
 /* --- prompt --- */
 
 /* The i-th medium of a kind, or NULL. */
-static const pc_answer_media *find_media(const pc_answer_request *request, pc_media_kind kind, int index)
+static const pc_answer_media *find_media(const pc_answer_request *request, pc_media_kind kind,
+                                         int index)
 {
     for (size_t i = 0; i < request->media_count; i++) {
         if (request->media[i].kind == kind && index-- == 0) {
@@ -212,24 +219,29 @@ static pc_status build_prompt(answering *a)
     pc_local *local = a->local;
     const pc_model *model = local->model;
     size_t context = (size_t)pc_session_context(local->session);
-    pc_prompt_options options = {.invite = true, .slot_tokens = pc_model_slot_tokens, .user = (void *)model};
+    pc_prompt_options options = {.invite = true, .slot_tokens = pc_model_slot_tokens,
+                                 .user = (void *)model};
     options.media_id[PC_MEDIA_IMAGE] = (int32_t)model->image_token;
     if (a->request->media_count && !model->connector.type) {
         return pc_fail(PC_ERR_DATA, "%s: this model takes no pictures", model->path);
     }
-    PC_TRY(pc_prompt_build(&local->prompt, model->tokenizer, local->chat, a->request->conversation, &options));
+    PC_TRY(pc_prompt_build(&local->prompt, model->tokenizer, local->chat, a->request->conversation,
+                           &options));
     if (!local->prompt.ids.count) {
         options.bos = PC_PROMPT_BOS_YES; /* empty text: the beginning itself is the prompt */
-        PC_TRY(pc_prompt_build(&local->prompt, model->tokenizer, local->chat, a->request->conversation, &options));
+        PC_TRY(pc_prompt_build(&local->prompt, model->tokenizer, local->chat,
+                               a->request->conversation, &options));
     }
     if (local->prompt.ids.count > context) {
-        return pc_fail(PC_ERR_DATA, "the prompt has %zu tokens, the context holds %zu (raise it with -c)",
+        return pc_fail(PC_ERR_DATA,
+                       "the prompt has %zu tokens, the context holds %zu (raise it with -c)",
                        local->prompt.ids.count, context);
     }
     for (size_t i = 0; i < local->prompt.slot_count; i++) {
         const pc_slot *slot = &local->prompt.slots[i];
         if (!find_media(a->request, slot->kind, slot->index)) {
-            return pc_fail(PC_ERR_DATA, "the prompt speaks of %s %d, %zu given", pc_media_kind_name(slot->kind),
+            return pc_fail(PC_ERR_DATA, "the prompt speaks of %s %d, %zu given",
+                           pc_media_kind_name(slot->kind),
                            slot->index + 1, a->request->media_count);
         }
     }
@@ -246,7 +258,8 @@ static pc_status see_slot(answering *a, const pc_slot *slot, read_token *wanted)
     pc_local *local = a->local;
     const pc_picture *picture;
     size_t width = (size_t)local->model->llm.info.width;
-    PC_TRY(pc_pictures_get(&local->pictures, find_media(a->request, slot->kind, slot->index), &picture));
+    PC_TRY(pc_pictures_get(&local->pictures, find_media(a->request, slot->kind, slot->index),
+                           &picture));
     for (size_t i = 0; i < slot->count; i++) {
         wanted[slot->first + i].picture = picture->serial;
         wanted[slot->first + i].row = (int32_t)i;
@@ -273,7 +286,8 @@ static bool stopped_by_signal(answering *a)
 static pc_status read_prompt(answering *a, const read_token *wanted)
 {
     pc_local *local = a->local;
-    size_t count = local->prompt.ids.count, have = (size_t)pc_session_length(local->session), same = 0;
+    size_t count = local->prompt.ids.count, same = 0;
+    size_t have = (size_t)pc_session_length(local->session);
     while (same < have && same + 1 < count && same_token(&local->read[same], &wanted[same])) {
         same++;
     }
@@ -282,7 +296,8 @@ static pc_status read_prompt(answering *a, const read_token *wanted)
     local->report.reused = same;
     for (size_t at = same; at < count && !stopped_by_signal(a);) {
         size_t now = count - at < READ_AT_ONCE ? count - at : READ_AT_ONCE;
-        PC_TRY(pc_session_read(local->session, local->prompt.ids.data + at, local->soft + at, (int64_t)now));
+        PC_TRY(pc_session_read(local->session, local->prompt.ids.data + at, local->soft + at,
+                               (int64_t)now));
         at += now;
     }
     return PC_OK;
@@ -329,8 +344,10 @@ static bool is_end(const pc_local *local, int32_t id)
 
 static pc_status next_id(pc_local *local, int32_t *id)
 {
-    memcpy(local->logits, pc_session_logits(local->session), local->sampling.vocabulary * sizeof(float));
-    PC_TRY(pc_sampling_next(&local->sampling, local->logits, local->history.data, local->history.count, id));
+    memcpy(local->logits, pc_session_logits(local->session),
+           local->sampling.vocabulary * sizeof(float));
+    PC_TRY(pc_sampling_next(&local->sampling, local->logits, local->history.data,
+                            local->history.count, id));
     PC_TRY(pc_ids_push(&local->report.ids, *id));
     return pc_ids_push(&local->history, *id);
 }
@@ -341,7 +358,8 @@ static pc_status emit(answering *a, bool *on)
     *on = true;
     if (a->ready.length) {
         PC_TRY(pc_str_add(&a->out->text, a->ready.data, a->ready.length));
-        *on = !a->request->on_text || a->request->on_text(a->request->user, a->ready.data, a->ready.length);
+        *on = !a->request->on_text ||
+              a->request->on_text(a->request->user, a->ready.data, a->ready.length);
         pc_str_reset(&a->ready);
     }
     return PC_OK;
@@ -419,8 +437,10 @@ static pc_status begin(answering *a)
     PC_TRY(pc_sampling_set(&local->sampling, "temperature", a->request->temperature));
     PC_TRY(pc_stop_add_all(&a->stop, local->chat->stops));
     PC_TRY(pc_stop_add_all(&a->stop, a->request->stops));
-    /* An answer stands for itself; raw text goes on, so that the blank between two words is part of it. */
-    bool goes_on = !local->chat->invite && said->part_count && said->parts[said->part_count - 1].length;
+    /* An answer stands for itself; raw text goes on, so that the blank between two words is part of
+     * it. */
+    bool goes_on = !local->chat->invite && said->part_count &&
+                   said->parts[said->part_count - 1].length;
     pc_token_stream_init(&a->stream, local->model->tokenizer,
                          PC_DETOKENIZE_SKIP_SPECIAL | (goes_on ? PC_DETOKENIZE_CONTINUE : 0));
     return PC_OK;
@@ -449,5 +469,6 @@ done:
 
 pc_answerer pc_local_answerer(pc_local *local)
 {
-    return (pc_answerer){.self = local, .name = local->model->path, .answer = answer, .parallel = 1};
+    return (pc_answerer){.self = local, .name = local->model->path, .answer = answer,
+                         .parallel = 1};
 }

@@ -1,10 +1,11 @@
 /* An answerer that decodes with a model of this process.
  *
- * Flow: request -> chat template and tokenizer (ids + slots) -> pictures (soft tokens) -> session (logits) -> sampler ->
- * ids -> UTF-8 -> stop texts -> answer.
+ * Flow: request -> chat template and tokenizer (ids + slots) -> pictures (soft tokens) ->
+ * session (logits) -> sampler -> ids -> UTF-8 -> stop texts -> answer.
  *
- * What the session has read stays: a request whose prompt begins as the one before (a chat with its history, another
- * question about the same picture) reads only what is new. Answers don't depend on that, nor on the number of threads.
+ * What the session has read stays: a request whose prompt begins as the one before (a chat with
+ * its history, another question about the same picture) reads only what is new. Answers don't
+ * depend on that, nor on the number of threads.
  */
 #ifndef PC_DECODE_LOCAL_H
 #define PC_DECODE_LOCAL_H
@@ -21,10 +22,12 @@ typedef struct pc_local_options {
     pc_dtype compute; /* PC_F32 or PC_BF16 */
 } pc_local_options;
 
-/* model and backend are borrowed. The chat template is the model's; a text model that brings none continues raw text
- * behind BOS. PC_ERR_DATA without a tokenizer, and when the chat template is not known (the message tells --template).
+/* model and backend are borrowed. The chat template is the model's; a text model that brings
+ * none continues raw text behind BOS. PC_ERR_DATA without a tokenizer, and when the chat
+ * template is not known (the message tells --template).
  *
- * The samplers are set as generation_config.json says; the temperature is 0 (greedy) unless it says do_sample. */
+ * The samplers are set as generation_config.json says; the temperature is 0 (greedy) unless it
+ * says do_sample. */
 pc_status pc_local_new(pc_local **out, const pc_model *model, const pc_backend *backend,
                        const pc_local_options *options);
 void pc_local_free(pc_local *local);

@@ -1,4 +1,5 @@
-/* A small cache: a list in no order, the least lately used picture gives way when the budget is spent. */
+/* A small cache: a list in no order, the least lately used picture gives way when the budget is
+ * spent. */
 #include "decode/pictures.h"
 
 #include "base/file.h"
@@ -9,7 +10,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
-/* Soft tokens that are kept from one request to the next; one picture of LLaVA-1.5-7B takes 9 MB. */
+/* Soft tokens that are kept from one request to the next; one of LLaVA-1.5-7B takes 9 MB. */
 static const size_t BUDGET = (size_t)256 << 20;
 
 static void free_picture(pc_picture *picture)
@@ -39,7 +40,8 @@ static bool drop_oldest(pc_pictures *pictures)
     size_t oldest = pictures->count;
     for (size_t i = 0; i < pictures->count; i++) {
         if (pictures->items[i]->used < pictures->round &&
-            (oldest == pictures->count || pictures->items[i]->used < pictures->items[oldest]->used)) {
+            (oldest == pictures->count ||
+             pictures->items[i]->used < pictures->items[oldest]->used)) {
             oldest = i;
         }
     }
@@ -75,7 +77,8 @@ static pc_status key_of_file(char out[PC_PICTURE_KEY], const char *path)
         return pc_fail(PC_ERR_IO, "%s: %s", path, strerror(errno));
     }
     pc_str text = {0};
-    pc_status status = pc_str_printf(&text, "%llu %llu %lld %lld.%09ld %s", (unsigned long long)info.st_dev,
+    pc_status status = pc_str_printf(&text, "%llu %llu %lld %lld.%09ld %s",
+                                     (unsigned long long)info.st_dev,
                                      (unsigned long long)info.st_ino, (long long)info.st_size,
                                      (long long)info.st_mtim.tv_sec, info.st_mtim.tv_nsec, path);
     if (status == PC_OK) {
@@ -108,12 +111,14 @@ static pc_status load_and_encode(pc_pictures *pictures, const pc_answer_media *m
     return status;
 }
 
-static pc_status add(pc_pictures *pictures, const pc_answer_media *media, const char *key, const pc_picture **out)
+static pc_status add(pc_pictures *pictures, const pc_answer_media *media, const char *key,
+                     const pc_picture **out)
 {
     pc_picture *picture = NULL;
     while ((pictures->count + 1) * picture_bytes(pictures) > BUDGET && drop_oldest(pictures)) {
     }
-    PC_TRY(pc_grow(&pictures->items, &pictures->capacity, pictures->count + 1, sizeof *pictures->items, "pictures"));
+    PC_TRY(pc_grow(&pictures->items, &pictures->capacity, pictures->count + 1,
+                   sizeof *pictures->items, "pictures"));
     PC_TRY(PC_NEW(picture, "a picture"));
     pc_status status = load_and_encode(pictures, media, &picture->soft);
     if (status != PC_OK) {
@@ -128,7 +133,8 @@ static pc_status add(pc_pictures *pictures, const pc_answer_media *media, const 
     return PC_OK;
 }
 
-pc_status pc_pictures_get(pc_pictures *pictures, const pc_answer_media *media, const pc_picture **out)
+pc_status pc_pictures_get(pc_pictures *pictures, const pc_answer_media *media,
+                          const pc_picture **out)
 {
     char key[PC_PICTURE_KEY] = {0};
     *out = NULL;

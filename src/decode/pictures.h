@@ -1,9 +1,12 @@
-/* Soft tokens of the pictures seen lately, so that a picture is decoded and encoded once however often it is asked about.
+/* Soft tokens of the pictures seen lately, so that a picture is decoded and encoded once
+ * however often it is asked about.
  *
- * Flow: pc_answer_media -> key -> (miss: file -> pixels -> pc_session_see) -> soft tokens [Q,D'].
+ * Flow: pc_answer_media -> key -> (miss: file -> pixels -> pc_session_see) -> soft tokens
+ * [Q,D'].
  *
- * The key of decoded pixels is their SHA-256, that of a file its path with device, inode, size and time of change: what
- * counts is the content, so memory that is used again for another picture, or a file written anew, is not mistaken.
+ * The key of decoded pixels is their SHA-256, that of a file its path with device, inode, size
+ * and time of change: what counts is the content, so memory that is used again for another
+ * picture, or a file written anew, is not mistaken.
  */
 #ifndef PC_DECODE_PICTURES_H
 #define PC_DECODE_PICTURES_H
@@ -15,7 +18,8 @@ enum { PC_PICTURE_KEY = 72 };
 
 typedef struct pc_picture {
     char key[PC_PICTURE_KEY];
-    uint64_t serial; /* from 1, never given twice: names the content where a pointer could be reused */
+    /* from 1, never given twice: names the content where a pointer could be reused */
+    uint64_t serial;
     uint64_t used;   /* the round in which it was last wanted */
     float *soft;     /* [Q,D'] */
 } pc_picture;
@@ -31,11 +35,13 @@ typedef struct pc_pictures {
 
 void pc_pictures_clear(pc_pictures *pictures);
 
-/* Begin a new round: pictures wanted in the present round stay, older ones may give way to new ones. */
+/* Begin a new round: pictures wanted in the present round stay, older ones may give way to new
+ * ones. */
 void pc_pictures_begin(pc_pictures *pictures);
 
-/* *out = the picture's soft tokens, borrowed until the next pc_pictures_begin. Failures are those of reading, decoding,
- * preparing and encoding it. */
-pc_status pc_pictures_get(pc_pictures *pictures, const pc_answer_media *media, const pc_picture **out);
+/* *out = the picture's soft tokens, borrowed until the next pc_pictures_begin. Failures are
+ * those of reading, decoding, preparing and encoding it. */
+pc_status pc_pictures_get(pc_pictures *pictures, const pc_answer_media *media,
+                          const pc_picture **out);
 
 #endif

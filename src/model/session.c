@@ -284,6 +284,14 @@ const float *pc_session_logits(const pc_session *session)
     return pc_f32(session->text.logits);
 }
 
+size_t pc_session_activation_bytes(const pc_session *session)
+{
+    size_t width = (size_t)session->model->llm.info.width;
+    size_t token = width * sizeof(float) + 4 * sizeof(int32_t) + sizeof(pc_attention_range);
+    size_t vision = session->vision.exec ? pc_exec_arena_bytes(session->vision.exec) : 0;
+    return pc_exec_arena_bytes(session->text.exec) + vision + (size_t)session->options.chunk * token;
+}
+
 int64_t pc_session_length(const pc_session *session)
 {
     return session->length;

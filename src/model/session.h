@@ -1,7 +1,8 @@
-/* A session: one conversation's state (KV cache, soft tokens of its pictures) and the graphs that advance it.
+/* A session: one conversation's state (KV cache, soft tokens of its pictures) and the graphs
+ * that advance it.
  *
- * Takes: prepared pixels and token ids. Gives: logits of the next token. Graphs are built once; a step allocates nothing.
- * Not thread safe; several sessions may share a model.
+ * Takes: prepared pixels and token ids. Gives: logits of the next token. Graphs are built once;
+ * a step allocates nothing. Not thread safe; several sessions may share a model.
  */
 #ifndef PC_MODEL_SESSION_H
 #define PC_MODEL_SESSION_H
@@ -21,21 +22,26 @@ pc_status pc_session_new(pc_session **out, const pc_model *model, const pc_backe
                          const pc_session_options *options);
 void pc_session_free(pc_session *session);
 
-/* Encode one picture, pixels f32 [3,Y,X] of the encoder's native size; *soft = its soft tokens [Q,D'], to be released
- * with pc_free. */
+/* Encode one picture, pixels f32 [3,Y,X] of the encoder's native size; *soft = its soft tokens
+ * [Q,D'], to be released with pc_free. */
 pc_status pc_session_see(pc_session *session, const float *pixels, float **soft);
 
-/* Read `count` tokens behind those read so far. soft[i] = the row [D'] that stands in place of token i, or NULL; soft
- * itself may be NULL. PC_ERR_DATA when the context is full (nothing is read then). */
-pc_status pc_session_read(pc_session *session, const int32_t *ids, const float *const *soft, int64_t count);
+/* Read `count` tokens behind those read so far. soft[i] = the row [D'] that stands in place of
+ * token i, or NULL; soft itself may be NULL. PC_ERR_DATA when the context is full (nothing is
+ * read then). */
+pc_status pc_session_read(pc_session *session, const int32_t *ids, const float *const *soft,
+                          int64_t count);
 
-const float *pc_session_logits(const pc_session *session); /* [V] behind the last token; valid until the next read */
+/* [V] behind the last token; valid until the next read */
+const float *pc_session_logits(const pc_session *session);
 int64_t pc_session_length(const pc_session *session);      /* tokens read */
 int64_t pc_session_context(const pc_session *session);
 /* Forget what stands behind the first `length` tokens (0 = everything). */
 void pc_session_rewind(pc_session *session, int64_t length);
 
-/* Bytes of cache and activations that a session of these options takes, without making it. */
+/* Bytes that the planned activations and staging buffers of this session take, beside the cache. */
+size_t pc_session_activation_bytes(const pc_session *session);
+/* Bytes of the cache that a session of these options takes, without making it. */
 pc_status pc_session_bytes(const pc_model *model, const pc_session_options *options, size_t *cache);
 
 #endif

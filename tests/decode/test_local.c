@@ -1,6 +1,6 @@
-/* The whole path from a question and picture files to ids and text, against transformers (golden/decode/local.json, made
- * by oracle/make_local.py on the checkpoints of golden/llava), and what must not change an answer: threads, what was read
- * before, running out of memory. */
+/* The whole path from a question and picture files to ids and text, against transformers
+ * (golden/decode/local.json, made by oracle/make_local.py on the checkpoints of golden/llava),
+ * and what must not change an answer: threads, what was read before, running out of memory. */
 #include "backend/cpu/cpu.h"
 #include "base/file.h"
 #include "decode/local.h"
@@ -96,7 +96,8 @@ static void put(asking *a, const char *text, const char *picture)
 {
     CHECK(pc_conversation_begin(&a->conversation, PC_ROLE_USER));
     if (picture) {
-        CHECK(pc_conversation_add_media(&a->conversation, PC_MEDIA_IMAGE, (int)a->request.media_count));
+        CHECK(pc_conversation_add_media(&a->conversation, PC_MEDIA_IMAGE,
+                                        (int)a->request.media_count));
         add_file(a, picture);
     }
     CHECK(pc_conversation_add_text(&a->conversation, text, strlen(text)));
@@ -147,14 +148,17 @@ static void check_layout(const char *layout, int threads)
         expect_ids(name, &pc_local_last(s.local)->prompt, pc_json_get(expected, "input_ids"));
         if (pc_json_get_number(expected, "gap", 0) >= LEAST_GAP) {
             expect_ids(name, &pc_local_last(s.local)->ids, pc_json_get(expected, "greedy_ids"));
-            /* The byte tokens of old/ make malformed UTF-8, of which Hugging Face replaces more than the malformed. */
+            /* The byte tokens of old/ make malformed UTF-8, of which Hugging Face replaces more
+             * than the malformed. */
             if (strcmp(layout, "hf") == 0) {
-                assert_string_equal(a.answer.text.data, pc_json_get_text(expected, "greedy_text", ""));
+                assert_string_equal(a.answer.text.data,
+                                    pc_json_get_text(expected, "greedy_text", ""));
             }
         }
         assert_int_equal(a.answer.end, PC_ANSWER_LENGTH);
         assert_int_equal(a.answer.completion_tokens, 12);
-        assert_int_equal(a.answer.prompt_tokens, pc_json_length(pc_json_get(expected, "input_ids")));
+        assert_int_equal(a.answer.prompt_tokens,
+                         pc_json_length(pc_json_get(expected, "input_ids")));
         assert_int_equal(a.answer.media_tokens, 9 * a.request.media_count);
         clear(&a);
     }
@@ -221,7 +225,8 @@ static void reads_only_what_is_new(void **state)
     put(&b, "And the shape?", "shapes.png");
     b.request.max_tokens = 6;
     CHECK(try_ask(&s, &b));
-    assert_true(pc_local_last(s.local)->reused >= 14); /* BOS, "USER: ", the picture, the line feed */
+    /* BOS, "USER: ", the picture, the line feed */
+    assert_true(pc_local_last(s.local)->reused >= 14);
     fresh = open_model(LLAVA "hf", 1);
     asking again = {0};
     put(&again, "And the shape?", "shapes.png");
@@ -239,7 +244,8 @@ static void reads_only_what_is_new(void **state)
     shut(&s), shut(&fresh);
 }
 
-/* The same memory with other pixels is another picture, and other memory with the same pixels the same. */
+/* The same memory with other pixels is another picture, and other memory with the same pixels the
+ * same. */
 static void content_names_a_picture(void **state)
 {
     (void)state;
@@ -374,11 +380,13 @@ static void refuses(void **state)
     shut(&s);
 }
 
-/* llama/tied without its own template continues text; with a template that nobody knows it is refused. */
+/* llama/tied without its own template continues text; with a template that nobody knows it is
+ * refused. */
 static void unknown_template(void **state)
 {
     (void)state;
-    static const char *const files[] = {"config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json"};
+    static const char *const files[] = {"config.json", "model.safetensors", "tokenizer.json",
+                                        "tokenizer_config.json"};
     char folder[256];
     setup s;
     asking a = {0};

@@ -1,0 +1,324 @@
+/* `percept eval`: how often a model answers right. */
+#include "base/file.h"
+#include "base/log.h"
+#include "base/str.h"
+#include "cli/command.h"
+#include "cli/inputs.h"
+#include "cli/options.h"
+#include "decode/local.h"
+#include "eval/tally.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+typedef struct eval_options {
+    char *tasks, *output_path, *template_name, *system, *dtype;
+    int64_t limit, seed, batch_size, max_new_tokens, context, threads;
+    bool no_images, log_samples, json;
+} eval_options;
+
+#define FIELD(key, kind, standard, text)                                                     \
+    {.name = #key, .type = kind, .offset = offsetof(eval_options, key), .fallback = standard, \
+     .help = text}
+#define NUMBER(key, standard, least, most, text)                                \
+    {.name = #key, .type = PC_FIELD_INT, .offset = offsetof(eval_options, key), \
+     .fallback = standard, .low = least, .high = most, .help = text}
+static const pc_field fields[] = {
+    FIELD(tasks, PC_FIELD_TEXT, NULL,
+          "what to ask, separated by commas: scenes, FILE.jsonl, an easy-VQA folder, NAME:PATH"),
+    NUMBER(limit, "0", 0, 9e15, "questions of each task; 0 = all (scenes: 1000)"),
+    NUMBER(seed, "900001", 0, 9e15, "of scenes; recipes train on others"),
+    FIELD(no_images, PC_FIELD_BOOL, "false",
+          "replace every picture by a mid-grey one of its size (each pixel 128, 128, 128)"),
+    NUMBER(max_new_tokens, "128", 1, 1 << 20, "most tokens of one answer"),
+    NUMBER(batch_size, "1", 1, 1, "questions answered at once"),
+    FIELD(output_path, PC_FIELD_TEXT, NULL,
+          "folder for results.json and samples_TASK.jsonl (a line as soon as it is answered)"),
+    FIELD(log_samples, PC_FIELD_BOOL, "false", "needs --output_path, which writes them anyway"),
+    FIELD(json, PC_FIELD_BOOL, "false", "print the results as JSON"),
+    FIELD(system, PC_FIELD_TEXT, NULL, "system message"),
+    {.name = "template", .type = PC_FIELD_TEXT, .offset = offsetof(eval_options, template_name),
+     .help = "chat template in place of the model's own"},
+    NUMBER(context, "0", 0, 1 << 24, "tokens that fit in memory; 0 = the model's context"),
+    NUMBER(threads, "0", 0, 1024, "threads; 0 = one for each processor"),
+    FIELD(dtype, PC_FIELD_TEXT, "f32", "arithmetic of matrix products: f32 or bf16"),
+};
+#undef FIELD
+#undef NUMBER
+
+static const pc_option_alias aliases[] = {
+    {"-c", "context"}, {"-t", "threads"}, {"-o", "output_path"}, {NULL, NULL}};
+
+enum { TASKS_MAX = 16 };
+
+typedef struct asked_task {
+    const pc_task *task;
+    const char *path;
+    /* in results and file names: the task's, with the file's base name when there is one */
+    char name[80];
+    pc_tally score;
+} asked_task;
+
+typedef struct evaluating {
+    eval_options options;
+    char *words; /* --tasks, cut at its commas */
+    asked_task tasks[TASKS_MAX];
+    int count;
+    pc_cli_model opened;
+    pc_local *local;
+    double told_ms; /* when progress was told last */
+} evaluating;
+
+/* --- tasks --- */
+
+/* questions of val.jsonl -> "val"; a folder or a task without files -> the task's name. */
+static void name_task(asked_task *asked)
+{
+    snprintf(asked->name, sizeof asked->name, "%s", asked->task->name);
+    if (asked->path && pc_ends_with(asked->path, ".jsonl")) {
+        const char *base = pc_path_base(asked->path);
+        snprintf(asked->name, sizeof asked->name, "%.*s",
+                 (int)(strlen(base) - strlen(".jsonl")), base);
+    }
+}
+
+static pc_status check_names(const evaluating *e)
+{
+    for (int i = 0; i < e->count; i++) {
+        for (int k = 0; k < i; k++) {
+            if (strcmp(e->tasks[i].name, e->tasks[k].name) == 0) {
+                return pc_fail(PC_ERR_USAGE, "--tasks: two are named '%s'", e->tasks[i].name);
+            }
+        }
+    }
+    return PC_OK;
+}
+
+static pc_status find_tasks(evaluating *e)
+{
+    if (!e->options.tasks || !e->options.tasks[0]) {
+        return pc_fail(PC_ERR_USAGE, "--tasks is needed: scenes, FILE.jsonl or a folder");
+    }
+    e->words = pc_strdup(e->options.tasks);
+    if (!e->words) {
+        return pc_fail_memory(strlen(e->options.tasks), "a list of tasks");
+    }
+    char *rest = e->words;
+    for (char *word; (word = strsep(&rest, ","));) {
+        if (e->count == TASKS_MAX) {
+            return pc_fail(PC_ERR_USAGE, "--tasks: at most %d at once", TASKS_MAX);
+        }
+        asked_task *asked = &e->tasks[e->count++];
+        PC_TRY(pc_task_find(&asked->task, &asked->path, word));
+        name_task(asked);
+    }
+    return check_names(e);
+}
+
+/* --- asking --- */
+
+static void tell_progress(void *user, int64_t asked, int64_t right)
+{
+    evaluating *e = user;
+    double now = pc_cli_now_ms();
+    if (now - e->told_ms > 5000) {
+        e->told_ms = now;
+        pc_log(PC_LOG_INFO, "%" PRId64 " questions, %.1f %% right", asked,
+               100 * pc_tally_accuracy(right, asked));
+    }
+}
+
+/* *out = DIR/samples_NAME.jsonl, or NULL without --output_path. */
+static pc_status samples_path(const evaluating *e, const asked_task *asked, char **out)
+{
+    char name[128];
+    *out = NULL;
+    if (!e->options.output_path) {
+        return PC_OK;
+    }
+    snprintf(name, sizeof name, "samples_%s.jsonl", asked->name);
+    *out = pc_path_join(e->options.output_path, name);
+    return *out ? PC_OK : pc_fail_memory(sizeof name, "a path");
+}
+
+static pc_status ask_task(evaluating *e, asked_task *asked)
+{
+    char *samples;
+    pc_answerer answerer = pc_local_answerer(e->local);
+    pc_task_options task = {.path = asked->path, .seed = (uint64_t)e->options.seed};
+    PC_TRY(samples_path(e, asked, &samples));
+    pc_tally_options options = {
+        .limit = e->options.limit,
+        .max_tokens = (size_t)e->options.max_new_tokens,
+        .blank_images = e->options.no_images,
+        .system = e->options.system,
+        .samples = samples,
+        .on_sample = tell_progress,
+        .user = e,
+    };
+    double start = pc_cli_now_ms();
+    e->told_ms = start;
+    pc_status status = pc_tally_task(&asked->score, &answerer, asked->task, &task, &options);
+    double seconds = (pc_cli_now_ms() - start) / 1e3;
+    if (status == PC_OK) {
+        pc_log(PC_LOG_INFO, "%s: %" PRId64 " questions in %.1f s", asked->name,
+               asked->score.asked, seconds);
+    }
+    pc_free(samples);
+    return status;
+}
+
+/* --- results --- */
+
+static void print_row(const char *name, int64_t right, int64_t asked)
+{
+    printf("  %-24s %8" PRId64 " / %-8" PRId64 " %6.1f %%  +- %.1f\n", name, right, asked,
+           100 * pc_tally_accuracy(right, asked), 100 * pc_tally_error(right, asked));
+}
+
+static void print_table(const evaluating *e)
+{
+    for (int i = 0; i < e->count; i++) {
+        const asked_task *asked = &e->tasks[i];
+        printf("%s (%s)%s\n", asked->name, asked->task->version,
+               e->options.no_images ? ", pictures blanked" : "");
+        for (int k = 0; k < asked->score.kind_count; k++) {
+            const pc_tally_kind *kind = &asked->score.kinds[k];
+            print_row(kind->name, kind->right, kind->asked);
+        }
+        print_row("all", asked->score.right, asked->score.asked);
+    }
+}
+
+static pc_status set_config(const evaluating *e, const asked_task *asked, pc_json *into)
+{
+    pc_json *config = pc_json_new_object();
+    PC_TRY(pc_json_set(into, asked->name, config));
+    PC_TRY(pc_json_set(config, "task", pc_json_new_text(asked->task->name)));
+    PC_TRY(pc_json_set(config, "limit", pc_json_new_integer(e->options.limit)));
+    if (!asked->path) {
+        PC_TRY(pc_json_set(config, "seed", pc_json_new_integer(e->options.seed)));
+    }
+    PC_TRY(pc_json_set(config, "no_images", pc_json_new_bool(e->options.no_images)));
+    PC_TRY(pc_json_set(config, "max_new_tokens", pc_json_new_integer(e->options.max_new_tokens)));
+    return pc_json_set(config, "template",
+                       pc_json_new_text(pc_local_template(e->local)->name));
+}
+
+/* The keys are those of lmms-eval. No times and no machine: equal models give equal files. */
+static pc_status make_results(const evaluating *e, pc_json **out)
+{
+    pc_json *json = pc_json_new_object(), *parts[4] = {NULL};
+    static const char *const keys[4] = {"results", "versions", "configs", "n-samples"};
+    pc_status status;
+    const char *model = pc_path_base(e->opened.model->path);
+    PC_GO(pc_json_set(json, "model", pc_json_new_text(model)));
+    PC_GO(pc_json_set(json, "dtype", pc_json_new_text(e->options.dtype)));
+    for (int i = 0; i < 4; i++) {
+        parts[i] = pc_json_new_object();
+        PC_GO(pc_json_set(json, keys[i], parts[i]));
+    }
+    for (int i = 0; i < e->count; i++) {
+        const asked_task *asked = &e->tasks[i];
+        pc_json *score = NULL;
+        PC_GO(pc_tally_to_json(&asked->score, &score));
+        PC_GO(pc_json_set(parts[0], asked->name, score));
+        PC_GO(pc_json_set(parts[1], asked->name, pc_json_new_text(asked->task->version)));
+        PC_GO(set_config(e, asked, parts[2]));
+        PC_GO(pc_json_set(parts[3], asked->name, pc_json_new_integer(asked->score.asked)));
+    }
+done:
+    if (status != PC_OK) {
+        pc_json_free(json);
+        json = NULL;
+    }
+    *out = json;
+    return status;
+}
+
+static pc_status print_json(const pc_json *results)
+{
+    pc_str text = {0};
+    pc_status status = pc_json_write(&text, results, 0);
+    if (status == PC_OK) {
+        puts(text.data);
+    }
+    pc_str_clear(&text);
+    return status;
+}
+
+static pc_status write_results(const evaluating *e, const pc_json *results)
+{
+    char *path = pc_path_join(e->options.output_path, "results.json");
+    pc_status status = path ? pc_json_write_file(path, results, 2)
+                            : pc_fail_memory(strlen(e->options.output_path), "a path");
+    pc_free(path);
+    return status;
+}
+
+static pc_status tell_results(const evaluating *e)
+{
+    pc_json *results = NULL;
+    pc_status status;
+    PC_GO(make_results(e, &results));
+    if (e->options.json) {
+        PC_GO(print_json(results));
+    } else {
+        print_table(e);
+    }
+    if (e->options.output_path) {
+        PC_GO(write_results(e, results));
+    }
+done:
+    pc_json_free(results);
+    return status;
+}
+
+/* --- the command --- */
+
+static pc_status evaluate(evaluating *e, const char *path)
+{
+    const eval_options *o = &e->options;
+    PC_TRY(find_tasks(e));
+    if (o->log_samples && !o->output_path) {
+        return pc_fail(PC_ERR_USAGE, "--log_samples needs --output_path DIR");
+    }
+    if (o->output_path) {
+        PC_TRY(pc_make_directories(o->output_path));
+    }
+    PC_TRY(pc_cli_model_open(&e->opened, path, (int)o->threads, o->dtype, o->template_name));
+    pc_local_options options = {.context = o->context, .compute = e->opened.compute};
+    PC_TRY(pc_local_new(&e->local, e->opened.model, e->opened.backend, &options));
+    for (int i = 0; i < e->count; i++) {
+        PC_TRY(ask_task(e, &e->tasks[i]));
+    }
+    return tell_results(e);
+}
+
+static pc_status run(int argc, char **argv)
+{
+    evaluating e = {0};
+    pc_arguments arguments;
+    pc_options spec = {
+        .usage = "percept eval MODEL --tasks scenes[,FILE.jsonl] [--limit N] [OPTION]...\n\n"
+                 "Asks questions, greedily, and compares the answers with the truth: equal when "
+                 "in lower case,\ntrimmed and without a period at the end.",
+        .fields = {fields, sizeof fields / sizeof fields[0]},
+        .aliases = aliases,
+        .min_arguments = 1,
+        .max_arguments = 1,
+    };
+    pc_status status = pc_options_parse(&spec, &e.options, &arguments, argc, argv);
+    if (status == PC_OK && !arguments.help) {
+        status = evaluate(&e, arguments.items[0]);
+    }
+    pc_local_free(e.local);
+    pc_cli_model_close(&e.opened);
+    pc_fields_clear(&spec.fields, &e.options);
+    pc_free(e.words);
+    return status;
+}
+
+const pc_command pc_command_eval = {
+    .name = "eval", .summary = "measure how often a model answers right", .run = run};

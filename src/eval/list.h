@@ -1,0 +1,5 @@
+/* Every task, in the order in which they are asked whether a path is theirs. One line each:
+ * PC_TASK(descriptor). */
+PC_TASK(scenes)
+PC_TASK(easy_vqa)
+PC_TASK(questions)

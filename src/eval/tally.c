@@ -1,0 +1,255 @@
+/* The loop over questions. Greedy answers, so that a run can be repeated. */
+#include "eval/tally.h"
+
+#include "base/memory.h"
+#include "base/signal.h"
+#include "base/str.h"
+#include "eval/match.h"
+#include "media/decode.h"
+
+#include <errno.h>
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+enum { USUAL_TOKENS = 128, BLANK = 128 };
+
+typedef struct scoring {
+    pc_tally *out;
+    const pc_answerer *answerer;
+    const pc_tally_options *options;
+    pc_conversation conversation;
+    pc_answer answer;
+    pc_image *blank; /* stands for every picture of its size */
+    FILE *samples;
+    pc_str line;
+} scoring;
+
+double pc_tally_accuracy(int64_t right, int64_t asked)
+{
+    return asked ? (double)right / (double)asked : 0;
+}
+
+double pc_tally_error(int64_t right, int64_t asked)
+{
+    double p = pc_tally_accuracy(right, asked);
+    return asked > 1 ? sqrt(p * (1 - p) / (double)(asked - 1)) : 0;
+}
+
+/* --- pictures --- */
+
+static pc_status make_blank(scoring *s, int width, int height)
+{
+    if (s->blank && s->blank->width == width && s->blank->height == height) {
+        return PC_OK;
+    }
+    pc_image_free(s->blank);
+    s->blank = NULL;
+    PC_TRY(pc_image_new(&s->blank, width, height));
+    memset(s->blank->pixels, BLANK, (size_t)width * (size_t)height * 3);
+    return PC_OK;
+}
+
+/* What the model is shown in place of the question's picture. */
+static pc_status blind(scoring *s, const pc_task_question *question, pc_answer_media *media)
+{
+    pc_image *image = NULL;
+    if (question->image) {
+        PC_TRY(make_blank(s, question->image->width, question->image->height));
+    } else {
+        PC_TRY(pc_image_load(&image, question->path, NULL));
+        pc_status status = make_blank(s, image->width, image->height);
+        pc_image_free(image);
+        PC_TRY(status);
+    }
+    media->image = s->blank;
+    return PC_OK;
+}
+
+/* --- one question --- */
+
+static pc_status converse(scoring *s, const pc_task_question *question)
+{
+    bool pictured = question->image || question->path;
+    pc_conversation_clear(&s->conversation);
+    if (s->options->system) {
+        PC_TRY(pc_conversation_say(&s->conversation, PC_ROLE_SYSTEM, s->options->system));
+    }
+    PC_TRY(pc_conversation_begin(&s->conversation, PC_ROLE_USER));
+    if (pictured) {
+        PC_TRY(pc_conversation_add_media(&s->conversation, PC_MEDIA_IMAGE, 0));
+    }
+    return pc_conversation_add_text(&s->conversation, question->question,
+                                    strlen(question->question));
+}
+
+static pc_status ask(scoring *s, const pc_task_question *question)
+{
+    size_t most = s->options->max_tokens;
+    pc_answer_media media = {
+        .kind = PC_MEDIA_IMAGE, .image = question->image, .path = question->path};
+    pc_answer_request request = {
+        .conversation = &s->conversation,
+        .media = &media,
+        .media_count = question->image || question->path,
+        .max_tokens = most ? most : USUAL_TOKENS,
+    };
+    PC_TRY(converse(s, question));
+    if (s->options->blank_images && request.media_count) {
+        PC_TRY(blind(s, question, &media));
+    }
+    PC_TRY(s->answerer->answer(s->answerer->self, &request, &s->answer));
+    return s->answer.end == PC_ANSWER_CANCELLED
+               ? pc_fail(PC_ERR_INTERRUPTED, "stopped after %lld questions",
+                         (long long)s->out->asked)
+               : PC_OK;
+}
+
+static pc_tally_kind *find_kind(pc_tally *score, const char *name)
+{
+    char cut[sizeof score->kinds[0].name];
+    snprintf(cut, sizeof cut, "%s", name);
+    for (int i = 0; i < score->kind_count; i++) {
+        if (strcmp(score->kinds[i].name, cut) == 0) {
+            return &score->kinds[i];
+        }
+    }
+    if (score->kind_count == PC_TALLY_KINDS) {
+        return NULL;
+    }
+    pc_tally_kind *kind = &score->kinds[score->kind_count++];
+    memcpy(kind->name, cut, sizeof cut);
+    return kind;
+}
+
+static void count(pc_tally *score, const pc_task_question *question, const pc_answer *answer,
+                  bool right)
+{
+    pc_tally_kind *kind = question->kind[0] ? find_kind(score, question->kind) : NULL;
+    score->asked++;
+    score->right += right;
+    score->cut += answer->end == PC_ANSWER_LENGTH;
+    if (kind) {
+        kind->asked++;
+        kind->right += right;
+    }
+}
+
+static pc_status write_sample(scoring *s, const pc_task_question *question, const char *text,
+                              bool right)
+{
+    const struct {
+        const char *key, *text;
+    } texts[] = {{"id", question->id},         {"kind", question->kind},
+                 {"question", question->question}, {"truth", question->answer},
+                 {"answer", text}};
+    pc_json *json = pc_json_new_object();
+    pc_status status = PC_OK;
+    for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {
+        PC_GO(pc_json_set(json, texts[i].key, pc_json_new_text(texts[i].text)));
+    }
+    PC_GO(pc_json_set(json, "right", pc_json_new_bool(right)));
+    pc_str_reset(&s->line);
+    PC_GO(pc_json_write(&s->line, json, 0));
+    PC_GO(pc_str_putc(&s->line, '\n'));
+    if (fwrite(s->line.data, 1, s->line.length, s->samples) != s->line.length ||
+        fflush(s->samples) != 0) {
+        status = pc_fail(PC_ERR_IO, "%s: %s", s->options->samples, strerror(errno));
+    }
+done:
+    pc_json_free(json);
+    return status;
+}
+
+static pc_status one_question(scoring *s, const pc_task_question *question)
+{
+    bool right;
+    PC_TRY(ask(s, question));
+    const char *text = s->answer.text.data ? s->answer.text.data : "";
+    PC_TRY(pc_match_exact(text, question->answer, &right));
+    count(s->out, question, &s->answer, right);
+    if (s->samples) {
+        PC_TRY(write_sample(s, question, text, right));
+    }
+    if (s->options->on_sample) {
+        s->options->on_sample(s->options->user, s->out->asked, s->out->right);
+    }
+    return PC_OK;
+}
+
+/* --- the loop --- */
+
+static pc_status ask_all(scoring *s, const pc_task *task, void *state)
+{
+    int64_t limit = s->options->limit ? s->options->limit : task->usual_limit;
+    while (!limit || s->out->asked < limit) {
+        pc_task_question question;
+        bool have;
+        PC_TRY(task->next(state, &question, &have));
+        if (!have) {
+            break;
+        }
+        PC_TRY(one_question(s, &question));
+    }
+    return PC_OK;
+}
+
+pc_status pc_tally_task(pc_tally *out, const pc_answerer *answerer, const pc_task *task,
+                        const pc_task_options *task_options, const pc_tally_options *options)
+{
+    scoring s = {.out = out, .answerer = answerer, .options = options};
+    void *state = NULL;
+    pc_status status;
+    *out = (pc_tally){0};
+    PC_GO(task->open(&state, task_options));
+    if (options->samples && !(s.samples = fopen(options->samples, "wb"))) {
+        status = pc_fail(PC_ERR_IO, "%s: %s", options->samples, strerror(errno));
+        goto done;
+    }
+    PC_GO(ask_all(&s, task, state));
+done:
+    if (s.samples && fclose(s.samples) != 0 && status == PC_OK) {
+        status = pc_fail(PC_ERR_IO, "%s: %s", options->samples, strerror(errno));
+    }
+    if (state) {
+        task->close(state);
+    }
+    pc_conversation_clear(&s.conversation);
+    pc_answer_clear(&s.answer);
+    pc_image_free(s.blank);
+    pc_str_clear(&s.line);
+    return status;
+}
+
+/* --- JSON --- */
+
+static pc_status set_counts(pc_json *into, int64_t right, int64_t asked)
+{
+    PC_TRY(pc_json_set(into, "accuracy", pc_json_new_number(pc_tally_accuracy(right, asked))));
+    PC_TRY(pc_json_set(into, "stderr", pc_json_new_number(pc_tally_error(right, asked))));
+    PC_TRY(pc_json_set(into, "right", pc_json_new_integer(right)));
+    return pc_json_set(into, "asked", pc_json_new_integer(asked));
+}
+
+pc_status pc_tally_to_json(const pc_tally *score, pc_json **out)
+{
+    pc_json *json = pc_json_new_object();
+    pc_status status;
+    PC_GO(set_counts(json, score->right, score->asked));
+    PC_GO(pc_json_set(json, "cut", pc_json_new_integer(score->cut)));
+    pc_json *kinds = pc_json_new_object();
+    PC_GO(pc_json_set(json, "kinds", kinds));
+    for (int i = 0; i < score->kind_count; i++) {
+        const pc_tally_kind *kind = &score->kinds[i];
+        pc_json *one = pc_json_new_object();
+        PC_GO(pc_json_set(kinds, kind->name, one));
+        PC_GO(set_counts(one, kind->right, kind->asked));
+    }
+done:
+    if (status != PC_OK) {
+        pc_json_free(json);
+        json = NULL;
+    }
+    *out = json;
+    return status;
+}

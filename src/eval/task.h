@@ -1,0 +1,50 @@
+/* A benchmark task: questions about pictures with their true answers. One file in eval/ and one
+ * line in list.h for each.
+ *
+ * Flow: pc_task_find ("scenes", a file, a folder) -> pc_task_open -> pc_task_next, again and again
+ * -> tally.h asks an answerer and counts.
+ */
+#ifndef PC_EVAL_TASK_H
+#define PC_EVAL_TASK_H
+
+#include "base/status.h"
+#include "media/image.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+typedef struct pc_task_options {
+    const char *path; /* the file or folder; NULL for a task that draws its questions itself */
+    uint64_t seed;    /* of drawn questions */
+} pc_task_options;
+
+/* One question; everything is borrowed and lives until the next one. */
+typedef struct pc_task_question {
+    char id[64];           /* the same in every run */
+    const char *kind;      /* accuracy is told for each kind; "" = none */
+    const char *question;
+    const char *answer;    /* the truth */
+    const char *path;      /* the picture's file, or NULL */
+    const pc_image *image; /* the picture itself, or NULL; neither: a question without picture */
+} pc_task_question;
+
+typedef struct pc_task {
+    const char *name;
+    const char *help;    /* one line */
+    const char *version; /* goes into the results: equal versions ask the same */
+    int64_t usual_limit; /* questions when nobody says how many; 0 = all there are */
+    /* True when `path` is the task's file or folder; NULL = it needs none. */
+    bool (*matches)(const char *path);
+    pc_status (*open)(void **state, const pc_task_options *options);
+    /* *have = false behind the last one. */
+    pc_status (*next)(void *state, pc_task_question *out, bool *have);
+    void (*close)(void *state);
+} pc_task;
+
+/* The task that a word of --tasks means: a name, a path, or NAME:PATH. *path points into `word`,
+ * NULL when there is none. PC_ERR_USAGE with a suggestion when no task knows it. */
+pc_status pc_task_find(const pc_task **out, const char **path, const char *word);
+/* The i-th task in list.h, NULL past the last. */
+const pc_task *pc_task_at(size_t i);
+
+#endif
