@@ -4,8 +4,8 @@
  *   ... L times, then RMSNorm.
  *
  * Source: Touvron et al. 2023 (arXiv:2302.13971, 2307.09288); transformers models/llama/modeling_llama.py.
- * Easy to get wrong: Hugging Face's q and k rows are permuted for rotate-half pairs (j, j + E/2); llama2.c's are not and
- * turn interleaved pairs; statistics of the norm in f32; key head of query head h is h / (H/K).
+ * Easy to get wrong: Hugging Face's q and k rows are permuted for rotate-half pairs (j, j + E/2), and so are all that
+ * come here: the import of llama2.c, whose pairs are interleaved, puts them in this order; statistics of the norm in f32; key head of query head h is h / (H/K).
  */
 #include "llm/llm.h"
 #include "ops/attention.h"
@@ -24,7 +24,7 @@ typedef struct llama_config {
     int64_t head_dim, max_position_embeddings;
     char *hidden_act;
     double rms_norm_eps, rope_theta;
-    bool tie_word_embeddings, attention_bias, mlp_bias, rope_interleaved;
+    bool tie_word_embeddings, attention_bias, mlp_bias;
 } llama_config;
 
 #define FIELD(key, kind, def, lo, hi, text) \
@@ -45,7 +45,6 @@ static const pc_field fields[] = {
     FIELD(tie_word_embeddings, PC_FIELD_BOOL, "false", 0, 0, "the head is the embedding table"),
     FIELD(attention_bias, PC_FIELD_BOOL, "false", 0, 0, "biases in the attention projections"),
     FIELD(mlp_bias, PC_FIELD_BOOL, "false", 0, 0, "biases in the MLP"),
-    FIELD(rope_interleaved, PC_FIELD_BOOL, "false", 0, 0, "rotary pairs (2j, 2j+1), as llama2.c stores them"),
 };
 
 typedef struct llama_layer {
@@ -176,7 +175,7 @@ static pc_tensor *attention(const pc_build *build, const llama_config *config, c
 {
     pc_graph *graph = build->graph;
     int64_t size = head_size(config);
-    pc_rope_params rope = {.interleaved = config->rope_interleaved};
+    const pc_rope_params rope = {.interleaved = false};
     pc_tensor *q = pc_hooks_project(io->hooks, build, index, PC_PROJECT_Q, &layer->q, x, NULL);
     pc_tensor *k = pc_hooks_project(io->hooks, build, index, PC_PROJECT_K, &layer->k, x, NULL);
     pc_tensor *v = pc_hooks_project(io->hooks, build, index, PC_PROJECT_V, &layer->v, x, NULL);

@@ -155,47 +155,78 @@ static pc_status recognise_template(pc_model *model, const char *text, size_t le
     return status;
 }
 
-/* chat_template.jinja, else chat_template in tokenizer_config.json, else in chat_template.json. */
-static pc_status load_template(pc_model *model, const char *folder)
+static pc_status try_jinja(pc_model *model, const char *folder, const char *file, bool *found)
 {
-    static const char *const files[] = {"tokenizer_config.json", "chat_template.json", "processor_config.json"};
-    char *path = pc_path_join(folder, "chat_template.jinja"), *text = NULL;
+    char *path = pc_path_join(folder, file), *text = NULL;
     size_t length = 0;
-    pc_status status = path ? PC_OK : pc_fail_memory(0, "a path");
-    if (path && pc_path_exists(path)) {
+    pc_status status = path ? PC_OK : pc_fail_memory(strlen(folder), "a path");
+    *found = path && pc_path_exists(path);
+    if (*found) {
         status = pc_file_read(&text, &length, path, CONFIG_LIMIT);
         status = status == PC_OK ? recognise_template(model, text, length) : status;
-        pc_free(text);
-        pc_free(path);
-        return status;
     }
+    pc_free(text);
     pc_free(path);
-    for (size_t i = 0; i < sizeof files / sizeof files[0] && status == PC_OK && !model->chat; i++) {
-        pc_json *json;
-        status = read_optional(&json, folder, files[i]);
-        const pc_json *node = status == PC_OK ? pc_json_get(json, "chat_template") : NULL;
-        if (pc_json_is_string(node)) {
-            status = recognise_template(model, pc_json_text(node), pc_json_text_length(node));
-        }
-        if (status == PC_OK) {
-            pc_json_free(json);
-        }
-    }
     return status;
 }
 
-/* preprocessor_config.json, else image_processor in processor_config.json (transformers 5). */
+/* "chat_template": one text, or a list of named ones. */
+static const pc_json *default_template(const pc_json *json)
+{
+    const pc_json *node = pc_json_get(json, "chat_template");
+    for (size_t i = 0; pc_json_is_array(node) && i < pc_json_length(node); i++) {
+        if (strcmp(pc_json_get_text(pc_json_at(node, i), "name", ""), "default") == 0) {
+            return pc_json_get(pc_json_at(node, i), "template");
+        }
+    }
+    return node;
+}
+
+static pc_status try_json_template(pc_model *model, const char *folder, const char *file, bool *found)
+{
+    pc_json *json;
+    PC_TRY(read_optional(&json, folder, file));
+    const pc_json *node = default_template(json);
+    pc_status status = PC_OK;
+    *found = pc_json_is_string(node);
+    if (*found) {
+        status = recognise_template(model, pc_json_text(node), pc_json_text_length(node));
+    }
+    pc_json_free(json);
+    return status;
+}
+
+/* The first of these files that has a template decides. The orders are those of transformers: processing_utils.py for
+ * models that take pictures, tokenization_utils_base.py for text; what these do not read comes last. */
+static pc_status load_template(pc_model *model, const char *folder)
+{
+    static const char *const orders[2][4] = {
+        {"chat_template.jinja", "tokenizer_config.json", "chat_template.json", "processor_config.json"},
+        {"processor_config.json", "chat_template.json", "chat_template.jinja", "tokenizer_config.json"},
+    };
+    const char *const *order = orders[model->connector.type != NULL];
+    bool found = false;
+    for (int i = 0; i < 4 && !found; i++) {
+        PC_TRY(pc_ends_with(order[i], ".jinja") ? try_jinja(model, folder, order[i], &found)
+                                                : try_json_template(model, folder, order[i], &found));
+    }
+    return PC_OK;
+}
+
+/* image_processor in processor_config.json (transformers 5), else preprocessor_config.json: in the order of
+ * transformers' image_processing_auto.py. */
 static pc_status load_recipe(pc_model *model, const char *folder)
 {
     pc_json *json;
     pc_image_recipe_default(&model->recipe);
-    PC_TRY(read_optional(&json, folder, "preprocessor_config.json"));
-    const char *where = "preprocessor_config.json";
-    const pc_json *node = json;
-    if (!json) {
-        where = "processor_config.json";
+    const char *where = "processor_config.json";
+    PC_TRY(read_optional(&json, folder, where));
+    const pc_json *node = pc_json_get(json, "image_processor");
+    if (!node) {
+        pc_json_free(json);
+        where = "preprocessor_config.json";
         PC_TRY(read_optional(&json, folder, where));
-        node = pc_json_get(json, "image_processor");
+        node = json;
     }
     pc_status status = PC_OK;
     if (node) {

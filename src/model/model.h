@@ -105,11 +105,14 @@ typedef struct pc_import_prefixes {
 /* A foreign checkpoint family: its config keys and tensor names -> ours. One file in import/ + one line in list.h. */
 typedef struct pc_import {
     const char *model_type; /* of config.json; NULL: recognised by `matches_file` alone */
+    const char *architecture; /* the class that opens it elsewhere, for config.json */
     pc_import_prefixes prefixes; /* of the names that percept writes */
     /* Fill the parts from model->config (through pc_model_set_*). */
     pc_status (*configure)(pc_model *model, const char *where);
     /* The i-th name under which a file may hold the parameter that we call `name`; false when there is none left. */
     bool (*alias)(const char *name, int i, char *out, size_t size);
+    /* Complete a copy of model->config for writing, so that no reader falls back to defaults of its own. */
+    pc_status (*describe)(const pc_model *model, pc_json *config);
     /* Weights from elsewhere than safetensors; NULL = safetensors. */
     bool (*matches_file)(const char *path);
     pc_status (*load_file)(pc_model *model, const char *path);

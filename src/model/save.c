@@ -21,11 +21,43 @@ static const char *torch_name(pc_dtype dtype)
     return dtype == PC_BF16 ? "bfloat16" : dtype == PC_F16 ? "float16" : "float32";
 }
 
+/* transformers 5 reads dtype, earlier versions torch_dtype; a part's own must not contradict. */
+static pc_status set_dtype(pc_json *json, const char *name)
+{
+    static const char *const keys[] = {"dtype", "torch_dtype"}, *const parts[] = {"text_config", "vision_config"};
+    for (int k = 0; k < 2; k++) {
+        PC_TRY(pc_json_set(json, keys[k], pc_json_new_text(name)));
+        for (int p = 0; p < 2; p++) {
+            pc_json *part = pc_json_get(json, parts[p]);
+            if (pc_json_get(part, keys[k])) {
+                PC_TRY(pc_json_set(part, keys[k], pc_json_new_text(name)));
+            }
+        }
+    }
+    return PC_OK;
+}
+
+static pc_status set_architecture(pc_json *json, const char *name)
+{
+    pc_json *list = pc_json_new_array();
+    pc_status status = pc_json_push(list, pc_json_new_text(name));
+    if (status != PC_OK) {
+        pc_json_free(list);
+        return status;
+    }
+    return pc_json_set(json, "architectures", list);
+}
+
 static pc_status save_config(const pc_model *model, const char *folder, pc_dtype dtype)
 {
     pc_json *json = pc_json_copy(model->config);
-    pc_status status = json ? pc_json_set(json, "torch_dtype", pc_json_new_text(torch_name(dtype)))
-                            : pc_fail_memory(0, "a configuration");
+    pc_status status = json ? set_architecture(json, model->import->architecture) : pc_fail_memory(0, "a configuration");
+    if (status == PC_OK) {
+        status = set_dtype(json, torch_name(dtype));
+    }
+    if (status == PC_OK) {
+        status = model->import->describe(model, json);
+    }
     if (status == PC_OK) {
         status = write_json(folder, "config.json", json);
     }

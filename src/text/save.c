@@ -55,6 +55,22 @@ static pc_status added_to_json(const pc_tokenizer *tokenizer, pc_json *list, pc_
     return PC_OK;
 }
 
+/* transformers before 5 would make token_type_ids for a class it doesn't know, which models refuse. */
+static pc_status set_inputs(pc_json *config)
+{
+    pc_json *names = pc_json_new_array();
+    pc_status status = pc_json_push(names, pc_json_new_text("input_ids"));
+    if (status == PC_OK) {
+        status = pc_json_push(names, pc_json_new_text("attention_mask"));
+    }
+    if (status != PC_OK) {
+        pc_json_free(names);
+        return status;
+    }
+    PC_TRY(pc_json_set(config, "model_input_names", names));
+    return pc_json_set(config, "padding_side", pc_json_new_text("left")); /* answers continue at the right */
+}
+
 static pc_status set_roles(pc_json *object, const pc_tokenizer *tokenizer)
 {
     static const char *const keys[PC_TOKEN_ROLES] = {
@@ -132,6 +148,7 @@ static pc_status make_config(const pc_tokenizer *tokenizer, pc_json *config, pc_
     PC_TRY(pc_json_set(config, "clean_up_tokenization_spaces", pc_json_new_bool(false)));
     /* No limit: HF's int(1e30) for "not said" can't be written as an integer here. */
     PC_TRY(pc_json_set(config, "model_max_length", pc_json_new_integer(1000000000)));
+    PC_TRY(set_inputs(config));
     if (!fast && tokenizer->kind->add_config) {
         PC_TRY(tokenizer->kind->add_config(tokenizer, config));
     }

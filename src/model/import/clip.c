@@ -24,9 +24,20 @@ static bool alias(const char *name, int i, char *out, size_t size)
     return pc_import_alias_of(name, i, NULL, 0, out, size);
 }
 
+static pc_status describe(const pc_model *model, pc_json *config)
+{
+    const pc_encoder_part *encoder = &model->encoder;
+    PC_TRY(pc_import_complete(pc_json_get(config, "vision_config"), &encoder->type->fields, encoder->config,
+                              encoder->type->model_type));
+    return pc_import_complete(pc_json_get(config, "text_config"), &pc_clip_text_fields, &model->contrast.config,
+                              "clip_text_model");
+}
+
 const pc_import pc_import_clip = {
     .model_type = "clip",
+    .architecture = "CLIPModel",
     .prefixes = {.encoder = "vision_model.", .text = "text_model."},
     .configure = configure,
     .alias = alias,
+    .describe = describe,
 };

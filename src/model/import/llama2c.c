@@ -3,7 +3,8 @@
  * Layout: dim, hidden_dim, n_layers, n_heads, n_kv_heads, vocab_size (negative: the head is not tied), seq_len; then, each
  * for all layers: embedding, attention norms, wq, wk, wv, wo, FFN norms, w1 (gate), w2 (down), w3 (up); final norm; two
  * tables of rotary angles that are not used; the head when it is not tied.
- * Source: karpathy/llama2.c (run.c). Easy to get wrong: rotary pairs are interleaved here.
+ * Source: karpathy/llama2.c (run.c). Easy to get wrong: rotary pairs are interleaved here, (2j, 2j+1); reading puts the
+ * rows of wq and wk in the order of Hugging Face, (j, j + E/2), so that the model saves as one of its.
  */
 #include "model/import/import.h"
 
@@ -77,11 +78,21 @@ static pc_status set_integers(pc_json *json, const header *h)
     }
     PC_TRY(pc_json_set(json, "rms_norm_eps", pc_json_new_number(1e-5)));
     PC_TRY(pc_json_set(json, "tie_word_embeddings", pc_json_new_bool(h->tied)));
-    PC_TRY(pc_json_set(json, "rope_interleaved", pc_json_new_bool(true)));
     return pc_json_set(json, "model_type", pc_json_new_text("llama"));
 }
 
-static pc_status take(pc_model *model, const float **cursor, const char *format, int layer)
+/* Rows of [heads, size, width]: 2j and 2j+1 of a head -> j and j + size/2. */
+static void split_pairs(float *to, const float *from, int64_t heads, int64_t size, int64_t width)
+{
+    for (int64_t row = 0; row < heads * size; row++) {
+        int64_t head = row / size, i = row % size;
+        memcpy(to + (head * size + i / 2 + i % 2 * (size / 2)) * width, from + row * width,
+               (size_t)width * sizeof(float));
+    }
+}
+
+/* head_size 0: as they lie. */
+static pc_status take(pc_model *model, const float **cursor, const char *format, int layer, int64_t head_size)
 {
     char name[128];
     snprintf(name, sizeof name, format, layer);
@@ -90,7 +101,12 @@ static pc_status take(pc_model *model, const float **cursor, const char *format,
         if (strcmp(entry->param.name, name) == 0) {
             size_t count = (size_t)pc_shape_count(&entry->param.shape);
             PC_TRY(pc_param_allocate(entry, PC_F32));
-            memcpy(entry->param.data, *cursor, count * sizeof(float));
+            if (head_size) {
+                split_pairs(entry->param.data, *cursor, entry->param.shape.dim[0] / head_size, head_size,
+                            entry->param.shape.dim[1]);
+            } else {
+                memcpy(entry->param.data, *cursor, count * sizeof(float));
+            }
             *cursor += count;
             return PC_OK;
         }
@@ -100,22 +116,26 @@ static pc_status take(pc_model *model, const float **cursor, const char *format,
 
 static pc_status take_weights(pc_model *model, const header *h, const float *cursor)
 {
-    static const char *const per_layer[] = {
-        "model.layers.%d.input_layernorm.weight",    "model.layers.%d.self_attn.q_proj.weight",
-        "model.layers.%d.self_attn.k_proj.weight",   "model.layers.%d.self_attn.v_proj.weight",
-        "model.layers.%d.self_attn.o_proj.weight",   "model.layers.%d.post_attention_layernorm.weight",
-        "model.layers.%d.mlp.gate_proj.weight",      "model.layers.%d.mlp.down_proj.weight",
-        "model.layers.%d.mlp.up_proj.weight",
+    const int64_t size = h->dim / h->heads;
+    const struct {
+        const char *name;
+        int64_t head_size;
+    } per_layer[] = {
+        {"model.layers.%d.input_layernorm.weight", 0},     {"model.layers.%d.self_attn.q_proj.weight", size},
+        {"model.layers.%d.self_attn.k_proj.weight", size}, {"model.layers.%d.self_attn.v_proj.weight", 0},
+        {"model.layers.%d.self_attn.o_proj.weight", 0},    {"model.layers.%d.post_attention_layernorm.weight", 0},
+        {"model.layers.%d.mlp.gate_proj.weight", 0},       {"model.layers.%d.mlp.down_proj.weight", 0},
+        {"model.layers.%d.mlp.up_proj.weight", 0},
     };
-    PC_TRY(take(model, &cursor, "model.embed_tokens.weight", 0));
+    PC_TRY(take(model, &cursor, "model.embed_tokens.weight", 0, 0));
     for (size_t i = 0; i < sizeof per_layer / sizeof per_layer[0]; i++) {
         for (int layer = 0; layer < h->layers; layer++) {
-            PC_TRY(take(model, &cursor, per_layer[i], layer));
+            PC_TRY(take(model, &cursor, per_layer[i].name, layer, per_layer[i].head_size));
         }
     }
-    PC_TRY(take(model, &cursor, "model.norm.weight", 0));
-    cursor += (int64_t)h->context * (h->dim / h->heads);
-    return h->tied ? PC_OK : take(model, &cursor, "lm_head.weight", 0);
+    PC_TRY(take(model, &cursor, "model.norm.weight", 0, 0));
+    cursor += (int64_t)h->context * size;
+    return h->tied ? PC_OK : take(model, &cursor, "lm_head.weight", 0, 0);
 }
 
 static pc_status load_file(pc_model *model, const char *path)
@@ -143,9 +163,16 @@ static bool alias(const char *name, int i, char *out, size_t size)
     return pc_import_alias_of(name, i, NULL, 0, out, size);
 }
 
+static pc_status describe(const pc_model *model, pc_json *config)
+{
+    return pc_import_complete_llm(config, model);
+}
+
 const pc_import pc_import_llama2c = {
+    .architecture = "LlamaForCausalLM",
     .prefixes = {.llm = ""},
     .alias = alias,
+    .describe = describe,
     .matches_file = matches_file,
     .load_file = load_file,
 };

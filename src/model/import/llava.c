@@ -8,28 +8,29 @@
 
 #include <string.h>
 
+enum { DEFAULT_LAYER = -2 };
+
 static pc_status feature_selection(pc_model *model, const char *where)
 {
     const pc_json *layer = pc_json_get(model->config, "vision_feature_layer");
     const char *strategy = pc_json_get_text(model->config, "vision_feature_select_strategy", "default");
-    if (layer && !pc_json_is_integer(layer)) {
+    if (!pc_json_is_null(layer) && !pc_json_is_integer(layer)) {
         return pc_fail(PC_ERR_DATA, "%s: vision_feature_layer must be one number", where);
     }
     if (strcmp(strategy, "default") != 0 && strcmp(strategy, "full") != 0) {
         return pc_fail(PC_ERR_DATA, "%s: vision_feature_select_strategy '%s' is neither default nor full", where,
                        strategy);
     }
-    model->encoder.select.layer = pc_json_integer(layer, -2);
+    model->encoder.select.layer = pc_json_integer(layer, DEFAULT_LAYER);
     model->encoder.select.keep_class_token = strcmp(strategy, "full") == 0;
     return PC_OK;
 }
 
-/* Keys that stand at the top or in text_config, depending on the version that wrote the file. */
-static pc_status lift_text_keys(pc_model *model, pc_json *text)
+/* The head is tied when the top or text_config says so: versions differ in where they write it. */
+static pc_status lift_tie(pc_model *model, pc_json *text)
 {
-    const pc_json *tied = pc_json_get(model->config, "tie_word_embeddings");
-    if (tied && !pc_json_get(text, "tie_word_embeddings")) {
-        return pc_json_set(text, "tie_word_embeddings", pc_json_new_bool(pc_json_bool(tied, false)));
+    if (pc_json_get_bool(model->config, "tie_word_embeddings", false)) {
+        return pc_json_set(text, "tie_word_embeddings", pc_json_new_bool(true));
     }
     return PC_OK;
 }
@@ -42,8 +43,8 @@ static pc_status configure(pc_model *model, const char *where)
         return pc_fail(PC_ERR_DATA, "%s: expected the objects text_config and vision_config", where);
     }
     PC_TRY(feature_selection(model, where));
-    PC_TRY(pc_import_flatten_rope(text, where));
-    PC_TRY(lift_text_keys(model, text));
+    PC_TRY(pc_import_rope(text, where));
+    PC_TRY(lift_tie(model, text));
     PC_TRY(pc_model_set_encoder(model, vision, where));
     PC_TRY(pc_model_set_llm(model, pc_json_get_text(text, "model_type", "llama"), text, where));
     PC_TRY(pc_model_set_connector(model, "mlp", model->config, where));
@@ -68,10 +69,29 @@ static bool alias(const char *name, int i, char *out, size_t size)
     return pc_import_alias_of(name, i, renames, sizeof renames / sizeof renames[0], out, size);
 }
 
+static pc_status describe(const pc_model *model, pc_json *config)
+{
+    const pc_encoder_part *encoder = &model->encoder;
+    const pc_connector_part *connector = &model->connector;
+    const char *strategy = encoder->select.keep_class_token ? "full" : "default";
+    PC_TRY(pc_import_complete_llm(pc_json_get(config, "text_config"), model));
+    PC_TRY(pc_import_complete(pc_json_get(config, "vision_config"), &encoder->type->fields, encoder->config,
+                              encoder->type->model_type));
+    PC_TRY(pc_import_complete(config, &connector->type->fields, connector->config, NULL));
+    PC_TRY(pc_json_set(config, "image_token_index", pc_json_new_integer(model->image_token)));
+    PC_TRY(pc_json_set(config, "image_seq_length", pc_json_new_integer(connector->tokens)));
+    PC_TRY(pc_json_set(config, "tie_word_embeddings", pc_json_new_bool(model->llm.info.tied)));
+    PC_TRY(pc_json_set(config, "vision_feature_select_strategy", pc_json_new_text(strategy)));
+    int64_t layer = pc_json_get_integer(config, "vision_feature_layer", DEFAULT_LAYER);
+    return pc_json_set(config, "vision_feature_layer", pc_json_new_integer(layer));
+}
+
 const pc_import pc_import_llava = {
     .model_type = "llava",
+    .architecture = "LlavaForConditionalGeneration",
     .prefixes = {.encoder = "vision_tower.vision_model.", .connector = "multi_modal_projector.",
                  .llm = "language_model."},
     .configure = configure,
     .alias = alias,
+    .describe = describe,
 };

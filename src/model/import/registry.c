@@ -59,26 +59,3 @@ bool pc_import_alias_of(const char *name, int i, const pc_import_rename *renames
     }
     return false;
 }
-
-pc_status pc_import_rope(const pc_json *json, const char *where)
-{
-    static const char *const keys[] = {"rope_scaling", "rope_parameters"};
-    for (int i = 0; i < 2; i++) {
-        const pc_json *rope = pc_json_get(json, keys[i]);
-        const char *type = pc_json_get_text(rope, "rope_type", pc_json_get_text(rope, "type", "default"));
-        if (strcmp(type, "default") != 0) {
-            return pc_fail(PC_ERR_DATA, "%s: %s of type '%s' is not supported", where, keys[i], type);
-        }
-    }
-    return PC_OK;
-}
-
-pc_status pc_import_flatten_rope(pc_json *json, const char *where)
-{
-    PC_TRY(pc_import_rope(json, where));
-    const pc_json *theta = pc_json_get(pc_json_get(json, "rope_parameters"), "rope_theta");
-    if (theta && !pc_json_get(json, "rope_theta")) {
-        return pc_json_set(json, "rope_theta", pc_json_new_number(pc_json_number(theta, 10000)));
-    }
-    return PC_OK;
-}

@@ -1,0 +1,81 @@
+/* Keys of config.json that several families share: read in every spelling, written so that all versions read them. */
+#include "model/import/import.h"
+
+#include <string.h>
+
+static pc_status check_rope(const pc_json *json, const char *where)
+{
+    static const char *const keys[] = {"rope_scaling", "rope_parameters"};
+    for (int i = 0; i < 2; i++) {
+        const pc_json *rope = pc_json_get(json, keys[i]);
+        const char *type = pc_json_get_text(rope, "rope_type", pc_json_get_text(rope, "type", "default"));
+        if (strcmp(type, "default") != 0) {
+            return pc_fail(PC_ERR_DATA, "%s: %s of type '%s' is not supported", where, keys[i], type);
+        }
+    }
+    return PC_OK;
+}
+
+pc_status pc_import_rope(pc_json *json, const char *where)
+{
+    PC_TRY(check_rope(json, where));
+    const pc_json *rope = pc_json_get(json, "rope_scaling");
+    rope = pc_json_length(rope) ? rope : pc_json_get(json, "rope_parameters");
+    const pc_json *theta = pc_json_get(rope, "rope_theta");
+    if (pc_json_is_null(theta)) {
+        return PC_OK;
+    }
+    if (!pc_json_is_number(theta)) {
+        return pc_fail(PC_ERR_DATA, "%s: rope_parameters.rope_theta must be a number", where);
+    }
+    return pc_json_set(json, "rope_theta", pc_json_new_number(pc_json_number(theta, 0)));
+}
+
+static bool is_usual(const pc_json *value)
+{
+    return pc_json_is_null(value) || (pc_json_is_bool(value) && !pc_json_bool(value, false)) ||
+           (pc_json_is_integer(value) && pc_json_integer(value, 0) == 0);
+}
+
+pc_status pc_import_complete(pc_json *json, const pc_field_table *table, const void *config, const char *model_type)
+{
+    if (!json) {
+        return PC_OK;
+    }
+    pc_json *all = pc_json_new_object();
+    pc_status status = all ? pc_fields_to_json(table, config, all) : pc_fail_memory(0, "a configuration");
+    for (void *it = pc_json_first(all); it && status == PC_OK; it = pc_json_next(all, it)) {
+        if (pc_json_is_null(pc_json_get(json, pc_json_key(it))) && !is_usual(pc_json_value(it))) {
+            status = pc_json_set(json, pc_json_key(it), pc_json_copy(pc_json_value(it)));
+        }
+    }
+    if (status == PC_OK && model_type && !pc_json_get(json, "model_type")) {
+        status = pc_json_set(json, "model_type", pc_json_new_text(model_type));
+    }
+    pc_json_free(all);
+    return status;
+}
+
+static pc_status write_rope(pc_json *json)
+{
+    const pc_json *old = pc_json_get(json, "rope_parameters");
+    double theta = pc_json_get_number(json, "rope_theta", 0);
+    pc_json *rope = pc_json_is_object(old) ? pc_json_copy(old) : pc_json_new_object();
+    pc_status status = pc_json_set(rope, "rope_theta", pc_json_new_number(theta));
+    if (status == PC_OK) {
+        status = pc_json_set(rope, "rope_type", pc_json_new_text("default"));
+    }
+    if (status != PC_OK) {
+        pc_json_free(rope);
+        return status;
+    }
+    return pc_json_set(json, "rope_parameters", rope);
+}
+
+pc_status pc_import_complete_llm(pc_json *json, const pc_model *model)
+{
+    const pc_llm_part *llm = &model->llm;
+    PC_TRY(pc_import_complete(json, &llm->type->fields, llm->config, llm->type->model_type));
+    PC_TRY(pc_json_set(json, "tie_word_embeddings", pc_json_new_bool(llm->info.tied)));
+    return write_rope(json);
+}
