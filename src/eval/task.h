@@ -11,6 +11,7 @@
 #include "media/image.h"
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 typedef struct pc_task_options {
