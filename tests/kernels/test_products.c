@@ -30,7 +30,7 @@ static void test_matmul(void **state)
 {
     static const int64_t sizes[][3] = {
         {1, 1, 1}, {1, 33, 7}, {2, 16, 16}, {3, 31, 2}, {4, 65, 129}, {5, 32, 64}, {7, 17, 33}, {13, 40, 31}, {14, 32, 256},
-        {15, 33, 257}, {29, 64, 300}, {28, 96, 513}, {65, 130, 70}, {113, 47, 19}, {16, 1, 5}, {200, 3, 1}, {0, 4, 4}, {4, 5, 0},
+        {15, 33, 257}, {29, 64, 300}, {28, 96, 513}, {65, 130, 70}, {113, 47, 19}, {16, 1, 5}, {17, 33, 1300}, {200, 3, 1}, {0, 4, 4}, {4, 5, 0},
     };
     for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++) {
         for (int variant = 0; variant < 8; variant++) {
@@ -102,6 +102,62 @@ static void test_matmul_rows(void **state)
             free(whole);
         }
         walker_end(w);
+    }
+}
+
+/* out of a product without reference; free() it. */
+static float *big_product(walker *w, int level, const float *a, const float *b, int64_t m, int64_t n, int64_t k,
+                          pc_matmul_params params)
+{
+    walker_begin(w, &pc_op_matmul, &params);
+    pc_tensor *x = walker_tensor(w, PC_F32, params.transpose_a ? pc_dims(2, k, m) : pc_dims(2, m, k));
+    pc_tensor *y = walker_tensor(w, PC_F32, params.transpose_b ? pc_dims(2, n, k) : pc_dims(2, k, n));
+    walker_absent(w);
+    walker_absent(w);
+    for (int64_t i = 0; i < m * k; i++) {
+        pc_f32_mut(x)[params.transpose_a ? i % k * m + i / k : i] = a[i];
+    }
+    for (int64_t i = 0; i < n * k; i++) {
+        pc_f32_mut(y)[params.transpose_b ? i : i % k * n + i / k] = b[i];
+    }
+    memcpy(w->original[0], x->data, pc_tensor_bytes(x));
+    memcpy(w->original[1], y->data, pc_tensor_bytes(y));
+    float *out = walker_run(w, level, 2);
+    walker_end(w);
+    return out;
+}
+
+/* Matrices that are cut in chunks: the four transposes give the same bits, and the first rows those of a small product,
+ * which another test compares with the reference. */
+static void test_matmul_chunks(void **state)
+{
+    static const int64_t sizes[][3] = {{3300, 40, 2500}, {20, 4000, 2500}, {130, 40, 5000}};
+    walker *w = *state;
+    for (int i = 0; i < 3 * 2 * w->levels; i++) {
+        const int64_t m = sizes[i % 3][0], n = sizes[i % 3][1], k = sizes[i % 3][2];
+        const int level = i / 6;
+        float *a = malloc((size_t)(m * k) * sizeof *a), *b = malloc((size_t)(n * k) * sizeof *b);
+        for (int64_t j = 0; j < m * k; j++) {
+            a[j] = (float)((j * 2654435761) % 2001 - 1000) * 1e-3f;
+        }
+        for (int64_t j = 0; j < n * k; j++) {
+            b[j] = (float)((j * 40503) % 1999 - 1000) * 1e-3f;
+        }
+        pc_matmul_params params = {false, true, i / 3 % 2 ? PC_BF16 : PC_F32};
+        float *want = big_product(w, level, a, b, m, n, k, params);
+        float *few = big_product(w, level, a, b, 2, n, k, params);
+        assert_memory_equal(few, want, (size_t)(2 * n) * sizeof *few);
+        free(few);
+        for (int variant = 1; variant < 4; variant++) {
+            params.transpose_a = variant & 1;
+            params.transpose_b = !(variant & 2);
+            float *got = big_product(w, level, a, b, m, n, k, params);
+            assert_memory_equal(got, want, (size_t)(m * n) * sizeof *got);
+            free(got);
+        }
+        free(want);
+        free(a);
+        free(b);
     }
 }
 
@@ -235,6 +291,7 @@ int main(void)
         cmocka_unit_test(test_matmul),
         cmocka_unit_test(test_matmul_types),
         cmocka_unit_test(test_matmul_rows),
+        cmocka_unit_test(test_matmul_chunks),
         cmocka_unit_test(test_attention),
         cmocka_unit_test(test_attention_grad),
         cmocka_unit_test(test_attention_rows),

@@ -35,6 +35,12 @@ typedef struct pc_cpu_matrix {
     int64_t row_stride, k_stride; /* elements */
 } pc_cpu_matrix;
 
+typedef struct pc_cpu_panels {
+    int64_t height;       /* rows of the matrix in a panel */
+    int64_t width;        /* units between two steps of K: the height in whole vectors */
+    int64_t panel_stride; /* units between panels */
+} pc_cpu_panels;
+
 typedef struct pc_cpu_gemm {
     int rows, cols; /* largest tile */
     int lanes;      /* panel widths are multiples of this */
@@ -43,6 +49,9 @@ typedef struct pc_cpu_gemm {
     /* dst[u * width + r] = unit u of row r, for `rows` rows and ceil(count / unit) units from `src`; rows up to `width` (a
      * multiple of lanes) and the odd last half are zeros. */
     void (*pack)(void *dst, int64_t width, const pc_cpu_matrix *src, int64_t rows, int64_t count);
+    /* The same for many panels at once, from rows that lie side by side (row_stride 1): panel p takes the rows from
+     * p * height on and begins at dst + p * panel_stride. Memory is read in whole lines, one step of K after another. */
+    void (*pack_across)(void *dst, const pc_cpu_panels *panels, const pc_cpu_matrix *src, int64_t rows, int64_t count);
 } pc_cpu_gemm;
 
 typedef struct pc_cpu_adamw {

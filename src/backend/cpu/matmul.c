@@ -1,10 +1,11 @@
 /* Matrix products.
  *
- *   B is packed into panels of gemm->cols columns, [units of K][cols], once and by all threads (unless the parameter
- *   came packed); then items = blocks of C, each packing its own rows of A for a block of K:
- *
- *     for each block of K:  pack A [rows of the item][block]
- *         for each panel of B:  for each tile of rows:  C tile (+)= A panel x B panel
+ *   for each chunk of rows, of columns, and of K (one of each, unless the matrices are large):
+ *       pack B into panels of gemm->cols columns, [units of K][cols], by all threads (unless the parameter came packed);
+ *       pack A likewise when it is transposed, for then its rows lie side by side and are read best all at once
+ *       items = blocks of C; for each block of K:
+ *           pack A [rows of the item][block], unless that is done
+ *           for each panel of B:  for each tile of rows:  C tile (+)= A panel x B panel
  *
  *   Few rows (decoding): items = panels, and a B that is not packed goes through the thread's cache panel by panel.
  *
@@ -18,31 +19,38 @@
 #include <string.h>
 
 enum {
-    BLOCK_UNITS = 384,           /* units of K in a block */
-    BLOCK_TILES = 8,             /* most tiles of rows in an item: A is 192 KiB then, a part of an L2 cache */
-    PANEL_UNITS = 4 * 1024 * 1024, /* units of B packed at a time */
-    PACK_UNITS = 32,             /* units of K of a transposed A that are packed before the next tile has its turn */
-    TIGHT_ROWS = 4,              /* up to here A is packed without padding, for reading speed */
+    BLOCK_UNITS = 384,              /* units of K in a block */
+    CHUNK_UNITS = 3 * BLOCK_UNITS,  /* of K packed at a time when A is transposed: both factors stay near then */
+    BLOCK_TILES = 8,                /* most tiles of rows in an item: A is 192 KiB then, a part of an L2 cache */
+    PANEL_UNITS = 4 * 1024 * 1024,  /* units of a factor packed at a time */
+    PACK_UNITS = 32,                /* units of K in an item of packing across panels */
+    TIGHT_ROWS = 4,                 /* up to here A is packed without padding, for reading speed */
 };
 
 typedef struct product {
     const pc_cpu_gemm *gemm;
     int64_t m, n, k;
-    int64_t units;    /* of K */
+    int64_t units;      /* of K */
+    int64_t lanes;      /* width of a panel of A */
     pc_cpu_matrix a, b; /* rows: M and N */
+    bool transpose_a;
     float *c;
     bool accumulate;
     const float *bias, *residual;
     const float *packed; /* whole B, from the parameter, or NULL */
 
     float *panels;      /* scratch: a chunk of B, or all of A when there are few rows */
+    float *a_panels;    /* scratch: a chunk of A when it is transposed */
     float *of_thread;   /* scratch: thread i's part begins at i * thread_floats */
     int64_t thread_floats;
 
-    /* The chunk of columns at work, and how items cut it. */
+    /* The chunk at work. */
+    int64_t first_row, chunk_rows;     /* of C */
     int64_t first_panel, chunk_panels; /* of B */
-    int64_t tile_rows, item_tiles;     /* even heights: rows of a tile; tiles in an item */
-    int64_t row_items, column_items, item_panels;
+    int64_t first_unit, chunk_units;   /* of K */
+    /* How items cut it. */
+    int64_t tile_rows, item_tiles; /* even heights: rows of a tile; tiles in an item */
+    int64_t row_items, item_panels;
     int64_t a_stride; /* few rows: units between steps of K in packed A */
 } product;
 
@@ -57,18 +65,21 @@ static void dims_of(const pc_shape *a, const pc_shape *b, bool transpose_a, prod
     p->k = transpose_a ? pc_shape_rows(a) : pc_shape_last(a);
     p->n = p->k > 0 ? pc_shape_count(b) / p->k : 0;
     p->units = pc_ceil_div(p->k, p->gemm->unit);
+    p->lanes = pc_round_up(p->gemm->rows, p->gemm->lanes);
+    p->transpose_a = transpose_a;
 }
 
 static bool few_rows(const product *p) { return p->m <= p->gemm->rows; }
 
 static int64_t panel_count(const product *p) { return pc_ceil_div(p->n, p->gemm->cols); }
 
-/* Panels of B that are packed at a time. */
-static int64_t panels_at_once(const product *p)
+static int64_t most_units(const product *p)
 {
-    const int64_t panel = p->gemm->cols * pc_most(p->units, 1);
-    return pc_least(panel_count(p), pc_most(PANEL_UNITS / panel, 1));
+    return p->packed ? p->units : pc_least(p->units, p->transpose_a ? CHUNK_UNITS : PANEL_UNITS / (4 * p->gemm->cols));
 }
+
+/* Panels of a factor that are packed at a time. */
+static int64_t panels_at_once(int64_t width, int64_t units) { return pc_most(PANEL_UNITS / (width * pc_most(units, 1)), 1); }
 
 /* --- few rows --- */
 
@@ -137,32 +148,99 @@ static void few_rows_item(void *context, int64_t panel, int thread)
 
 /* --- many rows --- */
 
-static void pack_panel_item(void *context, int64_t item, int thread)
+/* The part of a factor that begins at a row and a unit of K. */
+static pc_cpu_matrix part_of(const product *p, const pc_cpu_matrix *source, int64_t row, int64_t unit)
 {
-    const product *p = context;
-    const pc_cpu_gemm *gemm = p->gemm;
-    const int64_t column = (p->first_panel + item) * gemm->cols;
-    pc_cpu_matrix b = p->b;
-    (void)thread;
-    b.data = (const char *)b.data + pc_dtype_size(b.dtype) * (size_t)(column * b.row_stride);
-    gemm->pack(p->panels + item * gemm->cols * p->units, gemm->cols, &b, pc_least(gemm->cols, p->n - column), p->k);
+    pc_cpu_matrix part = *source;
+    part.data = (const char *)part.data
+                + pc_dtype_size(part.dtype) * (size_t)(row * part.row_stride + unit * p->gemm->unit * part.k_stride);
+    return part;
 }
 
-/* The rows [row, row + rows) of A in a block of K, as panels of one tile each. Rows that lie side by side (A transposed)
- * are taken a few steps of K at a time, so that memory is read in pieces as long as the item is high. */
-static void pack_rows(const product *p, float *to, int64_t row, int64_t rows, int64_t u, int64_t units)
+/* Numbers of K in `units` units from `unit` on. */
+static int64_t numbers(const product *p, int64_t unit, int64_t units)
+{
+    return pc_least(units * p->gemm->unit, p->k - unit * p->gemm->unit);
+}
+
+/* One panel of B whose rows are contiguous along K. */
+static void pack_b_panel(void *context, int64_t item, int thread)
+{
+    const product *p = context;
+    const int64_t cols = p->gemm->cols, column = (p->first_panel + item) * cols;
+    const pc_cpu_matrix part = part_of(p, &p->b, column, p->first_unit);
+    (void)thread;
+    p->gemm->pack(p->panels + item * cols * p->chunk_units, cols, &part, pc_least(cols, p->n - column),
+                  numbers(p, p->first_unit, p->chunk_units));
+}
+
+/* Some steps of K of a whole chunk of B, or of A, whose rows lie side by side. */
+static void pack_steps(const product *p, const pc_cpu_matrix *source, int64_t row, int64_t rows, int64_t item, float *to,
+                       int64_t height, int64_t width)
+{
+    const int64_t done = item * PACK_UNITS, units = pc_least(PACK_UNITS, p->chunk_units - done);
+    const pc_cpu_matrix part = part_of(p, source, row, p->first_unit + done);
+    p->gemm->pack_across(to + done * width, &(pc_cpu_panels){height, width, width * p->chunk_units}, &part, rows,
+                         numbers(p, p->first_unit + done, units));
+}
+
+static void pack_b_steps(void *context, int64_t item, int thread)
+{
+    const product *p = context;
+    const int64_t cols = p->gemm->cols, column = p->first_panel * cols;
+    (void)thread;
+    pack_steps(p, &p->b, column, pc_least(p->chunk_panels * cols, p->n - column), item, p->panels, cols, cols);
+}
+
+static void pack_a_steps(void *context, int64_t item, int thread)
+{
+    const product *p = context;
+    (void)thread;
+    pack_steps(p, &p->a, p->first_row, p->chunk_rows, item, p->a_panels, p->tile_rows, p->lanes);
+}
+
+/* The panels of A for an item's rows [row, row + rows) of the chunk, in `units` units of K from `unit` of the chunk on;
+ * panels are *stride units apart. */
+static const float *rows_of_item(const product *p, float *to, int64_t row, int64_t rows, int64_t unit, int64_t units,
+                                 int64_t *stride)
+{
+    if (p->transpose_a) {
+        *stride = p->lanes * p->chunk_units;
+        return p->a_panels + row / p->tile_rows * *stride + unit * p->lanes;
+    }
+    *stride = p->lanes * units;
+    for (int64_t r = 0; r < rows; r += p->tile_rows) {
+        const pc_cpu_matrix part = part_of(p, &p->a, p->first_row + row + r, p->first_unit + unit);
+        p->gemm->pack(to + r / p->tile_rows * *stride, p->lanes, &part, pc_least(p->tile_rows, rows - r),
+                      numbers(p, p->first_unit + unit, units));
+    }
+    return to;
+}
+
+/* All tiles of an item in one block of K. */
+static void multiply_block(const product *p, const float *a, int64_t a_stride, int64_t row, int64_t rows, int64_t from,
+                           int64_t to, int64_t unit, int64_t units)
 {
     const pc_cpu_gemm *gemm = p->gemm;
-    const int64_t lanes = pc_round_up(gemm->rows, gemm->lanes);
-    const int64_t step = p->a.row_stride == 1 ? PACK_UNITS : units;
-    const int64_t end = pc_least((u + units) * gemm->unit, p->k);
-    for (int64_t done = 0; done < units; done += step) {
-        const int64_t k = (u + done) * gemm->unit;
+    const bool ends = p->first_unit + unit + units >= p->units;
+    const int64_t panel_units = p->packed ? p->units : p->chunk_units;
+    const float *b = p->packed ? p->packed + (p->first_panel * p->units + p->first_unit) * gemm->cols : p->panels;
+    for (int64_t panel = from; panel < to; panel++) {
+        pc_cpu_tile tile = tile_at(p, p->first_row + row, p->tile_rows, (p->first_panel + panel) * gemm->cols);
+        tile.a = a;
+        tile.lda = p->lanes;
+        tile.b = b + (panel * panel_units + unit) * gemm->cols;
+        tile.k = units;
+        tile.load = p->accumulate || p->first_unit + unit > 0;
+        if (!ends) {
+            tile.bias = tile.residual = NULL;
+        }
         for (int64_t r = 0; r < rows; r += p->tile_rows) {
-            pc_cpu_matrix a = p->a;
-            a.data = (const char *)a.data + pc_dtype_size(a.dtype) * (size_t)((row + r) * a.row_stride + k * a.k_stride);
-            gemm->pack(to + lanes * (r / p->tile_rows * units + done), lanes, &a, pc_least(p->tile_rows, rows - r),
-                       pc_least(step * gemm->unit, end - k));
+            tile.rows = (int)pc_least(p->tile_rows, rows - r);
+            gemm->tile(&tile);
+            tile.a = (const float *)tile.a + a_stride;
+            tile.c += p->tile_rows * p->n;
+            tile.residual += tile.residual ? p->tile_rows * p->n : 0;
         }
     }
 }
@@ -170,75 +248,80 @@ static void pack_rows(const product *p, float *to, int64_t row, int64_t rows, in
 static void block_item(void *context, int64_t item, int thread)
 {
     const product *p = context;
-    const pc_cpu_gemm *gemm = p->gemm;
-    const int64_t lanes = pc_round_up(gemm->rows, gemm->lanes);
     const int64_t block_rows = p->tile_rows * p->item_tiles;
     const int64_t row = item % p->row_items * block_rows;
-    const int64_t rows = pc_least(block_rows, p->m - row);
+    const int64_t rows = pc_least(block_rows, p->chunk_rows - row);
     const int64_t from = item / p->row_items * p->item_panels;
     const int64_t to = pc_least(from + p->item_panels, p->chunk_panels);
-    const float *panels = p->packed ? p->packed + p->first_panel * gemm->cols * p->units : p->panels;
-    float *a = p->of_thread + thread * p->thread_floats;
-    for (int64_t u = 0; u == 0 || u < p->units; u += BLOCK_UNITS) {
-        const int64_t units = pc_least(BLOCK_UNITS, p->units - u);
-        const bool ends = u + units >= p->units;
-        pack_rows(p, a, row, rows, u, units);
-        for (int64_t panel = from; panel < to; panel++) {
-            const float *b = panels + (panel * p->units + u) * gemm->cols;
-            for (int64_t r = 0; r < rows; r += p->tile_rows) {
-                pc_cpu_tile tile = tile_at(p, row + r, pc_least(p->tile_rows, rows - r),
-                                           (p->first_panel + panel) * gemm->cols);
-                tile.a = a + r / p->tile_rows * lanes * units;
-                tile.lda = lanes;
-                tile.b = b;
-                tile.k = units;
-                tile.load = u > 0 || p->accumulate;
-                tile.bias = ends ? tile.bias : NULL;
-                tile.residual = ends ? tile.residual : NULL;
-                gemm->tile(&tile);
+    for (int64_t unit = 0; unit < p->chunk_units; unit += BLOCK_UNITS) {
+        const int64_t units = pc_least(BLOCK_UNITS, p->chunk_units - unit);
+        int64_t stride;
+        const float *a = rows_of_item(p, p->of_thread + thread * p->thread_floats, row, rows, unit, units, &stride);
+        multiply_block(p, a, stride, row, rows, from, to, unit, units);
+    }
+}
+
+/* Enough items for all threads, few enough that packing A stays cheap. Returns their number. */
+static int64_t cut_items(product *p, int threads)
+{
+    const int64_t tiles = pc_ceil_div(p->chunk_rows, p->tile_rows);
+    const int64_t wanted = threads > 1 ? 4 * threads : 1;
+    p->item_tiles = pc_most(1, pc_least(BLOCK_TILES, tiles / wanted));
+    p->row_items = pc_ceil_div(tiles, p->item_tiles);
+    const int64_t column_items = pc_most(1, pc_least(pc_ceil_div(wanted, p->row_items), p->chunk_panels / 4));
+    p->item_panels = pc_ceil_div(p->chunk_panels, column_items);
+    return p->row_items * pc_ceil_div(p->chunk_panels, p->item_panels);
+}
+
+static void run_chunk(product *p, pc_pool *pool)
+{
+    const int64_t steps = pc_ceil_div(p->chunk_units, PACK_UNITS);
+    if (!p->packed) {
+        const bool along_k = p->b.k_stride == 1;
+        pc_pool_run(pool, along_k ? p->chunk_panels : steps, along_k ? pack_b_panel : pack_b_steps, p);
+    }
+    if (p->transpose_a) {
+        pc_pool_run(pool, steps, pack_a_steps, p);
+    }
+    pc_pool_run(pool, cut_items(p, pc_pool_threads(pool)), block_item, p);
+}
+
+static void run_many_rows(product *p, pc_pool *pool)
+{
+    const int64_t units = most_units(p), panels = panel_count(p);
+    const int64_t panels_most = p->packed ? panels : panels_at_once(p->gemm->cols, units);
+    p->tile_rows = pc_ceil_div(p->m, pc_ceil_div(p->m, p->gemm->rows));
+    const int64_t rows_most = p->transpose_a ? p->tile_rows * panels_at_once(p->lanes, units) : p->m;
+    for (p->first_row = 0; p->first_row < p->m; p->first_row += rows_most) {
+        p->chunk_rows = pc_least(rows_most, p->m - p->first_row);
+        for (p->first_panel = 0; p->first_panel < panels; p->first_panel += panels_most) {
+            p->chunk_panels = pc_least(panels_most, panels - p->first_panel);
+            for (p->first_unit = 0; p->first_unit < p->units; p->first_unit += units) {
+                p->chunk_units = pc_least(units, p->units - p->first_unit);
+                run_chunk(p, pool);
             }
         }
     }
 }
 
-/* Enough items for all threads, few enough that packing A stays cheap. */
-static void cut_items(product *p, int threads)
-{
-    const int64_t tiles = pc_ceil_div(p->m, p->gemm->rows);
-    const int64_t wanted = threads > 1 ? 4 * threads : 1;
-    p->tile_rows = pc_ceil_div(p->m, tiles);
-    p->item_tiles = pc_most(1, pc_least(BLOCK_TILES, tiles / wanted));
-    p->row_items = pc_ceil_div(tiles, p->item_tiles);
-    p->column_items = pc_most(1, pc_least(pc_ceil_div(wanted, p->row_items), p->chunk_panels / 4));
-    p->item_panels = pc_ceil_div(p->chunk_panels, p->column_items);
-    p->column_items = pc_ceil_div(p->chunk_panels, p->item_panels);
-}
-
-static void run_many_rows(product *p, pc_pool *pool)
-{
-    const int64_t panels = panel_count(p);
-    const int64_t at_once = p->packed ? panels : panels_at_once(p);
-    for (p->first_panel = 0; p->first_panel < panels; p->first_panel += at_once) {
-        p->chunk_panels = pc_least(at_once, panels - p->first_panel);
-        if (!p->packed) {
-            pc_pool_run(pool, p->chunk_panels, pack_panel_item, p);
-        }
-        cut_items(p, pc_pool_threads(pool));
-        pc_pool_run(pool, p->row_items * p->column_items, block_item, p);
-    }
-}
-
 /* --- the node --- */
+
+/* Room for `count` panels of `width` at planned dims, and so for any smaller ones. */
+static size_t panel_bytes(const product *p, int64_t count, int64_t width)
+{
+    const int64_t units = pc_most(most_units(p), 1);
+    const int64_t most = pc_most(PANEL_UNITS, width * units);
+    return (size_t)pc_least(count * width * units, most) * sizeof(float);
+}
 
 static void place_scratch(product *p, void *base, size_t *at, int threads)
 {
-    const pc_cpu_gemm *gemm = p->gemm;
-    const int64_t lanes = pc_round_up(gemm->rows, gemm->lanes);
-    const int64_t few = lanes * p->units;
-    const int64_t panel = gemm->cols * p->units;
-    const int64_t many = pc_least(panel_count(p) * panel, pc_most(PANEL_UNITS, panel));
-    p->thread_floats = BLOCK_UNITS * pc_most(BLOCK_TILES * lanes, gemm->cols);
-    p->panels = pc_cpu_carve(base, at, (size_t)pc_most(few, many) * sizeof(float));
+    const size_t few = (size_t)(p->lanes * p->units) * sizeof(float);
+    const size_t many = panel_bytes(p, panel_count(p), p->gemm->cols);
+    const size_t of_a = p->transpose_a ? panel_bytes(p, pc_ceil_div(p->m, p->gemm->rows), p->lanes) : 0;
+    p->thread_floats = BLOCK_UNITS * pc_most(BLOCK_TILES * p->lanes, p->gemm->cols);
+    p->panels = pc_cpu_carve(base, at, few > many ? few : many);
+    p->a_panels = pc_cpu_carve(base, at, of_a);
     p->of_thread = pc_cpu_carve(base, at, (size_t)(p->thread_floats * threads) * sizeof(float));
 }
 

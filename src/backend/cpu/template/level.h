@@ -36,6 +36,18 @@ static void pack_rounded(void *dst, int64_t width, const pc_cpu_matrix *src, int
     pack_panel(dst, width, src, rows, count, true);
 }
 
+static void pack_across_exact(void *dst, const pc_cpu_panels *panels, const pc_cpu_matrix *src, int64_t rows,
+                              int64_t count)
+{
+    pack_panels(dst, panels, src, rows, count, false);
+}
+
+static void pack_across_rounded(void *dst, const pc_cpu_panels *panels, const pc_cpu_matrix *src, int64_t rows,
+                                int64_t count)
+{
+    pack_panels(dst, panels, src, rows, count, true);
+}
+
 #define JOIN2(a, b) a##b
 #define JOIN(a, b) JOIN2(a, b)
 
@@ -69,10 +81,12 @@ const pc_cpu_rows JOIN(pc_cpu_rows_, LEVEL) = {
 };
 
 const pc_cpu_gemm JOIN(pc_cpu_gemm_f32_, LEVEL) = {
-    .rows = TILE_ROWS, .cols = 2 * LANES, .lanes = LANES, .unit = 1, .tile = run_tile, .pack = pack_exact};
+    .rows = TILE_ROWS, .cols = 2 * LANES, .lanes = LANES, .unit = 1, .tile = run_tile, .pack = pack_exact,
+    .pack_across = pack_across_exact};
 
 const pc_cpu_gemm JOIN(pc_cpu_gemm_rounded_, LEVEL) = {
-    .rows = TILE_ROWS, .cols = 2 * LANES, .lanes = LANES, .unit = 1, .tile = run_tile, .pack = pack_rounded};
+    .rows = TILE_ROWS, .cols = 2 * LANES, .lanes = LANES, .unit = 1, .tile = run_tile, .pack = pack_rounded,
+    .pack_across = pack_across_rounded};
 
 #define LEVEL_NAME2(level) #level
 #define LEVEL_NAME(level) LEVEL_NAME2(level)

@@ -29,9 +29,11 @@ INLINE vi load_units(const void *data, pc_dtype dtype, int64_t at, int64_t left,
 INLINE vi join_units(vf first, vf second, const bool round)
 {
     (void)round;
-    const vi low = (vi)_mm512_cvtepu16_epi32((__m256i)_mm512_cvtneps_pbh(first));
-    const vi high = (vi)_mm512_cvtepu16_epi32((__m256i)_mm512_cvtneps_pbh(second));
-    return low | (high << 16);
+    /* All of `first`, then all of `second`, as 16-bit numbers; the permutation makes neighbours of lane i of both. */
+    const __m512i halves = (__m512i)_mm512_cvtne2ps_pbh(second, first);
+    const __m512i order = _mm512_set_epi16(31, 15, 30, 14, 29, 13, 28, 12, 27, 11, 26, 10, 25, 9, 24, 8, 23, 7, 22, 6, 21, 5,
+                                           20, 4, 19, 3, 18, 2, 17, 1, 16, 0);
+    return (vi)_mm512_permutexvar_epi16(order, halves);
 }
 
 #include "backend/cpu/template/pack.h"
@@ -41,8 +43,15 @@ static void pack_pairs(void *dst, int64_t width, const pc_cpu_matrix *src, int64
     pack_panel(dst, width, src, rows, count, false);
 }
 
+static void pack_pairs_across(void *dst, const pc_cpu_panels *panels, const pc_cpu_matrix *src, int64_t rows,
+                              int64_t count)
+{
+    pack_panels(dst, panels, src, rows, count, false);
+}
+
 static const pc_cpu_gemm gemm_bf16 = {
-    .rows = TILE_ROWS, .cols = 2 * LANES, .lanes = LANES, .unit = 2, .tile = run_tile, .pack = pack_pairs};
+    .rows = TILE_ROWS, .cols = 2 * LANES, .lanes = LANES, .unit = 2, .tile = run_tile, .pack = pack_pairs,
+    .pack_across = pack_pairs_across};
 
 const pc_cpu_level pc_cpu_level_avx512bf16 = {
     .name = "avx512bf16",
