@@ -1,0 +1,94 @@
+/* percept: multimodal language models. Pictures and a question go in, an answer comes out.
+ *
+ *   pc_percept *model;
+ *   char *answer;
+ *   const char *images[] = {"photo.jpg"};
+ *   pc_percept_request request = {.prompt = "What is this?", .images = images, .image_count = 1};
+ *   if (pc_percept_load(&model, "models/percept-tiny", NULL) != PC_PERCEPT_OK ||
+ *       pc_percept_answer(model, &request, &answer) != PC_PERCEPT_OK) {
+ *       fprintf(stderr, "%s\n", pc_percept_error());
+ *   }
+ *
+ * The library never prints, ends the process, reads environment variables, or keeps state outside its handles. Compile
+ * with `pkg-config --cflags --libs percept`.
+ */
+#ifndef PERCEPT_PERCEPT_H
+#define PERCEPT_PERCEPT_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#if defined(__GNUC__)
+#define PERCEPT_API __attribute__((visibility("default")))
+#else
+#define PERCEPT_API
+#endif
+
+/* What a function returns; pc_percept_error() tells the rest. */
+enum {
+    PC_PERCEPT_OK = 0,
+    PC_PERCEPT_ERR_IO = -1,          /* reading or writing failed */
+    PC_PERCEPT_ERR_MEMORY = -2,      /* an allocation failed */
+    PC_PERCEPT_ERR_USAGE = -3,       /* an argument is wrong */
+    PC_PERCEPT_ERR_DATA = -4,        /* a file or model is malformed or does not fit */
+    PC_PERCEPT_ERR_DIVERGED = -5,    /* numbers became infinite or undefined */
+    PC_PERCEPT_ERR_INTERRUPTED = -6, /* on_text asked to stop, or a signal did */
+};
+
+/* A model, ready to answer. One thread at a time may use a handle; different handles are independent. */
+typedef struct pc_percept pc_percept;
+
+/* How to load. All zero (or NULL in place of the struct) is a good choice. */
+typedef struct pc_percept_options {
+    int threads;               /* 0 = one for each processor; answers don't depend on it */
+    int bf16;                  /* not 0: matrix products in bf16, summed in f32; 0 = f32 */
+    int64_t context;           /* tokens that fit in memory; 0 = what the model was made for, at most 4096 */
+    const char *chat_template; /* by name, as `percept run --template`; NULL = the model's own */
+} pc_percept_options;
+
+/* Load a model directory as Hugging Face lays it out, or a llama2.c checkpoint. On success *out is the caller's
+ * (pc_percept_free); on failure it is NULL. */
+PERCEPT_API int pc_percept_load(pc_percept **out, const char *path, const pc_percept_options *options);
+PERCEPT_API void pc_percept_free(pc_percept *model); /* NULL is fine */
+
+/* A question. Fields left 0 do nothing special. Everything is borrowed for the time of the call. */
+typedef struct pc_percept_request {
+    const char *prompt;        /* UTF-8. With images, "<image>" marks their places; those left go before the text */
+    const char *system;        /* system message, or NULL */
+    const char *const *images; /* files: JPEG or PNG */
+    size_t image_count;
+    size_t max_tokens;         /* most new tokens; 0 = as many as the context holds */
+    double temperature;        /* 0 = the likeliest token each time */
+    uint64_t seed;             /* of the draws; equal requests with equal seeds get equal answers */
+    /* Called with each piece of text (whole UTF-8 characters) as soon as it is certain; 0 stops the answer there. */
+    int (*on_text)(void *user, const char *text, size_t length);
+    void *user;
+} pc_percept_request;
+
+/* *answer = UTF-8, NUL-terminated, the caller's (pc_percept_release); NULL on failure. `answer` may be NULL when on_text
+ * takes the text. PC_PERCEPT_ERR_INTERRUPTED leaves what was said so far in *answer. */
+PERCEPT_API int pc_percept_answer(pc_percept *model, const pc_percept_request *request, char **answer);
+
+/* *ids = the `count` token ids of text[0..length), the caller's (pc_percept_release). No special tokens are added, and
+ * none are read from the text. */
+PERCEPT_API int pc_percept_tokenize(const pc_percept *model, const char *text, size_t length, int32_t **ids,
+                                    size_t *count);
+/* *text = what the ids say, NUL-terminated, the caller's. */
+PERCEPT_API int pc_percept_detokenize(const pc_percept *model, const int32_t *ids, size_t count, char **text);
+
+PERCEPT_API void pc_percept_release(void *memory); /* of an answer, ids or text; NULL is fine */
+
+/* One line about the last failure on this thread: what was expected, what was found, and where. "" when there was none.
+ * Valid until the next call on this thread. */
+PERCEPT_API const char *pc_percept_error(void);
+PERCEPT_API const char *pc_percept_version(void); /* "0.1.0" */
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif
