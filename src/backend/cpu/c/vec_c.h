@@ -15,6 +15,14 @@ typedef int vmask; /* number of leading lanes */
 enum { LANES = 4 };
 #define TILE_ROWS 4 /* rows of accumulators that fit the registers, two vectors each */
 
+/* asm constraint of a vector register */
+#if defined(__x86_64__)
+#define IN_REGISTER "x"
+#elif defined(__aarch64__)
+#define IN_REGISTER "w"
+#else
+#define IN_REGISTER "m"
+#endif
 #define INLINE static inline __attribute__((always_inline, unused))
 
 INLINE vf vf_set(float x) { return (vf){x, x, x, x}; }
@@ -97,16 +105,21 @@ INLINE vf vf_round_bf16(vf x)
     vi rounded = (bits + 0x7fff + ((bits >> 16) & 1)) & vi_set((int32_t)0xffff0000);
     return vf_pick(x == x, (vf)rounded, (vf)(bits | 0x400000));
 }
+#if defined(__has_builtin) && __has_builtin(__builtin_shufflevector)
+#define SHUFFLE(a, b, ...) __builtin_shufflevector(a, b, __VA_ARGS__)
+#else /* gcc before 12 */
+#define SHUFFLE(a, b, ...) __builtin_shuffle(a, b, (vi){__VA_ARGS__})
+#endif
 INLINE void vi_transpose(vi r[LANES])
 {
-    vi t0 = __builtin_shuffle(r[0], r[1], (vi){0, 4, 1, 5});
-    vi t1 = __builtin_shuffle(r[2], r[3], (vi){0, 4, 1, 5});
-    vi t2 = __builtin_shuffle(r[0], r[1], (vi){2, 6, 3, 7});
-    vi t3 = __builtin_shuffle(r[2], r[3], (vi){2, 6, 3, 7});
-    r[0] = __builtin_shuffle(t0, t1, (vi){0, 1, 4, 5});
-    r[1] = __builtin_shuffle(t0, t1, (vi){2, 3, 6, 7});
-    r[2] = __builtin_shuffle(t2, t3, (vi){0, 1, 4, 5});
-    r[3] = __builtin_shuffle(t2, t3, (vi){2, 3, 6, 7});
+    vi t0 = SHUFFLE(r[0], r[1], 0, 4, 1, 5);
+    vi t1 = SHUFFLE(r[2], r[3], 0, 4, 1, 5);
+    vi t2 = SHUFFLE(r[0], r[1], 2, 6, 3, 7);
+    vi t3 = SHUFFLE(r[2], r[3], 2, 6, 3, 7);
+    r[0] = SHUFFLE(t0, t1, 0, 1, 4, 5);
+    r[1] = SHUFFLE(t0, t1, 2, 3, 6, 7);
+    r[2] = SHUFFLE(t2, t3, 0, 1, 4, 5);
+    r[3] = SHUFFLE(t2, t3, 2, 3, 6, 7);
 }
 
 #endif

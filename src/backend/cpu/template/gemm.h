@@ -119,7 +119,7 @@ static double run_peak(int64_t rounds)
     vf c[TILE_ROWS][2];
     vf a = vf_set(0);
     vf b = vf_set(0);
-    __asm__ volatile("" : "+x"(a), "+x"(b));
+    __asm__ volatile("" : "+" IN_REGISTER(a), "+" IN_REGISTER(b));
     for (int r = 0; r < TILE_ROWS; r++) {
         c[r][0] = c[r][1] = vf_set(1);
     }
@@ -131,7 +131,7 @@ static double run_peak(int64_t rounds)
         }
     }
     for (int r = 0; r < TILE_ROWS; r++) {
-        __asm__ volatile("" : : "x"(c[r][0]), "x"(c[r][1]));
+        __asm__ volatile("" : : IN_REGISTER(c[r][0]), IN_REGISTER(c[r][1]));
     }
     return 2.0 * GEMM_UNIT * LANES * TILE_ROWS * 2 * (double)rounds;
 }

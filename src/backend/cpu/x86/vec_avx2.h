@@ -16,6 +16,7 @@ typedef __m256i vmask; /* lanes that are all ones take part */
 enum { LANES = 8 };
 #define TILE_ROWS 6 /* rows of accumulators that fit the registers, two vectors each */
 
+#define IN_REGISTER "x" /* asm constraint of a vector register */
 #define INLINE static inline __attribute__((always_inline, unused))
 
 INLINE vf vf_set(float x) { return _mm256_set1_ps(x); }

@@ -16,6 +16,7 @@ typedef __mmask16 vmask;
 enum { LANES = 16 };
 #define TILE_ROWS 14 /* rows of accumulators that fit the registers, two vectors each */
 
+#define IN_REGISTER "x" /* asm constraint of a vector register */
 #define INLINE static inline __attribute__((always_inline, unused))
 
 INLINE vf vf_set(float x) { return _mm512_set1_ps(x); }
