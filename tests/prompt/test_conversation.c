@@ -186,6 +186,27 @@ static void test_allocation_failures(void **state)
     }
 }
 
+/* What a chat does with a message that did not fit: the next one stands in its place. */
+static void test_drop(void **state)
+{
+    (void)state;
+    pc_conversation c = {0};
+    pc_conversation_drop(&c);
+    assert_int_equal(c.count, 0);
+    assert_int_equal(pc_conversation_say(&c, PC_ROLE_USER, "one"), PC_OK);
+    assert_int_equal(pc_conversation_begin(&c, PC_ROLE_USER), PC_OK);
+    assert_int_equal(pc_conversation_add_media(&c, PC_MEDIA_IMAGE, 0), PC_OK);
+    assert_int_equal(pc_conversation_add_text(&c, "two", 3), PC_OK);
+    pc_conversation_drop(&c);
+    assert_int_equal(c.count, 1);
+    assert_int_equal(c.part_count, 1);
+    assert_int_equal(c.media_count[PC_MEDIA_IMAGE], 0);
+    assert_int_equal(pc_conversation_say(&c, PC_ROLE_ASSISTANT, "three"), PC_OK);
+    assert_int_equal(c.messages[1].first, 1);
+    assert_string_equal(c.parts[1].text, "three");
+    pc_conversation_clear(&c);
+}
+
 static void test_answer_names(void **state)
 {
     (void)state;
@@ -208,6 +229,7 @@ int main(void)
         cmocka_unit_test(test_place_media),
         cmocka_unit_test(test_roles),
         cmocka_unit_test(test_allocation_failures),
+        cmocka_unit_test(test_drop),
         cmocka_unit_test(test_answer_names),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
