@@ -92,7 +92,7 @@ static void cut_files(void **state)
         size_t size;
         bool json = strstr(files[i], ".json");
         read_golden(files[i], &bytes, &size);
-        for (size_t cut = 0; cut < size; cut += json ? 37 : 3) {
+        for (size_t cut = 0; cut < size; cut += json ? 97 : 13) {
             put("cut", bytes, cut);
             load_and_use();
             if (json) {
@@ -113,7 +113,7 @@ static void changed_files(void **state)
         char *bytes;
         size_t size;
         read_golden(files[i], &bytes, &size);
-        for (int n = 0; n < 300; n++) {
+        for (int n = 0; n < 100; n++) {
             char *changed = malloc(size);
             assert_non_null(changed);
             memcpy(changed, bytes, size);
