@@ -39,20 +39,32 @@ def load(folder, dtype):
 
 
 @torch.no_grad()
+def clip_truth(model, ids, pixels):
+    out = {}
+    if pixels is not None:
+        tower = model.vision_model(pixels.to(model.dtype), output_hidden_states=True)
+        out |= {f"encoder.hidden.{i}": h for i, h in enumerate(tower.hidden_states)}
+        features = model.visual_projection(tower.pooler_output)
+        out["image_embeds"] = features / features.norm(dim=-1, keepdim=True)
+        # Without a head of its own a tower shows its last hidden state, class token included.
+        out["encoder.features"] = tower.last_hidden_state
+    if ids is not None:
+        tower = model.text_model(ids[None], output_hidden_states=True)
+        out |= {f"text.hidden.{i}": h[0] for i, h in enumerate(tower.hidden_states)}
+        features = model.text_projection(tower.pooler_output)
+        out["text_embeds"] = features / features.norm(dim=-1, keepdim=True)
+    if "image_embeds" in out and "text_embeds" in out:
+        out["logits_per_image"] = model(pixel_values=pixels.to(model.dtype), input_ids=ids[None]).logits_per_image
+    return out
+
+
+@torch.no_grad()
 def truth(kind, model, trace):
     """The tensors transformers has for the trace's inputs, under the names of `percept trace`."""
-    out, ids, pixels = {}, trace.get("input_ids"), trace.get("pixel_values")
+    ids, pixels = trace.get("input_ids"), trace.get("pixel_values")
     if kind == "clip":
-        if pixels is not None:
-            tower = model.vision_model(pixels.to(model.dtype), output_hidden_states=True)
-            out |= {f"encoder.hidden.{i}": h for i, h in enumerate(tower.hidden_states)}
-            out["encoder.pooled"] = tower.pooler_output
-            features = model.visual_projection(tower.pooler_output)
-            out["image_embeds"] = features / features.norm(dim=-1, keepdim=True)
-            # Without a head of its own a tower shows its last hidden state, class token included.
-            out["encoder.features"] = tower.last_hidden_state
-        return out
-    extra = {}
+        return clip_truth(model, ids, pixels)
+    out, extra = {}, {}
     if kind == "llava" and pixels is not None:
         extra["pixel_values"] = pixels.to(model.dtype)
         tower = model.model.vision_tower(extra["pixel_values"], output_hidden_states=True)
@@ -64,7 +76,9 @@ def truth(kind, model, trace):
         out["connector.tokens"] = model.model.multi_modal_projector(features).flatten(0, 1)
     if ids is not None:
         got = model(input_ids=ids[None], output_hidden_states=True, **extra)
-        out |= {f"llm.hidden.{i}": h[0] for i, h in enumerate(got.hidden_states)}
+        states = [h[0] for h in got.hidden_states]
+        out |= {f"llm.hidden.{i}": h for i, h in enumerate(states[:-1])}
+        out["llm.norm"] = states[-1]  # the last one follows the final norm
         out["logits"] = got.logits[0]
     return out
 

@@ -4,11 +4,13 @@
 #include "base/memory.h"
 #include "folder.h"
 
+#include <dirent.h>
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdlib.h>
 
 #include <cmocka.h>
 
@@ -50,6 +52,21 @@ pc_json *golden_json(const char *path)
     pc_json *json;
     need(pc_json_read(&json, path, 1 << 24), path);
     return json;
+}
+
+void golden_copy(const char *from, const char *to)
+{
+    DIR *directory = opendir(from);
+    assert_non_null(directory);
+    for (struct dirent *entry; (entry = readdir(directory));) {
+        if (entry->d_name[0] != '.') {
+            size_t size;
+            unsigned char *bytes = pc_test_read(from, entry->d_name, &size);
+            pc_test_write(to, entry->d_name, bytes, size);
+            free(bytes);
+        }
+    }
+    closedir(directory);
 }
 
 float *golden_values(const pc_array *array)

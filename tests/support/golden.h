@@ -21,6 +21,8 @@ bool golden_level(int level, uint32_t *flags, const char **name);
 pc_model *golden_model(const char *path);
 pc_store *golden_store(const char *path);
 pc_json *golden_json(const char *path);
+/* Copy the files of a directory into a folder that exists. */
+void golden_copy(const char *from, const char *to);
 /* A tensor's values; release with pc_free. */
 float *golden_values(const pc_array *array);
 int32_t *golden_ids(const pc_array *array);

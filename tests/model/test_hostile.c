@@ -1,0 +1,274 @@
+/* Bad model directories: every small file by the hundred, every allocation failing once. What a mutant leaves intact has
+ * to run as well. */
+#include "backend/cpu/cpu.h"
+#include "base/file.h"
+#include "base/memory.h"
+#include "model/session.h"
+#include "support/allocfail.h"
+#include "support/folder.h"
+#include "support/golden.h"
+#include "support/mutate.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+enum { MUTANTS = 500 };
+
+typedef struct fixture {
+    char folder[256]; /* a copy of the golden directory */
+    const char *name; /* the file that mutates */
+    pc_image *image;
+    golden_input in;
+} fixture;
+
+static int set_up(void **state)
+{
+    fixture *f = calloc(1, sizeof *f);
+    pc_store *truth = golden_store(GOLDEN("llava/one_image.safetensors"));
+    golden_input_read(&f->in, truth);
+    pc_store_free(truth);
+    pc_test_folder_new(f->folder);
+    assert_int_equal(pc_image_new(&f->image, 32, 24), PC_OK);
+    *state = f;
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    fixture *f = *state;
+    pc_test_folder_free(f->folder);
+    pc_image_free(f->image);
+    golden_input_clear(&f->in);
+    free(f);
+    return 0;
+}
+
+/* A model that was accepted: prepare a picture, run one pass, encode a text. */
+static pc_status use(const fixture *f, const pc_model *model)
+{
+    float *pixels = NULL;
+    char path[512];
+    pc_status status = model->encoder.type ? pc_model_prepare(model, f->image, &pixels) : PC_OK;
+    pc_free(pixels);
+    if (status == PC_OK && model->tokenizer) {
+        pc_ids ids = {0};
+        status = pc_tokenizer_encode(model->tokenizer, "What is it?", 11, PC_TOKENIZE_ADD_SPECIAL, &ids);
+        pc_ids_clear(&ids);
+    }
+    if (status == PC_OK) {
+        pc_trace_input input = f->in.input;
+        if (!model->encoder.type) {
+            input.pixels = NULL;
+            input.images = 0;
+        }
+        status = pc_model_trace(model, NULL, PC_F32, &input, false, pc_test_path(path, f->folder, "t.safetensors"));
+    }
+    return status;
+}
+
+static pc_status load_and_use(const fixture *f, const char *path, bool run)
+{
+    pc_model *model;
+    PC_TRY(pc_model_load(&model, path));
+    pc_status status = run ? use(f, model) : PC_OK;
+    pc_model_free(model);
+    return status;
+}
+
+static pc_status load_mutant(const char *path, const void *bytes, size_t size, void *user)
+{
+    fixture *f = user;
+    (void)path;
+    pc_test_write(f->folder, f->name, bytes, size);
+    return load_and_use(f, f->folder, true);
+}
+
+static void drill(fixture *f, const char *source, const char *name)
+{
+    char seed[512];
+    f->name = name;
+    golden_copy(source, f->folder);
+    pc_mutant_result result = pc_test_mutants_of_file(name, pc_test_path(seed, source, name), load_mutant, f, MUTANTS);
+    print_message("%-26s %3d accepted, %3d refused\n", name, result.accepted, result.refused);
+}
+
+static void test_config(void **state)
+{
+    drill(*state, GOLDEN("llava/hf"), "config.json");
+}
+
+static void test_processor_config(void **state)
+{
+    drill(*state, GOLDEN("llava/hf"), "processor_config.json");
+}
+
+static void test_preprocessor_config(void **state)
+{
+    drill(*state, GOLDEN("llava/old"), "preprocessor_config.json");
+}
+
+static void test_tokenizer_config(void **state)
+{
+    drill(*state, GOLDEN("llava/old"), "tokenizer_config.json");
+}
+
+static void test_generation_config(void **state)
+{
+    drill(*state, GOLDEN("llava/hf"), "generation_config.json");
+}
+
+static void test_chat_template(void **state)
+{
+    drill(*state, GOLDEN("llava/old"), "chat_template.json");
+}
+
+static void test_index(void **state)
+{
+    drill(*state, GOLDEN("llava/old"), "model.safetensors.index.json");
+}
+
+/* --- llama2.c --- */
+
+static pc_status load_bin(const char *path, const void *bytes, size_t size, void *user)
+{
+    fixture *f = user;
+    char file[512];
+    (void)path;
+    pc_test_write(f->folder, "model.bin", bytes, size);
+    return load_and_use(f, pc_test_path(file, f->folder, "model.bin"), false);
+}
+
+static void test_llama2c(void **state)
+{
+    static const int32_t header[7] = {8, 12, 1, 2, 1, 300, 16};
+    fixture *f = *state;
+    size_t size;
+    /* embedding, norms and matrices of one layer, final norm, rotary tables: 3 k floats */
+    size_t floats = 300 * 8 + 2 * 8 + 2 * 64 + 2 * 32 + 3 * 96 + 8 + 16 * 4;
+    float *bin = pc_calloc(7 + floats, sizeof *bin);
+    memcpy(bin, header, sizeof header);
+    for (size_t i = 0; i < floats; i++) {
+        bin[7 + i] = (float)((int)(i % 17) - 8) / 16;
+    }
+    unsigned char *tokenizer = pc_test_read(GOLDEN("llama/untied"), "tokenizer.json", &size);
+    pc_test_write(f->folder, "tokenizer.json", tokenizer, size);
+    free(tokenizer);
+    pc_mutant_result result = pc_test_mutants("llama2c.bin", bin, (7 + floats) * sizeof *bin, load_bin, f, MUTANTS);
+    print_message("%-26s %3d accepted, %3d refused\n", "llama2c.bin", result.accepted, result.refused);
+    pc_free(bin);
+}
+
+/* --- memory --- */
+
+typedef struct scenario {
+    const fixture *f;
+    const char *path;
+} scenario;
+
+static pc_status load_only(void *user)
+{
+    const scenario *s = user;
+    return load_and_use(s->f, s->path, false);
+}
+
+static pc_status create_only(void *user)
+{
+    const scenario *s = user;
+    pc_model *model;
+    PC_TRY(pc_model_create(&model, s->path, NULL, 7));
+    pc_model_free(model);
+    return PC_OK;
+}
+
+static pc_status pack_and_run(void *user)
+{
+    const scenario *s = user;
+    pc_model *model = NULL;
+    pc_backend *backend = NULL;
+    pc_session *session = NULL;
+    pc_session_options options = {.context = 32, .chunk = 8, .compute = PC_BF16};
+    float *soft = NULL;
+    pc_status status = pc_cpu_backend_new(&backend, 1, 0);
+    if (status == PC_OK) {
+        status = pc_model_load(&model, s->path);
+    }
+    if (status == PC_OK) {
+        status = pc_model_pack(model, backend, PC_BF16);
+    }
+    if (status == PC_OK) {
+        status = pc_session_new(&session, model, backend, &options);
+    }
+    if (status == PC_OK) {
+        status = pc_session_see(session, s->f->in.pixels, &soft);
+    }
+    if (status == PC_OK) {
+        status = pc_session_read(session, s->f->in.ids, NULL, 4);
+    }
+    pc_free(soft);
+    pc_session_free(session);
+    pc_model_free(model);
+    pc_cpu_backend_free(backend);
+    return status;
+}
+
+static pc_status save_only(void *user)
+{
+    const scenario *s = user;
+    pc_model *model;
+    PC_TRY(pc_model_load(&model, s->path));
+    char path[512];
+    pc_status status = pc_model_save(model, pc_test_path(path, s->f->folder, "saved"), PC_BF16);
+    pc_model_free(model);
+    return status;
+}
+
+static void test_memory(void **state)
+{
+    static const struct {
+        const char *what, *path;
+        pc_scenario_fn run;
+    } cases[] = {
+        {"load", NULL, load_only},
+        {"load clip", GOLDEN("clip"), load_only},
+        {"create", NULL, create_only},
+        {"pack, session", NULL, pack_and_run},
+        {"save", NULL, save_only},
+        {"load with tokenizer", GOLDEN("llama/tied"), load_only},
+    };
+    fixture *f = *state;
+    char path[512];
+    /* Tokenizers make a thousand requests and have a test of their own: once is enough here. */
+    golden_copy(GOLDEN("llava/old"), f->folder);
+    static const char *const words[] = {"tokenizer.json", "tokenizer.model"};
+    for (int i = 0; i < 2; i++) {
+        assert_int_equal(remove(pc_test_path(path, f->folder, words[i])), 0);
+    }
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        scenario s = {f, cases[i].path ? cases[i].path : f->folder};
+        long count = pc_test_each_allocation(cases[i].run, &s);
+        print_message("%-18s %ld allocations failed in turn\n", cases[i].what, count);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(test_config, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_processor_config, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_preprocessor_config, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_tokenizer_config, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_generation_config, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_chat_template, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_index, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_llama2c, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_memory, set_up, tear_down),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
