@@ -170,21 +170,9 @@ static void *work(void *argument)
 
 /* --- making --- */
 
-static pc_status check_options(const pc_loader_options *o)
+static pc_status check_pictures(const pc_loader_options *o)
 {
-    int64_t rows, images;
-    if (!o->tokenizer || !o->recipe || (o->kind == PC_BATCH_LANGUAGE && !o->chat)) {
-        return pc_fail(PC_ERR_USAGE, "a loader needs a tokenizer, an image recipe and a chat template");
-    }
-    if (o->batch_size < 1 || o->accumulation < 1 || o->cutoff < 1 || o->tokens_per_image < 0 || o->max_images < 0 ||
-        o->workers < 0 || o->ahead < 0 || o->shift < 0) {
-        return pc_fail(PC_ERR_USAGE, "a loader's sizes must not be negative, and batches, accumulation and cutoff at "
-                                     "least 1");
-    }
-    if (__builtin_mul_overflow(o->batch_size, o->cutoff, &rows) || rows > INT32_MAX) {
-        return pc_fail(PC_ERR_USAGE, "%" PRId64 " samples of %" PRId64 " tokens are too many for one micro-batch",
-                       o->batch_size, o->cutoff);
-    }
+    int64_t images;
     if (__builtin_mul_overflow(o->batch_size, o->max_images, &images) || images > INT32_MAX ||
         o->image_width < 1 || o->image_width > PC_IMAGE_MAX_SIDE || o->image_height < 1 ||
         o->image_height > PC_IMAGE_MAX_SIDE || o->tokens_per_image > INT32_MAX) {
@@ -197,6 +185,26 @@ static pc_status check_options(const pc_loader_options *o)
     return PC_OK;
 }
 
+static pc_status check_options(const pc_loader_options *o)
+{
+    bool pairs = o->kind == PC_BATCH_PAIRS;
+    int64_t rows;
+    if (!o->tokenizer || (pairs && !o->recipe) || (!pairs && !o->chat)) {
+        return pc_fail(PC_ERR_USAGE, "a loader needs a tokenizer, and an image recipe for pairs or a chat template for "
+                                     "conversations");
+    }
+    if (o->batch_size < 1 || o->accumulation < 1 || o->cutoff < 1 || o->tokens_per_image < 0 || o->max_images < 0 ||
+        o->workers < 0 || o->ahead < 0 || o->shift < 0) {
+        return pc_fail(PC_ERR_USAGE, "a loader's sizes must not be negative, and batches, accumulation and cutoff at "
+                                     "least 1");
+    }
+    if (__builtin_mul_overflow(o->batch_size, o->cutoff, &rows) || rows > INT32_MAX) {
+        return pc_fail(PC_ERR_USAGE, "%" PRId64 " samples of %" PRId64 " tokens are too many for one micro-batch",
+                       o->batch_size, o->cutoff);
+    }
+    return o->recipe ? check_pictures(o) : PC_OK;
+}
+
 static void take_options(pc_loader *loader, const pc_loader_options *options)
 {
     pc_loader_options *o = &loader->options;
@@ -204,6 +212,7 @@ static void take_options(pc_loader *loader, const pc_loader_options *options)
     *o = *options;
     o->workers = o->workers ? o->workers : 1;
     o->max_images = o->max_images ? o->max_images : 1;
+    o->image_token = o->recipe ? o->image_token : 0; /* so that a prompt with a picture is refused */
     o->ahead = o->ahead ? o->ahead : ahead > 1 ? (int)ahead : 1;
     loader->slot_count = (int64_t)o->ahead + 1;
 }
@@ -400,7 +409,7 @@ void pc_loader_limits(const pc_loader *loader, pc_batch_limits *out)
     const pc_loader_options *o = &loader->options;
     bool pairs = o->kind == PC_BATCH_PAIRS;
     out->samples = o->batch_size;
-    out->images = pairs ? o->batch_size : o->batch_size * o->max_images;
+    out->images = pairs ? o->batch_size : o->recipe ? o->batch_size * o->max_images : 0;
     out->tokens = o->batch_size * o->cutoff;
     out->soft = pairs ? 0 : out->images * o->tokens_per_image;
     out->targets = pairs ? o->batch_size : out->tokens;

@@ -51,7 +51,7 @@ typedef struct pc_loader_options {
     pc_batch_kind kind;
     const pc_tokenizer *tokenizer;
     const pc_template *chat;
-    const pc_image_recipe *recipe;
+    const pc_image_recipe *recipe; /* NULL: the model takes no pictures, samples that have some are bad */
     pc_prompt_turns turns;     /* how the turns of a sample see each other */
     int32_t image_token;
     int64_t tokens_per_image;  /* Q */

@@ -250,6 +250,37 @@ static void test_options(void **state)
     case_close(&c);
 }
 
+/* A model without an encoder learns from texts; a sample with a picture is a bad one. */
+static void test_no_pictures(void **state)
+{
+    static const char text[] = "[{\"conversations\": [{\"from\": \"human\", \"value\": \"Hi\"}, "
+                               "{\"from\": \"gpt\", \"value\": \"Hello\"}]}]";
+    loader_case c;
+    char path[512];
+    pc_batch_limits limits;
+    const pc_batch *batches;
+    case_open(&c);
+    c.options.recipe = NULL;
+    c.options.image_width = c.options.image_height = 0;
+    pc_test_write(*state, "texts.json", text, strlen(text));
+    pc_dataset *dataset = open_dataset(pc_test_path(path, *state, "texts.json"));
+    pc_loader *loader = new_loader(&c, dataset);
+    must(pc_loader_next(loader, &batches));
+    assert_int_equal(batches[1].samples, 3);
+    assert_int_equal(batches[1].images + batches[1].soft, 0);
+    pc_loader_limits(loader, &limits);
+    assert_int_equal(limits.images + limits.soft, 0);
+    pc_loader_free(loader);
+    pc_dataset_close(dataset);
+    c.options.strict = true;
+    dataset = open_dataset(SCENES);
+    loader = new_loader(&c, dataset);
+    must_fail(pc_loader_next(loader, &batches), PC_ERR_DATA, "does not take");
+    pc_loader_free(loader);
+    pc_dataset_close(dataset);
+    case_close(&c);
+}
+
 static void test_limits(void **state)
 {
     loader_case c;
@@ -353,6 +384,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_many_bad_samples_end_the_run, make_folder, drop_folder),
         cmocka_unit_test_setup_teardown(test_pictures_must_fit, make_folder, drop_folder),
         cmocka_unit_test(test_options),
+        cmocka_unit_test_setup_teardown(test_no_pictures, make_folder, drop_folder),
         cmocka_unit_test(test_limits),
         cmocka_unit_test(test_out_of_memory),
         cmocka_unit_test(test_out_of_memory_in_a_thread),
