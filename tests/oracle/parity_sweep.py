@@ -36,7 +36,7 @@ def heads_and_keys(r):
 def text_config(r):
     heads, keys = heads_and_keys(r)
     size = r.choice([2, 4, 6, 8, 10, 16, 20])
-    width = heads * size if r.random() < 0.5 else 8 * r.randint(1, 7)
+    width = heads * (size if r.random() < 0.4 else r.randint(3, 16))
     return dict(
         hidden_size=width, intermediate_size=r.randint(9, 90), num_hidden_layers=r.randint(1, 4),
         num_attention_heads=heads, num_key_value_heads=keys, head_dim=size, vocab_size=r.choice([97, 128, 301]),
