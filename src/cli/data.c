@@ -26,7 +26,7 @@ static const pc_field fields[] = {
     FIELD(min_objects, PC_FIELD_INT, "1", 1, PC_SCENE_OBJECTS, "fewest objects in a scene"),
     FIELD(max_objects, PC_FIELD_INT, "8", 1, PC_SCENE_OBJECTS, "most objects in a scene"),
     FIELD(threads, PC_FIELD_INT, "0", 0, 1024, "worker threads; 0 = one for each processor"),
-    FIELD(lang, PC_FIELD_TEXT, "en", 0, 0, "language of the texts"),
+    FIELD(lang, PC_FIELD_TEXT, "en", 0, 0, "language of the texts: en, zh, or en,zh for both in turn"),
 };
 #undef FIELD
 static const pc_field_table table = {fields, sizeof fields / sizeof fields[0]};
@@ -68,6 +68,24 @@ static pc_status read_arguments(make_options *options, const char **directory, i
     return *directory ? PC_OK : pc_fail(PC_ERR_USAGE, "a directory is missing; see `percept data --help`");
 }
 
+static pc_status find_languages(pc_scene_set *set, const char *codes)
+{
+    for (const char *at = codes;;) {
+        size_t length = strcspn(at, ",");
+        char code[8];
+        snprintf(code, sizeof code, "%.*s", length < sizeof code ? (int)length : 0, at);
+        const pc_scene_language *language = pc_scene_language_find(code);
+        if (!language || set->language_count == PC_SCENE_LANGUAGES) {
+            return pc_fail(PC_ERR_USAGE, "--lang '%s': expected en, zh or en,zh", codes);
+        }
+        set->languages[set->language_count++] = language;
+        if (!at[length]) {
+            return PC_OK;
+        }
+        at += length + 1;
+    }
+}
+
 static pc_status make_scenes(int argc, char **argv)
 {
     make_options options = {0};
@@ -78,12 +96,8 @@ static pc_status make_scenes(int argc, char **argv)
     PC_GO(read_arguments(&options, &directory, argc, argv));
     pc_scene_set set = {
         .seed = (uint64_t)options.seed, .first = options.first, .count = options.n,
-        .language = pc_scene_language_find(options.lang),
         .options = {(int)options.side, (int)options.min_objects, (int)options.max_objects}};
-    if (!set.language) {
-        status = pc_fail(PC_ERR_USAGE, "there is no word table for language '%s'; there is: en", options.lang);
-        goto done;
-    }
+    PC_GO(find_languages(&set, options.lang));
     PC_GO(pc_pool_new(&pool, (int)options.threads));
     PC_GO(pc_scene_set_write(directory, &set, pool));
     printf("%s: %" PRId64 " scenes of %s, seed %" PRId64 ", from index %" PRId64 "\n", directory, options.n,

@@ -156,6 +156,19 @@ static pc_status add_slot(pc_batch *batch, added *now, pc_batch_maker *maker, co
 
 /* --- conversations --- */
 
+/* Ids that the model has embeddings for; the picture's placeholder is never looked up. */
+static pc_status check_ids(const pc_loader_options *options, const pc_ids *ids)
+{
+    for (size_t i = 0; i < ids->count; i++) {
+        int32_t id = ids->data[i];
+        if ((id < 0 || id >= options->vocabulary) && !(options->recipe && id == options->image_token)) {
+            return pc_fail(PC_ERR_DATA, "token id %d is outside the model's vocabulary of %" PRId64, id,
+                           options->vocabulary);
+        }
+    }
+    return PC_OK;
+}
+
 static pc_status tokens_of_image(void *user, pc_media_kind kind, int index, size_t *out)
 {
     const pc_loader_options *options = user;
@@ -244,6 +257,7 @@ static pc_status add_conversation(pc_batch *batch, pc_batch_maker *maker, int dx
     pc_prompt_options how = {.turns = options->turns, .slot_tokens = tokens_of_image, .user = (void *)options};
     how.media_id[PC_MEDIA_IMAGE] = options->image_token;
     PC_TRY(pc_prompt_build(prompt, options->tokenizer, options->chat, &maker->sample.conversation, &how));
+    PC_TRY(check_ids(options, &prompt->ids));
     PC_TRY(cut_turns(prompt, options->cutoff, &tokens, &turns));
     PC_TRY(room_for_rows(batch, (int64_t)tokens));
     if (options->turns == PC_TURNS_INDEPENDENT) {
@@ -298,6 +312,7 @@ static pc_status text_ids(pc_batch_maker *maker, bool *shortened)
 static pc_status add_pair(pc_batch *batch, pc_batch_maker *maker, int dx, int dy, bool *shortened)
 {
     added now = start_adding(batch);
+    const pc_loader_options *options = maker->options;
     const pc_sample *sample = &maker->sample;
     const pc_ids *ids = &maker->ids;
     int64_t first = batch->tokens, end = batch->tokens;
@@ -305,6 +320,7 @@ static pc_status add_pair(pc_batch *batch, pc_batch_maker *maker, int dx, int dy
         return pc_fail(PC_ERR_DATA, "there is no picture");
     }
     PC_TRY(text_ids(maker, shortened));
+    PC_TRY(check_ids(options, ids));
     PC_TRY(room_for_rows(batch, (int64_t)ids->count));
     for (size_t i = 0; i < ids->count; i++, end++) {
         batch->ids[end] = ids->data[i];
@@ -313,14 +329,41 @@ static pc_status add_pair(pc_batch *batch, pc_batch_maker *maker, int dx, int dy
     }
     batch->text_ends[batch->samples] = (int32_t)end - 1;
     PC_TRY(add_target(batch, &now, end - 1, (int32_t)batch->samples, 1)); /* the diagonal */
-    PC_TRY(add_pixels(batch, &now, maker->options, sample->images[0], dx, dy));
+    PC_TRY(add_pixels(batch, &now, options, sample->images[0], dx, dy));
     now.tokens = end;
+    commit(batch, &now);
+    return PC_OK;
+}
+
+/* --- regions --- */
+
+static pc_status add_regions(pc_batch *batch, pc_batch_maker *maker, int dx, int dy, bool *shortened)
+{
+    const pc_loader_options *options = maker->options;
+    const pc_sample *sample = &maker->sample;
+    added now = start_adding(batch);
+    *shortened = false;
+    if (sample->image_count > (size_t)options->max_images) {
+        return pc_fail(PC_ERR_DATA, "%zu pictures in one sample are more than %" PRId64, sample->image_count,
+                       options->max_images);
+    }
+    for (size_t i = 0; i < sample->image_count; i++) {
+        PC_TRY(add_pixels(batch, &now, options, sample->images[i], dx, dy));
+        PC_TRY(add_region_targets(batch, &now, maker, now.soft, (int)i, dx, dy));
+        now.soft += options->tokens_per_image;
+    }
+    if (now.targets == batch->targets) {
+        return pc_fail(PC_ERR_DATA, "there is no picture with regions to learn from");
+    }
     commit(batch, &now);
     return PC_OK;
 }
 
 pc_status pc_batch_add(pc_batch *batch, pc_batch_maker *maker, int dx, int dy, bool *shortened)
 {
-    return maker->options->kind == PC_BATCH_PAIRS ? add_pair(batch, maker, dx, dy, shortened)
-                                                  : add_conversation(batch, maker, dx, dy, shortened);
+    switch (maker->options->kind) {
+    case PC_BATCH_PAIRS: return add_pair(batch, maker, dx, dy, shortened);
+    case PC_BATCH_REGIONS: return add_regions(batch, maker, dx, dy, shortened);
+    default: return add_conversation(batch, maker, dx, dy, shortened);
+    }
 }

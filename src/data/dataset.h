@@ -44,7 +44,7 @@ typedef struct pc_dataset_options {
     /* scenes: "questions" (also NULL), "captions" (detailed), "brief", "mixed" (detailed caption and questions);
      * easy_vqa: "questions" (also NULL), "captions" (a caption where one is known, and questions). */
     const char *content;
-    const char *lang;         /* scenes: "en" */
+    const char *lang;         /* scenes: "en" or "zh" */
 } pc_dataset_options;
 
 typedef struct pc_dataset_type {

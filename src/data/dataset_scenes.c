@@ -54,7 +54,7 @@ static pc_status set_up(scenes *self, const pc_dataset_options *options)
     };
     self->language = pc_scene_language_find(lang);
     if (!self->language) {
-        return pc_fail(PC_ERR_USAGE, "scenes: no words for language '%s'", lang);
+        return pc_fail(PC_ERR_USAGE, "scenes: no words for language '%s'; there are en and zh", lang);
     }
     PC_TRY(find_content(&self->content, options->content));
     return pc_scene_draw(&scene, self->seed, self->first, &self->options); /* refuses what is out of range */

@@ -28,7 +28,7 @@ typedef struct pc_batch {
     int64_t samples;     /* B */
     int64_t images;      /* N */
     float *pixels;       /* [N,3,Y,X] */
-    int64_t tokens;      /* T */
+    int64_t tokens;      /* T; 0 for PC_BATCH_REGIONS, whose target_rows count soft tokens */
     int32_t *ids;        /* [T]; 0 where a soft token stands */
     int32_t *positions;  /* [T] */
     pc_attention_range *ranges; /* [T] */
@@ -45,6 +45,7 @@ typedef struct pc_batch {
 typedef enum pc_batch_kind {
     PC_BATCH_LANGUAGE, /* pt, sft: conversations with a loss on answers */
     PC_BATCH_PAIRS,    /* contrastive: one picture and one text a sample */
+    PC_BATCH_REGIONS,  /* pictures and the words of their regions alone: rows are soft tokens */
 } pc_batch_kind;
 
 typedef struct pc_loader_options {
@@ -54,6 +55,7 @@ typedef struct pc_loader_options {
     const pc_image_recipe *recipe; /* NULL: the model takes no pictures, samples that have some are bad */
     pc_prompt_turns turns;     /* how the turns of a sample see each other */
     int32_t image_token;
+    int64_t vocabulary;        /* rows of the model's embeddings: a sample with another id is a bad one */
     int64_t tokens_per_image;  /* Q */
     int64_t image_width, image_height; /* pixels after the recipe */
     int64_t max_images;        /* pictures of a sample at most, more make it a bad one; 0 = 1 */

@@ -2,6 +2,7 @@
 
 #include "base/memory.h"
 
+#include <inttypes.h>
 #include <math.h>
 #include <string.h>
 
@@ -77,7 +78,8 @@ static void paint(pc_region_labels *labels, int64_t grid, const double box[4], i
 
 /* The ids that the words have inside an answer. With most tokenizers that is with the space in front of them, except
  * where the tokenizer writes one itself; the shorter spelling is the usual one. */
-static pc_status spell(pc_region_labels *labels, const pc_tokenizer *tokenizer, const pc_region *region, int at)
+static pc_status spell(pc_region_labels *labels, const pc_tokenizer *tokenizer, int64_t vocabulary,
+                       const pc_region *region, int at)
 {
     char spaced[sizeof region->words + 1] = " ";
     size_t length = strnlen(region->words, sizeof region->words);
@@ -89,6 +91,10 @@ static pc_status spell(pc_region_labels *labels, const pc_tokenizer *tokenizer, 
     const pc_ids *best = labels->other.count < labels->ids.count ? &labels->other : &labels->ids;
     int count = best->count < PC_REGION_IDS ? (int)best->count : PC_REGION_IDS;
     for (int i = 0; i < count; i++) {
+        if (best->data[i] < 0 || best->data[i] >= vocabulary) {
+            return pc_fail(PC_ERR_DATA, "token id %d of a region's words is outside the model's vocabulary of %" PRId64,
+                           best->data[i], vocabulary);
+        }
         labels->words[at][i] = best->data[i];
     }
     labels->word_count[at] = count;
@@ -126,7 +132,7 @@ pc_status pc_region_label(pc_region_labels *labels, const pc_loader_options *opt
     }
     for (size_t i = 0; i < sample->region_count; i++) {
         if (sample->regions[i].image == image) {
-            PC_TRY(spell(labels, options->tokenizer, &sample->regions[i], (int)i));
+            PC_TRY(spell(labels, options->tokenizer, options->vocabulary, &sample->regions[i], (int)i));
         }
     }
     return PC_OK;

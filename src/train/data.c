@@ -56,6 +56,7 @@ static pc_status open_loader(pc_train_data *data, const pc_recipe *recipe, const
         .recipe = model->encoder.type ? &model->recipe : NULL,
         .turns = (pc_prompt_turns)recipe->turns,
         .image_token = (int32_t)model->image_token,
+        .vocabulary = model->contrast.present ? model->contrast.config.vocab_size : model->llm.info.vocabulary,
         .tokens_per_image = model->connector.type ? model->connector.tokens : 0,
         .image_width = side,
         .image_height = side,
@@ -69,6 +70,9 @@ static pc_status open_loader(pc_train_data *data, const pc_recipe *recipe, const
         .workers = (int)recipe->dataloader_num_workers,
         .strict = recipe->strict,
     };
+    if (stage->batches == PC_BATCH_PAIRS && options.cutoff > model->contrast.config.max_position_embeddings) {
+        options.cutoff = model->contrast.config.max_position_embeddings; /* a text tower has no more positions */
+    }
     if (stage->batches == PC_BATCH_LANGUAGE && !model->chat) {
         return pc_fail(PC_ERR_DATA, "the model's chat template is not known; set template");
     }

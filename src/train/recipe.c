@@ -26,7 +26,7 @@ static const pc_field fields[] = {
     TEXT(model_init, NULL, "config.json of a new model with random weights, in place of model_name_or_path"),
     TEXT(tokenizer_name_or_path, NULL, "tokenizer of a new model (directory or file)"),
     TEXT(vision_tower_path, NULL, "take the encoder's weights from this directory (a contrastive model, for example)"),
-    TEXT(stage, "sft", "pt, sft or contrastive"),
+    TEXT(stage, "sft", "pt, sft, regions or contrastive"),
     FIELD(template_name, "template", PC_FIELD_TEXT, NULL, 0, 0, "chat template; unset = the model's own"),
     FLAG(freeze_vision_tower, "true", "the encoder does not train"),
     FLAG(freeze_multi_modal_projector, "false", "the connector does not train"),
