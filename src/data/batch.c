@@ -129,9 +129,10 @@ static pc_status add_region_targets(pc_batch *batch, added *now, pc_batch_maker 
     PC_TRY(pc_region_label(&maker->labels, options, &maker->sample, image, dx, dy));
     for (int64_t token = 0; token < options->tokens_per_image; token++) {
         int region = labels->owner[token];
-        for (int word = 0; region >= 0 && word < labels->word_count[region]; word++) {
-            PC_TRY(add_target(batch, now, first_row + token, labels->words[region][word],
-                              options->region_weight / labels->word_count[region]));
+        const struct pc_region_words *words = region >= 0 ? &labels->words[region] : NULL;
+        int count = !words ? 0 : labels->middle[token] == region ? words->all : words->shared;
+        for (int word = 0; word < count; word++) {
+            PC_TRY(add_target(batch, now, first_row + token, words->ids[word], options->region_weight / count));
         }
     }
     return PC_OK;

@@ -15,6 +15,7 @@ typedef struct pc_region {
     int image;      /* which of the sample's pictures */
     float box[4];   /* left, top, right, bottom as fractions of the picture; later regions cover earlier ones */
     char words[96]; /* separated by spaces: "large red circle" */
+    char middle[32]; /* what the token at the region's middle says besides, so that things can be counted; may be empty */
 } pc_region;
 
 /* Initialise with {0}; reusable; pc_sample_clear releases. */

@@ -119,6 +119,7 @@ static pc_status add_regions(pc_sample *out, const scenes *self, const pc_scene 
         pc_region region = {.box = {(object->x - reach) / PC_SCENE_UNIT, (object->y - reach) / PC_SCENE_UNIT,
                                     (object->x + reach) / PC_SCENE_UNIT, (object->y + reach) / PC_SCENE_UNIT}};
         pc_scene_object_words(region.words, sizeof region.words, object, self->language);
+        snprintf(region.middle, sizeof region.middle, "%s", self->language->nouns[PC_SCENE_NOUNS]);
         PC_TRY(pc_sample_add_region(out, &region));
     }
     return PC_OK;

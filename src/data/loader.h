@@ -9,7 +9,7 @@
  * the token behind it in the same turn; the last row of the prefix predicts the first one of every turn.
  *
  * Region labels: a soft token of a square grid that lies on a region predicts the region's words as well, at most
- * PC_REGION_IDS ids, from its own row.
+ * PC_REGION_IDS ids, from its own row; the token at the region's middle has one word more when the dataset gives one.
  *
  * One thread at a time may use a loader.
  */

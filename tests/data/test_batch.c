@@ -326,6 +326,28 @@ static void test_regions(void **state)
     tear_down(&f);
 }
 
+/* A word that the middle of a region has to itself. */
+static void test_middle_of_a_region(void **state)
+{
+    fixture f;
+    pc_region region = {.box = {0, 0, 0.5f, 0.75f}, .words = "red circle", .middle = "object"};
+    (void)state;
+    set_up(&f);
+    f.c.options.region_weight = 0.5;
+    fill_sample(&f.maker.sample, 1, true);
+    must(pc_sample_add_region(&f.maker.sample, &region));
+    add(&f);
+    const char *const a = "red circle";
+    assert_labels(&f, (const char *const[SOFT]){a, a, NULL, NULL, a, "red circle object", NULL, NULL, a, a});
+    int alone = 0; /* targets of tokens that do not have the middle's word */
+    for (int64_t i = 0; i < f.batch.targets; i++) {
+        alone += f.batch.target_rows[i] == f.batch.soft_rows[0] && f.batch.target_weights[i] < 1;
+        alone -= f.batch.target_rows[i] == f.batch.soft_rows[5] && f.batch.target_weights[i] < 1;
+    }
+    assert_true(alone < 0);
+    tear_down(&f);
+}
+
 /* Boxes go through the recipe: a wide picture loses its sides to the crop, or gets borders above and below. */
 static void test_regions_behind_a_recipe(void **state)
 {
@@ -452,6 +474,7 @@ int main(void)
         cmocka_unit_test(test_pixels),
         cmocka_unit_test(test_regions),
         cmocka_unit_test(test_regions_behind_a_recipe),
+        cmocka_unit_test(test_middle_of_a_region),
         cmocka_unit_test(test_regions_alone),
         cmocka_unit_test(test_outside_the_vocabulary),
         cmocka_unit_test(test_pairs),
