@@ -2,3 +2,4 @@
 PC_DATASET(scenes)
 PC_DATASET(easy_vqa)
 PC_DATASET(llava_json)
+PC_DATASET(jsonl)
