@@ -34,6 +34,10 @@ static pc_status check_ids(tracer *t)
 {
     const pc_trace_input *in = t->input;
     int64_t wanted = t->model->connector.type ? in->images * t->model->connector.tokens : 0;
+    if (is_contrastive(t->model) && in->tokens > t->model->contrast.config.max_position_embeddings) {
+        return pc_fail(PC_ERR_DATA, "input_ids: %lld tokens, the text tower takes %lld", (long long)in->tokens,
+                       (long long)t->model->contrast.config.max_position_embeddings);
+    }
     for (int64_t i = 0; i < in->tokens; i++) {
         bool is_image = t->model->image_token >= 0 && in->ids[i] == t->model->image_token;
         if (!is_image && (in->ids[i] < 0 || in->ids[i] >= vocabulary(t->model))) {
@@ -42,7 +46,7 @@ static pc_status check_ids(tracer *t)
         }
         t->id_values[i] = is_image ? 0 : in->ids[i];
         t->position_values[i] = (int32_t)i;
-        t->range_values[i] = (pc_attention_range){0, 0, 0, (int32_t)i + 1};
+        t->range_values[i] = (pc_attention_range){0, 0, 0, (int32_t)(t->model->contrast.bidirectional ? in->tokens : i + 1)};
         t->written_ids[i] = in->ids[i];
         if (is_image) {
             if (t->soft == wanted) {
@@ -136,12 +140,16 @@ static pc_status bind(tracer *t, pc_tensor *input, const void *data)
     return input ? pc_exec_bind(t->exec, input, data, input->max) : PC_OK;
 }
 
-/* The row of CLIP's end token: the first, as transformers takes it (for eos_token_id 2: the largest id). */
+/* The row that stands for a text: the last one (SigLIP), or CLIP's end token: the first, as transformers takes it (for
+ * eos_token_id 2: the largest id). */
 static int32_t end_row(const tracer *t)
 {
     static const int64_t OLD_EOS = 2;
     int64_t eos = t->model->contrast.config.eos_token_id;
     int32_t best = 0;
+    if (t->model->contrast.bidirectional) {
+        return (int32_t)t->input->tokens - 1;
+    }
     for (int32_t i = 0; i < (int32_t)t->input->tokens; i++) {
         if (eos != OLD_EOS && t->input->ids[i] == eos) {
             return i;

@@ -328,6 +328,7 @@ static void prepending_and_slicing(check *c)
 static void patching(check *c)
 {
     check_out(c, pc_patches(c->graph, check_wanted(c, pc_dims(4, -2, 2, 4, 6)), 2));
+    check_out(c, pc_patches(c->graph, check_wanted(c, pc_dims(4, -2, 1, 5, 8)), 3)); /* a margin stays outside */
 }
 
 /* --- losses --- */

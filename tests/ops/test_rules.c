@@ -74,7 +74,7 @@ static void store_width(pc_graph *g) { pc_store_rows(g, F(2, 6, 4), F(2, 3, 4), 
 static void prepend_width(pc_graph *g) { pc_prepend(g, F(3, 2, 3, 4), F(2, 1, 3)); }
 static void slice_outside(pc_graph *g) { pc_slice(g, F(3, 2, 3, 4), 1, 4); }
 static void slice_backwards(pc_graph *g) { pc_slice(g, F(3, 2, 3, 4), 2, 1); }
-static void patch_size(pc_graph *g) { pc_patches(g, F(4, 1, 3, 8, 9), 4); }
+static void patch_size(pc_graph *g) { pc_patches(g, F(4, 1, 3, 8, 3), 4); }
 static void transpose_of_cube(pc_graph *g) { pc_transpose(g, F(3, 2, 3, 4)); }
 static void target_rows(pc_graph *g) { pc_cross_entropy(g, F(2, 3, 4), I(1, 4), F(1, 3)); }
 static void weight_rows(pc_graph *g) { pc_cross_entropy(g, F(2, 3, 4), I(1, 3), F(1, 4)); }
@@ -121,7 +121,7 @@ static const struct {
     {key_heads, "K dividing H"}, {value_rows, "the keys' shape"}, {range_rows, "'ids' has shape [3,2], expected [T,4]"},
     {bias_size, "[H,T,S]"}, {group_of_vector, "[N,G,..]"}, {table_of_scalar, "a table"}, {added_rows, "for each id"},
     {put_width, "for each id"}, {store_width, "for each id"}, {prepend_width, "[C,D]"}, {slice_outside, "inside P"},
-    {slice_backwards, "inside P"}, {patch_size, "multiples of the patch"}, {transpose_of_cube, "a matrix"},
+    {slice_backwards, "inside P"}, {patch_size, "smaller than the patch"}, {transpose_of_cube, "a matrix"},
     {target_rows, "one target"}, {weight_rows, "one weight"}, {pairs_not_square, "[B,B]"},
     {more_choices, "as many experts"}, {no_choices, "as many experts"}, {choices_in_floats, "[T,k] of i32"},
     {expert_width, "as wide"}, {expert_offsets, "[E+1]"}, {combined_rows, "[R,D]"}, {combined_residual, "residual"},

@@ -2,4 +2,5 @@
 PC_IMPORT(llava)
 PC_IMPORT(llama)
 PC_IMPORT(clip)
+PC_IMPORT(siglip)
 PC_IMPORT(llama2c)
