@@ -79,10 +79,13 @@ pc_status pc_model_set_llm(pc_model *model, const char *model_type, const pc_jso
     }
     PC_TRY(new_part(&part->type->fields, part->type->config_size, part->type->weights_size, json, where,
                     &part->config, &part->weights));
+    if (part->type->read) {
+        PC_TRY(part->type->read(part->config, json, where));
+    }
     PC_TRY(part->type->check(part->config, where));
     part->type->info(part->config, &part->info);
     PC_TRY(PC_NEW_ARRAY(part->frequencies, (size_t)(part->info.head_size / 2), "rotary frequencies"));
-    part->type->frequencies(part->config, part->frequencies);
+    part->type->frequencies(part->config, 0, part->frequencies);
     pc_scope scope = scope_of(model, "llm", model->import->prefixes.llm, json);
     part->type->declare(&scope, part->config, part->weights);
     return scope.status;

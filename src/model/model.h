@@ -35,7 +35,7 @@ typedef struct pc_llm_part {
     const pc_llm_type *type;
     void *config, *weights;
     pc_llm_info info;
-    float *frequencies; /* [E/2] */
+    float *frequencies; /* [E/2], for texts within info.rotary_limit */
 } pc_llm_part;
 
 /* What a contrastive model (CLIP, SigLIP) has beside its vision tower. */

@@ -18,6 +18,7 @@ typedef struct tracer {
     int32_t *id_values, *position_values, *soft_values, *end_values;
     int64_t *written_ids;
     pc_attention_range *range_values;
+    float *turns; /* rotary frequencies for this length */
 } tracer;
 
 static bool is_contrastive(const pc_model *model)
@@ -72,6 +73,11 @@ static pc_status allocate(tracer *t)
     PC_TRY(PC_NEW_ARRAY(t->soft_values, tokens, "a trace"));
     PC_TRY(PC_NEW_ARRAY(t->end_values, 1, "a trace"));
     PC_TRY(PC_NEW_ARRAY(t->written_ids, tokens, "a trace"));
+    if (t->model->llm.type) {
+        const pc_llm_part *llm = &t->model->llm;
+        PC_TRY(PC_NEW_ARRAY(t->turns, (size_t)(llm->info.head_size / 2), "a trace"));
+        llm->type->frequencies(llm->config, t->input->tokens, t->turns);
+    }
     return PC_NEW_ARRAY(t->range_values, tokens, "a trace");
 }
 
@@ -168,7 +174,7 @@ static pc_status run(tracer *t)
     PC_TRY(bind(t, t->ids, t->id_values));
     PC_TRY(bind(t, t->positions, t->position_values));
     PC_TRY(bind(t, t->ranges, t->range_values));
-    PC_TRY(bind(t, t->frequencies, t->model->llm.frequencies));
+    PC_TRY(bind(t, t->frequencies, t->turns));
     if (t->ends) {
         t->end_values[0] = end_row(t);
         PC_TRY(bind(t, t->ends, t->end_values));
@@ -255,6 +261,7 @@ static void clear(tracer *t)
     pc_free(t->end_values);
     pc_free(t->written_ids);
     pc_free(t->range_values);
+    pc_free(t->turns);
 }
 
 pc_status pc_model_trace(const pc_model *model, const pc_backend *backend, pc_dtype compute,
