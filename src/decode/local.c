@@ -291,6 +291,9 @@ static pc_status read_prompt(answering *a, const read_token *wanted)
     while (same < have && same + 1 < count && same_token(&local->read[same], &wanted[same])) {
         same++;
     }
+    if (!pc_session_expect(local->session, (int64_t)count)) {
+        same = 0;
+    }
     pc_session_rewind(local->session, (int64_t)same);
     memcpy(local->read, wanted, count * sizeof *wanted);
     local->report.reused = same;

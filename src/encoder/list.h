@@ -1,2 +1,3 @@
 /* Every encoder. */
 PC_ENCODER(clip_vision)
+PC_ENCODER(siglip_vision)

@@ -1,2 +1,4 @@
 /* Every language model. */
 PC_LLM(llama)
+PC_LLM(mistral)
+PC_LLM(qwen2)

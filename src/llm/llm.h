@@ -16,7 +16,7 @@ typedef struct pc_layer_cache {
 typedef struct pc_llm_io {
     pc_tensor *embeddings; /* f32 [T,D] */
     pc_tensor *positions;  /* i32 [T] */
-    pc_tensor *ranges;     /* i32 [T,4]: key rows that each row sees (rows of the cache when there is one) */
+    pc_tensor *ranges;     /* i32 [T,4]: key rows that each row sees, its own the last (rows of the cache when there is one) */
     pc_layer_cache *cache; /* one for each layer, or NULL: keys are the T rows themselves */
     pc_tensor *cache_rows; /* i32 [T]: the cache row where each row's key is kept */
     pc_tensor *frequencies;/* f32 [E/2]: rotary frequencies (pc_llm_type.frequencies) */
@@ -31,17 +31,20 @@ typedef struct pc_llm_info {
     int64_t key_heads;  /* K */
     int64_t head_size;  /* E */
     bool tied;          /* the head is the embedding table */
+    int64_t rotary_limit; /* the rotary frequencies depend on the length of texts beyond this; 0 = they never do */
 } pc_llm_info;
 
 typedef struct pc_llm_type {
     const char *model_type; /* "llama" */
     pc_field_table fields;
     size_t config_size, weights_size;
+    /* What the field table cannot say: nested and derived settings; json may be NULL. NULL = nothing. */
+    pc_status (*read)(void *config, const pc_json *json, const char *where);
     pc_status (*check)(const void *config, const char *where);
     void (*info)(const void *config, pc_llm_info *out);
     void (*declare)(pc_scope *scope, const void *config, void *weights);
-    /* Rotary frequencies: head_size / 2 values. */
-    void (*frequencies)(const void *config, float *out);
+    /* Rotary frequencies for a text of `length` tokens: head_size / 2 values. */
+    void (*frequencies)(const void *config, int64_t length, float *out);
     pc_tensor *(*embed)(const pc_build *build, const void *weights, pc_tensor *ids); /* i32 [T] -> f32 [T,D] */
     /* -> f32 [T,D], after the final norm. */
     pc_tensor *(*forward)(const pc_build *build, const void *config, const void *weights, const pc_llm_io *io);

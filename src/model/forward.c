@@ -58,7 +58,9 @@ pc_tensor *pc_model_embed_images(const pc_build *build, const pc_model *model, p
 {
     const pc_encoder_part *encoder = &model->encoder;
     pc_tensor *x = encoder->type->pool(build, encoder->config, encoder->weights, pixels); /* [N,D] */
-    x = pc_linear(build->graph, x, pc_use(build, model->contrast.image_projection), NULL, NULL, build->compute);
+    if (model->contrast.image_projection) {
+        x = pc_linear(build->graph, x, pc_use(build, model->contrast.image_projection), NULL, NULL, build->compute);
+    }
     return pc_name(build->graph, pc_l2_norm(build->graph, x, TINY_NORM), "image_embeds"); /* [N,W] */
 }
 
@@ -66,7 +68,7 @@ pc_tensor *pc_model_embed_texts(const pc_build *build, const pc_model *model, co
 {
     const pc_contrast_part *contrast = &model->contrast;
     pc_tensor *x = pc_clip_text_forward(build, &contrast->config, &contrast->weights, io); /* [M,D] */
-    x = pc_linear(build->graph, x, pc_use(build, contrast->text_projection), NULL, NULL, build->compute);
+    x = pc_linear_forward(build, &contrast->text_projection, x, NULL);
     return pc_name(build->graph, pc_l2_norm(build->graph, x, TINY_NORM), "text_embeds"); /* [M,W] */
 }
 
@@ -79,7 +81,7 @@ pc_tensor *pc_model_similarities(const pc_build *build, const pc_model *model, p
     pc_tensor *logits = pc_linear(graph, images, texts, NULL, NULL, PC_F32); /* [N,M] */
     logits = pc_scale_by(graph, logits, scale);
     if (contrast->bias) {
-        logits = pc_add(graph, logits, pc_use(build, contrast->bias));
+        logits = pc_add(graph, logits, pc_reshape(graph, pc_use(build, contrast->bias), (pc_shape){0}));
     }
     return pc_name(graph, logits, "logits_per_image");
 }

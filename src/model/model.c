@@ -42,7 +42,11 @@ pc_status pc_model_set_encoder(pc_model *model, const pc_json *json, const char 
     part->type->info(part->config, &part->info);
     PC_TRY(pc_encoder_resolve_layer(&part->select.layer, part->info.layers, where));
     int64_t side = part->info.image_size / part->info.patch_size;
-    part->patches = side * side + (part->select.keep_class_token ? part->info.prefix : 0);
+    /* Without a class token "default" drops the first patch, as transformers and LLaVA do. */
+    part->patches = side * side + part->info.prefix - (part->select.keep_class_token ? 0 : 1);
+    if (part->patches < 1) {
+        return pc_fail(PC_ERR_DATA, "%s: the encoder leaves no feature of a picture", where);
+    }
     pc_scope scope = scope_of(model, "encoder", model->import->prefixes.encoder, json);
     part->type->declare(&scope, part->config, part->weights);
     return scope.status;
@@ -75,19 +79,41 @@ pc_status pc_model_set_llm(pc_model *model, const char *model_type, const pc_jso
     }
     PC_TRY(new_part(&part->type->fields, part->type->config_size, part->type->weights_size, json, where,
                     &part->config, &part->weights));
+    if (part->type->read) {
+        PC_TRY(part->type->read(part->config, json, where));
+    }
     PC_TRY(part->type->check(part->config, where));
     part->type->info(part->config, &part->info);
     PC_TRY(PC_NEW_ARRAY(part->frequencies, (size_t)(part->info.head_size / 2), "rotary frequencies"));
-    part->type->frequencies(part->config, part->frequencies);
+    part->type->frequencies(part->config, 0, part->frequencies);
     pc_scope scope = scope_of(model, "llm", model->import->prefixes.llm, json);
     part->type->declare(&scope, part->config, part->weights);
     return scope.status;
 }
 
-pc_status pc_model_set_contrast(pc_model *model, const pc_json *text, int64_t width, bool bias, const char *where)
+static void declare_projections(pc_scope *scope, pc_model *model, const pc_contrast_kind *kind)
 {
+    pc_contrast_part *part = &model->contrast;
+    int64_t image = model->encoder.info.width, text = part->config.hidden_size;
+    scope->prefix = "";
+    scope->part = "connector";
+    if (kind->image_projection) {
+        part->image_projection = pc_declare(scope, PC_NORMAL(pc_scope_std(scope, image)), pc_dims(2, kind->width, image),
+                                            "visual_projection.weight");
+    }
+    pc_linear_declare(scope, &part->text_projection, kind->width, text, kind->bidirectional, 1, kind->text_projection);
     static const double INITIAL_SCALE = 2.6592; /* ln(1/0.07), CLIP's */
     static const double INITIAL_BIAS = -10;     /* SigLIP's */
+    /* Files of CLIP have a number here, those of SigLIP a list of one. */
+    pc_shape one = kind->bidirectional ? pc_dims(1, 1) : (pc_shape){0};
+    part->scale = pc_declare(scope, (pc_init){PC_INIT_CONSTANT, INITIAL_SCALE}, one, "logit_scale");
+    if (kind->bias) {
+        part->bias = pc_declare(scope, (pc_init){PC_INIT_CONSTANT, INITIAL_BIAS}, one, "logit_bias");
+    }
+}
+
+pc_status pc_model_set_contrast(pc_model *model, const pc_json *text, const pc_contrast_kind *kind, const char *where)
+{
     pc_contrast_part *part = &model->contrast;
     PC_TRY(pc_fields_default(&pc_clip_text_fields, &part->config));
     part->present = true;
@@ -95,21 +121,11 @@ pc_status pc_model_set_contrast(pc_model *model, const pc_json *text, int64_t wi
         PC_TRY(pc_fields_from_json(&pc_clip_text_fields, &part->config, text, true, where));
     }
     PC_TRY(pc_clip_text_check(&part->config, where));
-    part->width = width;
+    part->width = kind->width;
+    part->bidirectional = kind->bidirectional;
     pc_scope scope = scope_of(model, "text", model->import->prefixes.text, text);
     pc_clip_text_declare(&scope, &part->config, &part->weights);
-    scope.prefix = "";
-    scope.part = "connector";
-    part->image_projection = pc_declare(&scope, PC_NORMAL(pc_scope_std(&scope, model->encoder.info.width)),
-                                        pc_dims(2, width, model->encoder.info.width),
-                                        "visual_projection.weight");
-    part->text_projection = pc_declare(&scope, PC_NORMAL(pc_scope_std(&scope, part->config.hidden_size)),
-                                       pc_dims(2, width, part->config.hidden_size),
-                                       "text_projection.weight");
-    part->scale = pc_declare(&scope, (pc_init){PC_INIT_CONSTANT, INITIAL_SCALE}, (pc_shape){0}, "logit_scale");
-    if (bias) {
-        part->bias = pc_declare(&scope, (pc_init){PC_INIT_CONSTANT, INITIAL_BIAS}, (pc_shape){0}, "logit_bias");
-    }
+    declare_projections(&scope, model, kind);
     return scope.status;
 }
 

@@ -35,16 +35,18 @@ typedef struct pc_llm_part {
     const pc_llm_type *type;
     void *config, *weights;
     pc_llm_info info;
-    float *frequencies; /* [E/2] */
+    float *frequencies; /* [E/2], for texts within info.rotary_limit */
 } pc_llm_part;
 
-/* What a contrastive model (CLIP) has beside its vision tower. */
+/* What a contrastive model (CLIP, SigLIP) has beside its vision tower. */
 typedef struct pc_contrast_part {
     bool present;
+    bool bidirectional; /* every token of a text sees all, and the last row stands for it (SigLIP) */
     pc_clip_text_config config;
     pc_clip_text_weights weights;
     int64_t width;            /* of the common space */
-    pc_param *image_projection, *text_projection; /* [width,D] */
+    pc_param *image_projection;       /* [width,D], or NULL: the pooled vector is the picture's */
+    pc_linear_weights text_projection;/* [width,D]; no bias in CLIP */
     pc_param *scale;          /* logit_scale: log of the temperature's inverse, [] */
     pc_param *bias;           /* logit_bias of SigLIP's loss, [], or NULL */
 } pc_contrast_part;
@@ -125,6 +127,13 @@ const pc_import *pc_import_find_file(const char *path);
 pc_status pc_model_set_encoder(pc_model *model, const pc_json *json, const char *where);
 pc_status pc_model_set_connector(pc_model *model, const char *name, const pc_json *json, const char *where);
 pc_status pc_model_set_llm(pc_model *model, const char *model_type, const pc_json *json, const char *where);
-pc_status pc_model_set_contrast(pc_model *model, const pc_json *text, int64_t width, bool bias, const char *where);
+typedef struct pc_contrast_kind {
+    int64_t width;             /* of the common space */
+    bool bias;                 /* logit_bias */
+    bool bidirectional;        /* and pooled by the last row */
+    bool image_projection;     /* visual_projection.weight */
+    const char *text_projection; /* "text_projection": a matrix; "text_model.head": matrix and bias */
+} pc_contrast_kind;
+pc_status pc_model_set_contrast(pc_model *model, const pc_json *text, const pc_contrast_kind *kind, const char *where);
 
 #endif

@@ -34,6 +34,8 @@ struct pc_session {
     float *cache;           /* [2L, S, K*E] */
     size_t cache_bytes;
     int64_t length;
+    int64_t horizon;    /* length that the frequencies in use are for; counts beyond rotary_limit only */
+    float *frequencies; /* [E/2] */
     /* Staging of one chunk. */
     int32_t *ids, *positions, *rows, *soft_rows;
     pc_attention_range *ranges;
@@ -127,6 +129,7 @@ static pc_status allocate(pc_session *session)
     size_t chunk = (size_t)session->options.chunk, width = (size_t)session->model->llm.info.width;
     PC_TRY(pc_session_bytes(session->model, &session->options, &session->cache_bytes));
     PC_TRY(pc_pages_new((void **)&session->cache, session->cache_bytes, "the KV cache"));
+    PC_TRY(PC_NEW_ARRAY(session->frequencies, (size_t)(session->model->llm.info.head_size / 2), "a session"));
     PC_TRY(PC_NEW_ARRAY(session->ids, chunk, "a session"));
     PC_TRY(PC_NEW_ARRAY(session->positions, chunk, "a session"));
     PC_TRY(PC_NEW_ARRAY(session->rows, chunk, "a session"));
@@ -145,8 +148,25 @@ static pc_status bind_cache(pc_session *session)
         PC_TRY(pc_exec_bind(session->text.exec, session->layers[i].keys, keys, shape));
         PC_TRY(pc_exec_bind(session->text.exec, session->layers[i].values, keys + stride, shape));
     }
-    return pc_exec_bind(session->text.exec, session->text.in.frequencies, session->model->llm.frequencies,
+    return pc_exec_bind(session->text.exec, session->text.in.frequencies, session->frequencies,
                         pc_dims(1, info->head_size / 2));
+}
+
+static void turn_for(pc_session *session, int64_t length)
+{
+    const pc_llm_part *llm = &session->model->llm;
+    llm->type->frequencies(llm->config, length, session->frequencies);
+    session->horizon = length;
+}
+
+bool pc_session_expect(pc_session *session, int64_t total)
+{
+    int64_t limit = session->model->llm.info.rotary_limit;
+    if (!limit || (total <= limit && session->horizon <= limit)) {
+        return true;
+    }
+    turn_for(session, total);
+    return session->length == 0;
 }
 
 pc_status pc_session_new(pc_session **out, const pc_model *model, const pc_backend *backend,
@@ -164,6 +184,7 @@ pc_status pc_session_new(pc_session **out, const pc_model *model, const pc_backe
     complete_options(model, &session->options);
     pc_status status = allocate(session);
     if (status == PC_OK) {
+        turn_for(session, 0);
         status = build_text(session);
     }
     if (status == PC_OK) {
@@ -191,6 +212,7 @@ void pc_session_free(pc_session *session)
     pc_graph_free(session->text.graph);
     pc_pages_free(session->cache, session->cache_bytes);
     pc_free(session->layers);
+    pc_free(session->frequencies);
     pc_free(session->ids);
     pc_free(session->positions);
     pc_free(session->rows);
@@ -271,6 +293,9 @@ pc_status pc_session_read(pc_session *session, const int32_t *ids, const float *
                        (long long)(session->length + count), (long long)session->options.context);
     }
     PC_TRY(check_ids(session, ids, soft, count));
+    if (session->model->llm.info.rotary_limit && session->length + count > session->horizon) {
+        turn_for(session, session->length + count); /* what is in the cache stays as it turned, as in transformers */
+    }
     for (int64_t done = 0; done < count;) {
         int64_t now = least(session->options.chunk, count - done);
         PC_TRY(read_chunk(session, ids + done, soft ? soft + done : NULL, now));

@@ -26,6 +26,11 @@ void pc_session_free(pc_session *session);
  * [Q,D'], to be released with pc_free. */
 pc_status pc_session_see(pc_session *session, const float *pixels, float **soft);
 
+/* A text of `total` tokens will be read: sets the rotary frequencies that depend on that. False when what was read stands by
+ * other frequencies and must be forgotten (pc_session_rewind to 0) for the same answer as without it. Without this call
+ * frequencies follow the tokens read so far. */
+bool pc_session_expect(pc_session *session, int64_t total);
+
 /* Read `count` tokens behind those read so far. soft[i] = the row [D'] that stands in place of
  * token i, or NULL; soft itself may be NULL. PC_ERR_DATA when the context is full (nothing is
  * read then). */

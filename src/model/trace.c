@@ -18,6 +18,7 @@ typedef struct tracer {
     int32_t *id_values, *position_values, *soft_values, *end_values;
     int64_t *written_ids;
     pc_attention_range *range_values;
+    float *turns; /* rotary frequencies for this length */
 } tracer;
 
 static bool is_contrastive(const pc_model *model)
@@ -34,6 +35,10 @@ static pc_status check_ids(tracer *t)
 {
     const pc_trace_input *in = t->input;
     int64_t wanted = t->model->connector.type ? in->images * t->model->connector.tokens : 0;
+    if (is_contrastive(t->model) && in->tokens > t->model->contrast.config.max_position_embeddings) {
+        return pc_fail(PC_ERR_DATA, "input_ids: %lld tokens, the text tower takes %lld", (long long)in->tokens,
+                       (long long)t->model->contrast.config.max_position_embeddings);
+    }
     for (int64_t i = 0; i < in->tokens; i++) {
         bool is_image = t->model->image_token >= 0 && in->ids[i] == t->model->image_token;
         if (!is_image && (in->ids[i] < 0 || in->ids[i] >= vocabulary(t->model))) {
@@ -42,7 +47,7 @@ static pc_status check_ids(tracer *t)
         }
         t->id_values[i] = is_image ? 0 : in->ids[i];
         t->position_values[i] = (int32_t)i;
-        t->range_values[i] = (pc_attention_range){0, 0, 0, (int32_t)i + 1};
+        t->range_values[i] = (pc_attention_range){0, 0, 0, (int32_t)(t->model->contrast.bidirectional ? in->tokens : i + 1)};
         t->written_ids[i] = in->ids[i];
         if (is_image) {
             if (t->soft == wanted) {
@@ -68,6 +73,11 @@ static pc_status allocate(tracer *t)
     PC_TRY(PC_NEW_ARRAY(t->soft_values, tokens, "a trace"));
     PC_TRY(PC_NEW_ARRAY(t->end_values, 1, "a trace"));
     PC_TRY(PC_NEW_ARRAY(t->written_ids, tokens, "a trace"));
+    if (t->model->llm.type) {
+        const pc_llm_part *llm = &t->model->llm;
+        PC_TRY(PC_NEW_ARRAY(t->turns, (size_t)(llm->info.head_size / 2), "a trace"));
+        llm->type->frequencies(llm->config, t->input->tokens, t->turns);
+    }
     return PC_NEW_ARRAY(t->range_values, tokens, "a trace");
 }
 
@@ -136,12 +146,16 @@ static pc_status bind(tracer *t, pc_tensor *input, const void *data)
     return input ? pc_exec_bind(t->exec, input, data, input->max) : PC_OK;
 }
 
-/* The row of CLIP's end token: the first, as transformers takes it (for eos_token_id 2: the largest id). */
+/* The row that stands for a text: the last one (SigLIP), or CLIP's end token: the first, as transformers takes it (for
+ * eos_token_id 2: the largest id). */
 static int32_t end_row(const tracer *t)
 {
     static const int64_t OLD_EOS = 2;
     int64_t eos = t->model->contrast.config.eos_token_id;
     int32_t best = 0;
+    if (t->model->contrast.bidirectional) {
+        return (int32_t)t->input->tokens - 1;
+    }
     for (int32_t i = 0; i < (int32_t)t->input->tokens; i++) {
         if (eos != OLD_EOS && t->input->ids[i] == eos) {
             return i;
@@ -160,7 +174,7 @@ static pc_status run(tracer *t)
     PC_TRY(bind(t, t->ids, t->id_values));
     PC_TRY(bind(t, t->positions, t->position_values));
     PC_TRY(bind(t, t->ranges, t->range_values));
-    PC_TRY(bind(t, t->frequencies, t->model->llm.frequencies));
+    PC_TRY(bind(t, t->frequencies, t->turns));
     if (t->ends) {
         t->end_values[0] = end_row(t);
         PC_TRY(bind(t, t->ends, t->end_values));
@@ -247,6 +261,7 @@ static void clear(tracer *t)
     pc_free(t->end_values);
     pc_free(t->written_ids);
     pc_free(t->range_values);
+    pc_free(t->turns);
 }
 
 pc_status pc_model_trace(const pc_model *model, const pc_backend *backend, pc_dtype compute,

@@ -5,21 +5,22 @@
 
 typedef struct grid {
     int64_t images, channels, rows, columns, patch; /* rows x columns patches of patch x patch pixels */
+    int64_t height, width;                          /* pixels, the margin behind the last patch included */
 } grid;
 
 static grid grid_of(const pc_node *node, const pc_tensor *pixels)
 {
     const pc_shape *x = &pixels->shape;
     int64_t patch = ((const pc_patches_params *)node->params)->patch;
-    return (grid){x->dim[0], x->dim[1], x->dim[2] / patch, x->dim[3] / patch, patch};
+    return (grid){x->dim[0], x->dim[1], x->dim[2] / patch, x->dim[3] / patch, patch, x->dim[2], x->dim[3]};
 }
 
 static pc_status shape(pc_node *node)
 {
     const pc_shape *x = &node->in[0]->shape;
     int64_t patch = ((const pc_patches_params *)node->params)->patch;
-    if (x->ndim != 4 || x->dim[2] % patch || x->dim[3] % patch) {
-        return pc_op_shape_error(node, node->in[0], "[N,C,Y,X] with Y and X multiples of the patch");
+    if (x->ndim != 4 || x->dim[2] < patch || x->dim[3] < patch) {
+        return pc_op_shape_error(node, node->in[0], "[N,C,Y,X] with Y and X not smaller than the patch");
     }
     grid g = grid_of(node, node->in[0]);
     node->out[0]->shape = pc_dims(3, g.images, g.rows * g.columns, g.channels * patch * patch);
@@ -31,8 +32,7 @@ static pc_status shape(pc_node *node)
 static int64_t pixel_index(grid g, int64_t n, int64_t p, int64_t f)
 {
     int64_t channel = f / (g.patch * g.patch), y = f / g.patch % g.patch, x = f % g.patch;
-    int64_t height = g.rows * g.patch, width = g.columns * g.patch;
-    return ((n * g.channels + channel) * height + p / g.columns * g.patch + y) * width + p % g.columns * g.patch + x;
+    return ((n * g.channels + channel) * g.height + p / g.columns * g.patch + y) * g.width + p % g.columns * g.patch + x;
 }
 
 static void move(const pc_call *call, grid g, bool back)
@@ -89,6 +89,10 @@ static pc_status grad_shape(pc_node *node)
 
 static void grad_reference(const pc_call *call)
 {
+    int64_t count = pc_count(call->node->out[0]);
+    for (int64_t i = 0; i < count; i++) {
+        pc_tensor_set(call->node->out[0], i, 0); /* what the margin keeps */
+    }
     move(call, grid_of(call->node, call->node->out[0]), true);
 }
 

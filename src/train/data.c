@@ -97,6 +97,11 @@ static pc_status open_loader(pc_train_data *data, const pc_recipe *recipe, const
     if (stage->batches == PC_BATCH_PAIRS && options.cutoff > model->contrast.config.max_position_embeddings) {
         options.cutoff = model->contrast.config.max_position_embeddings; /* a text tower has no more positions */
     }
+    if (model->llm.info.rotary_limit && recipe->cutoff_len > model->llm.info.rotary_limit) {
+        return pc_fail(PC_ERR_DATA, "cutoff_len is %lld; beyond %lld tokens this model's rotary positions depend on the length "
+                                    "of each text, which packed training can't follow",
+                       (long long)recipe->cutoff_len, (long long)model->llm.info.rotary_limit);
+    }
     if (stage->batches == PC_BATCH_LANGUAGE && !model->chat) {
         return pc_fail(PC_ERR_DATA, "the model's chat template is not known; set template");
     }

@@ -218,11 +218,11 @@ static void test_groups(void **state)
     for (int64_t patch = 1; patch < 8; patch += 2) {
         const pc_patches_params params = {patch};
         walker_begin(w, &pc_op_patches, &params);
-        walker_float(w, PC_F32, pc_dims(4, 7, 3, 5 * patch, 6 * patch));
+        walker_float(w, PC_F32, pc_dims(4, 7, 3, 5 * patch + patch / 2, 6 * patch + patch - 1));
         walker_check(w);
         walker_begin(w, &pc_op_patches_grad, &params);
         walker_float(w, PC_F32, pc_dims(3, 7, 30, 3 * patch * patch));
-        walker_float(w, PC_F32, pc_dims(4, 7, 3, 5 * patch, 6 * patch));
+        walker_float(w, PC_F32, pc_dims(4, 7, 3, 5 * patch + patch / 2, 6 * patch + patch - 1));
         walker_check(w);
     }
 }

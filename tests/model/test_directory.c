@@ -170,10 +170,14 @@ static void test_rope(void **state)
     edit_config(folder, NULL, "rope_parameters", "{\"rope_theta\": \"many\"}");
     refuse(folder, "rope_theta");
     edit_config(folder, NULL, "rope_parameters", "{\"rope_theta\": 10000.0, \"rope_type\": \"llama3\"}");
-    refuse(folder, "llama3");
+    refuse(folder, "'llama3': factor is missing");
+    edit_config(folder, NULL, "rope_parameters", "{\"rope_theta\": 10000.0, \"rope_type\": \"longrope\"}");
+    refuse(folder, "'longrope' is not supported");
     edit_config(folder, NULL, "rope_parameters", "null");
     edit_config(folder, NULL, "rope_scaling", "{\"type\": \"linear\", \"factor\": 2.0}");
-    refuse(folder, "linear");
+    assert_true(fabs(second_frequency(folder) - 0.1) < 1e-6); /* rope_theta is 625 */
+    edit_config(folder, NULL, "rope_scaling", "{\"type\": \"dynamic\", \"factor\": -2}");
+    refuse(folder, "factor must be a number above 0");
 }
 
 /* The head is tied when either object says so. */

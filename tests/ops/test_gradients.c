@@ -12,6 +12,7 @@
 #include "ops/rope.h"
 #include "ops/rows.h"
 #include "ops/transpose.h"
+#include "ops/window.h"
 #include "support/gradcheck.h"
 
 #include <math.h>
@@ -41,6 +42,7 @@ static const pc_op *const without_gradient[] = {
     &pc_op_l2_norm_grad,    &pc_op_attention_grad,     &pc_op_slice_grad,          &pc_op_patches_grad,
     &pc_op_sigmoid_loss_grad, &pc_op_cross_entropy_grad, &pc_op_router_grad,       &pc_op_expert_linear_grad,
     &pc_op_expert_combine_grad, &pc_op_relative_bias_grad, &pc_op_sum_to,          &pc_op_group_ranges,
+    &pc_op_window_ranges,
     &pc_op_expert_dispatch, &pc_op_store_rows,         &pc_op_adamw,
 };
 
@@ -246,6 +248,15 @@ static void causal_attention(check *c)
     check_out(c, pc_attention(c->graph, q, k, v, seen_keys, NULL, 0.6));
 }
 
+/* A window of two keys, over a causal row and over rows that share a prefix. */
+static void attention_in_a_window(check *c)
+{
+    static const int32_t ranges[] = {0, 0, 0, 4, 0, 2, 2, 3, 0, 2, 3, 4};
+    pc_tensor *q = check_wanted(c, pc_dims(3, -3, 2, 3)), *k = check_wanted(c, pc_dims(3, -4, 2, 3));
+    pc_tensor *v = check_wanted(c, pc_dims(3, -4, 2, 3)), *seen_keys = check_ints(c, pc_dims(2, -3, 4), ranges);
+    check_out(c, pc_attention(c->graph, q, k, v, pc_window_ranges(c->graph, seen_keys, 2), NULL, 0.6));
+}
+
 /* Four query heads on two key heads; a prefix, two separate ranges, an empty query, a query that sees a prefix alone. */
 static void grouped_attention_over_ranges(check *c)
 {
@@ -328,6 +339,7 @@ static void prepending_and_slicing(check *c)
 static void patching(check *c)
 {
     check_out(c, pc_patches(c->graph, check_wanted(c, pc_dims(4, -2, 2, 4, 6)), 2));
+    check_out(c, pc_patches(c->graph, check_wanted(c, pc_dims(4, -2, 1, 5, 8)), 3)); /* a margin stays outside */
 }
 
 /* --- losses --- */
@@ -395,7 +407,8 @@ static void experts_without_tokens(check *c)
     X(tied_linear) X(product_nn) X(product_nt) X(product_tn) X(product_tt) X(products_of_groups)                       \
     X(product_with_itself) X(additions) X(addition_without_rows) X(multiplications) X(multiplication_of_shapes)        \
     X(reshapes) X(activations) X(gated_units) X(norms) X(l2_norms) X(rotations) X(causal_attention)                    \
-    X(grouped_attention_over_ranges) X(attention_with_bias) X(attention_in_groups) X(relative_biases) X(gathering)     \
+    X(attention_in_a_window) X(grouped_attention_over_ranges) X(attention_with_bias) X(attention_in_groups) X(relative_biases)      \
+    X(gathering)                                                                                                       \
     X(tied_table) X(splicing) X(prepending_and_slicing) X(patching) X(entropies) X(contrast) X(routing) X(experts)     \
     X(experts_without_tokens)
 

@@ -13,6 +13,7 @@
 #include "ops/rope.h"
 #include "ops/rows.h"
 #include "ops/transpose.h"
+#include "ops/window.h"
 #include "tensor/exec.h"
 
 #include <math.h>
@@ -66,6 +67,8 @@ static void bias_size(pc_graph *g)
 {
     pc_attention(g, F(3, 3, 4, 2), F(3, 5, 2, 2), F(3, 5, 2, 2), I(2, 3, 4), F(3, 2, 3, 5), 1);
 }
+static void window_of_floats(pc_graph *g) { pc_window_ranges(g, F(2, 3, 4), 2); }
+static void empty_window(pc_graph *g) { pc_window_ranges(g, I(2, 3, 4), 0); }
 static void group_of_vector(pc_graph *g) { pc_group_ranges(g, F(1, 3)); }
 static void table_of_scalar(pc_graph *g) { pc_take_rows(g, floats(g, (pc_shape){0}), I(1, 2)); }
 static void added_rows(pc_graph *g) { pc_add_rows(g, F(2, 3, 4), I(1, 2), F(2, 9, 4)); }
@@ -74,7 +77,7 @@ static void store_width(pc_graph *g) { pc_store_rows(g, F(2, 6, 4), F(2, 3, 4), 
 static void prepend_width(pc_graph *g) { pc_prepend(g, F(3, 2, 3, 4), F(2, 1, 3)); }
 static void slice_outside(pc_graph *g) { pc_slice(g, F(3, 2, 3, 4), 1, 4); }
 static void slice_backwards(pc_graph *g) { pc_slice(g, F(3, 2, 3, 4), 2, 1); }
-static void patch_size(pc_graph *g) { pc_patches(g, F(4, 1, 3, 8, 9), 4); }
+static void patch_size(pc_graph *g) { pc_patches(g, F(4, 1, 3, 8, 3), 4); }
 static void transpose_of_cube(pc_graph *g) { pc_transpose(g, F(3, 2, 3, 4)); }
 static void target_rows(pc_graph *g) { pc_cross_entropy(g, F(2, 3, 4), I(1, 4), F(1, 3)); }
 static void weight_rows(pc_graph *g) { pc_cross_entropy(g, F(2, 3, 4), I(1, 3), F(1, 4)); }
@@ -119,9 +122,10 @@ static const struct {
     {gate_shape, "the gate's shape"}, {norm_width, "rms_norm"}, {norm_bias, "layer_norm"}, {rope_heads, "[T,H,E]"},
     {rope_positions, "one position for each row"}, {rope_frequencies, "half a head"}, {query_dims, "[T,H,E]"},
     {key_heads, "K dividing H"}, {value_rows, "the keys' shape"}, {range_rows, "'ids' has shape [3,2], expected [T,4]"},
-    {bias_size, "[H,T,S]"}, {group_of_vector, "[N,G,..]"}, {table_of_scalar, "a table"}, {added_rows, "for each id"},
+    {bias_size, "[H,T,S]"}, {group_of_vector, "[N,G,..]"},
+    {window_of_floats, "ranges i32"}, {empty_window, "a window of 0"}, {table_of_scalar, "a table"}, {added_rows, "for each id"},
     {put_width, "for each id"}, {store_width, "for each id"}, {prepend_width, "[C,D]"}, {slice_outside, "inside P"},
-    {slice_backwards, "inside P"}, {patch_size, "multiples of the patch"}, {transpose_of_cube, "a matrix"},
+    {slice_backwards, "inside P"}, {patch_size, "smaller than the patch"}, {transpose_of_cube, "a matrix"},
     {target_rows, "one target"}, {weight_rows, "one weight"}, {pairs_not_square, "[B,B]"},
     {more_choices, "as many experts"}, {no_choices, "as many experts"}, {choices_in_floats, "[T,k] of i32"},
     {expert_width, "as wide"}, {expert_offsets, "[E+1]"}, {combined_rows, "[R,D]"}, {combined_residual, "residual"},
@@ -149,6 +153,23 @@ static void what_does_not_fit_is_refused_in_words(void **state)
 static double flops_of(const pc_tensor *tensor)
 {
     return tensor->node->op->cost(tensor->node).flops;
+}
+
+static void windows_keep_the_newest_keys(void **state)
+{
+    static const int32_t ranges[] = {0, 0, 3, 9, 0, 0, 3, 4, 1, 5, 7, 9, 1, 5, 7, 12, 0, 4, 0, 0};
+    static const int32_t expected[] = {0, 0, 6, 9, 0, 0, 3, 4, 4, 5, 7, 9, 5, 5, 9, 12, 1, 4, 0, 0};
+    pc_graph *g;
+    pc_exec *exec;
+    (void)state;
+    assert_int_equal(pc_graph_new(&g), PC_OK);
+    pc_tensor *in = I(2, 5, 4), *out = pc_keep(g, pc_window_ranges(g, in, 3));
+    assert_int_equal(pc_exec_new(&exec, g, NULL), PC_OK);
+    assert_int_equal(pc_exec_bind(exec, in, ranges, in->max), PC_OK);
+    assert_int_equal(pc_exec_run(exec), PC_OK);
+    assert_memory_equal(out->data, expected, sizeof expected);
+    pc_exec_free(exec);
+    pc_graph_free(g);
 }
 
 static void costs_count_what_is_computed(void **state)
@@ -256,6 +277,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_does_not_fit_is_refused_in_words),
+        cmocka_unit_test(windows_keep_the_newest_keys),
         cmocka_unit_test(costs_count_what_is_computed),
         cmocka_unit_test(adamw_is_torchs),
         cmocka_unit_test(buckets_are_t5s),

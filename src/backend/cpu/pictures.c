@@ -9,20 +9,19 @@ typedef struct work {
     const float *from;
     float *to;
     int64_t channels, rows, columns, patch; /* of the grid */
-    int64_t height, width;                  /* of the matrix */
+    int64_t height, width;                  /* of the picture, or of the matrix */
 } work;
 
 /* Items are rows of the grid, of all images; a line of a patch is contiguous on both sides. */
 static void move_patches(const work *w, int64_t begin, int64_t end, bool back)
 {
-    const int64_t line = w->columns * w->patch;               /* pixels */
     const int64_t features = w->channels * w->patch * w->patch;
     for (int64_t row = begin; row < end; row++) {
         const int64_t image = row / w->rows;
         for (int64_t i = 0; i < w->channels * w->patch * w->columns; i++) {
             const int64_t column = i % w->columns, y = i / w->columns % w->patch, channel = i / w->columns / w->patch;
-            const int64_t pixel = ((image * w->channels + channel) * w->rows + row % w->rows) * w->patch * line + y * line
-                                  + column * w->patch;
+            const int64_t line = (image * w->channels + channel) * w->height + row % w->rows * w->patch + y;
+            const int64_t pixel = line * w->width + column * w->patch;
             const int64_t feature = (row * w->columns + column) * features + (channel * w->patch + y) * w->patch;
             memcpy(w->to + (back ? pixel : feature), w->from + (back ? feature : pixel), (size_t)w->patch * sizeof(float));
         }
@@ -52,6 +51,8 @@ static void run_grid(const pc_call *call, const pc_tensor *pixels, pc_cpu_piece 
         .rows = pixels->shape.dim[2] / patch,
         .columns = pixels->shape.dim[3] / patch,
         .patch = patch,
+        .height = pixels->shape.dim[2],
+        .width = pixels->shape.dim[3],
     };
     pc_cpu_run_pieces(call->pool, pixels->shape.dim[0] * w.rows,
                       pc_cpu_rows_in_block(w.channels * patch * patch * w.columns), piece, &w);
@@ -65,8 +66,13 @@ static void run_patches(const pc_call *call, const pc_cpu_level *level)
 
 static void run_patches_grad(const pc_call *call, const pc_cpu_level *level)
 {
+    pc_tensor *pixels = call->node->out[0];
+    const int64_t patch = ((const pc_patches_params *)call->node->params)->patch;
     (void)level;
-    run_grid(call, call->node->out[0], patches_grad_piece);
+    if (pixels->shape.dim[2] % patch || pixels->shape.dim[3] % patch) {
+        memset(pc_f32_mut(pixels), 0, pc_tensor_bytes(pixels)); /* the margin that no patch covers */
+    }
+    run_grid(call, pixels, patches_grad_piece);
 }
 
 enum { SQUARE = 32 }; /* 32 x 32 floats of both sides fit the first-level cache */

@@ -11,12 +11,13 @@ static pc_status configure(pc_model *model, const char *where)
     model->encoder.select.layer = -1;
     model->encoder.select.keep_class_token = true;
     PC_TRY(pc_model_set_encoder(model, vision, where));
-    int64_t width;
+    pc_contrast_kind kind = {.bias = strcmp(loss, "siglip") == 0, .image_projection = true,
+                             .text_projection = "text_projection"};
     if (!pc_json_get(model->config, "projection_dim")) {
         return pc_fail(PC_ERR_DATA, "%s: projection_dim is missing", where);
     }
-    PC_TRY(pc_json_need_integer(&width, model->config, "projection_dim", 1, 65536, where));
-    return pc_model_set_contrast(model, text, width, strcmp(loss, "siglip") == 0, where);
+    PC_TRY(pc_json_need_integer(&kind.width, model->config, "projection_dim", 1, 65536, where));
+    return pc_model_set_contrast(model, text, &kind, where);
 }
 
 static bool alias(const char *name, int i, char *out, size_t size)

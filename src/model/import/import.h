@@ -13,8 +13,8 @@ bool pc_import_replace_prefix(const char *name, const char *prefix, const char *
 /* pc_import.alias over a table: 0 = the name itself, then each rename that fits, in order. */
 bool pc_import_alias_of(const char *name, int i, const pc_import_rename *renames, int count, char *out, size_t size);
 
-/* PC_ERR_DATA for a rotary scaling that is not the plain one. Where rope_scaling or rope_parameters (transformers 5) has
- * a rope_theta, it becomes the one at the top, which counts less. */
+/* Where rope_scaling or rope_parameters (transformers 5) has a rope_theta, it becomes the one at the top, which counts
+ * less. */
 pc_status pc_import_rope(pc_json *json, const char *where);
 
 /* For describe. Add the keys of a part's configuration that its object lacks; 0 and false, which mean "the usual", stay

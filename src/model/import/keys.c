@@ -3,22 +3,8 @@
 
 #include <string.h>
 
-static pc_status check_rope(const pc_json *json, const char *where)
-{
-    static const char *const keys[] = {"rope_scaling", "rope_parameters"};
-    for (int i = 0; i < 2; i++) {
-        const pc_json *rope = pc_json_get(json, keys[i]);
-        const char *type = pc_json_get_text(rope, "rope_type", pc_json_get_text(rope, "type", "default"));
-        if (strcmp(type, "default") != 0) {
-            return pc_fail(PC_ERR_DATA, "%s: %s of type '%s' is not supported", where, keys[i], type);
-        }
-    }
-    return PC_OK;
-}
-
 pc_status pc_import_rope(pc_json *json, const char *where)
 {
-    PC_TRY(check_rope(json, where));
     const pc_json *rope = pc_json_get(json, "rope_scaling");
     rope = pc_json_length(rope) ? rope : pc_json_get(json, "rope_parameters");
     const pc_json *theta = pc_json_get(rope, "rope_theta");
@@ -56,18 +42,38 @@ pc_status pc_import_complete(pc_json *json, const pc_field_table *table, const v
     return status;
 }
 
-static pc_status write_rope(pc_json *json)
+/* A copy of the rotary settings, with type and base as every version wants them. */
+static pc_json *rope_of(const pc_json *json, bool *scaled)
 {
-    const pc_json *old = pc_json_get(json, "rope_parameters");
-    double theta = pc_json_get_number(json, "rope_theta", 0);
+    const pc_json *old = pc_json_get(json, "rope_scaling");
+    old = pc_json_length(old) ? old : pc_json_get(json, "rope_parameters");
+    const char *type = pc_json_get_text(old, "rope_type", pc_json_get_text(old, "type", "default"));
     pc_json *rope = pc_json_is_object(old) ? pc_json_copy(old) : pc_json_new_object();
-    pc_status status = pc_json_set(rope, "rope_theta", pc_json_new_number(theta));
+    *scaled = strcmp(type, "default") != 0;
+    pc_status status = pc_json_set(rope, "rope_theta", pc_json_new_number(pc_json_get_number(json, "rope_theta", 0)));
     if (status == PC_OK) {
-        status = pc_json_set(rope, "rope_type", pc_json_new_text("default"));
+        status = pc_json_set(rope, "rope_type", pc_json_new_text(type));
     }
     if (status != PC_OK) {
         pc_json_free(rope);
-        return status;
+        return NULL;
+    }
+    return rope;
+}
+
+static pc_status write_rope(pc_json *json)
+{
+    bool scaled;
+    pc_json *rope = rope_of(json, &scaled);
+    if (!rope) {
+        return pc_fail_memory(0, "a configuration");
+    }
+    if (scaled) { /* the key that versions before 5 read */
+        pc_status status = pc_json_set(json, "rope_scaling", pc_json_copy(rope));
+        if (status != PC_OK) {
+            pc_json_free(rope);
+            return status;
+        }
     }
     return pc_json_set(json, "rope_parameters", rope);
 }

@@ -1,10 +1,11 @@
-/* LlamaForCausalLM directories of Hugging Face. */
+/* Directories of a language model alone: LlamaForCausalLM, MistralForCausalLM, Qwen2ForCausalLM of Hugging Face. The name of
+ * the family is that of the language model, and their tensors are named alike. */
 #include "model/import/import.h"
 
 static pc_status configure(pc_model *model, const char *where)
 {
     PC_TRY(pc_import_rope(model->config, where));
-    return pc_model_set_llm(model, "llama", model->config, where);
+    return pc_model_set_llm(model, model->import->model_type, model->config, where);
 }
 
 static bool alias(const char *name, int i, char *out, size_t size)
@@ -17,11 +18,16 @@ static pc_status describe(const pc_model *model, pc_json *config)
     return pc_import_complete_llm(config, model);
 }
 
-const pc_import pc_import_llama = {
-    .model_type = "llama",
-    .architecture = "LlamaForCausalLM",
-    .prefixes = {.llm = ""},
-    .configure = configure,
-    .alias = alias,
-    .describe = describe,
-};
+#define FAMILY(name, class)         \
+    const pc_import pc_import_##name = { \
+        .model_type = #name,        \
+        .architecture = class,      \
+        .prefixes = {.llm = ""},    \
+        .configure = configure,     \
+        .alias = alias,             \
+        .describe = describe,       \
+    }
+
+FAMILY(llama, "LlamaForCausalLM");
+FAMILY(mistral, "MistralForCausalLM");
+FAMILY(qwen2, "Qwen2ForCausalLM");

@@ -17,6 +17,10 @@ static pc_status check(const pc_model *model)
     if (!model->contrast.present) {
         return pc_fail(PC_ERR_DATA, "the contrastive stage needs a model with two towers (model_type clip)");
     }
+    if (model->contrast.bidirectional) {
+        return pc_fail(PC_ERR_DATA, "the contrastive stage trains texts that end with a token of their own; SigLIP's, padded "
+                                    "to one length, are only read");
+    }
     return PC_OK;
 }
 

@@ -1,0 +1,212 @@
+/* The vision tower of SigLIP.
+ *
+ *   pixels [N,3,Y,X] -> patches [N,P,3pp] -> x W^T + b [N,P,D] -> + positions -> L x block -> hidden state
+ *   pooled: post norm -> one learned query attends to all P (the "MAP head") -> a -> a + MLP(LN(a)) [N,D]
+ *
+ * Source: Zhai et al. 2023 (arXiv:2303.15343); Zhai et al. 2022 (arXiv:2106.04560) for the head; transformers models/siglip.
+ * Easy to get wrong: the patch product has a bias, there is no class token and no norm before the blocks; a side that is no
+ * multiple of the patch (384 and 14) leaves a margin out; LLaVA's "default" choice of features drops the first token, which
+ * is a patch here; q, k and v of the head lie in one matrix.
+ */
+#include "encoder/encoder.h"
+#include "encoder/transformer.h"
+#include "ops/add.h"
+#include "ops/attention.h"
+#include "ops/matmul.h"
+#include "ops/patches.h"
+#include "ops/rows.h"
+
+#include <math.h>
+#include <stdio.h>
+
+enum { MAX_LAYERS = 128 };
+
+typedef struct siglip_config {
+    int64_t hidden_size, intermediate_size, num_hidden_layers, num_attention_heads, image_size, patch_size;
+    int64_t num_channels;
+    char *hidden_act;
+    double layer_norm_eps;
+    bool vision_use_head;
+} siglip_config;
+
+#define FIELD(key, kind, def, lo, hi, text) \
+    {.name = #key, .type = kind, .offset = offsetof(siglip_config, key), .fallback = def, .low = lo, .high = hi, .help = text}
+
+static const pc_field fields[] = {
+    FIELD(hidden_size, PC_FIELD_INT, "768", 1, 65536, "width of the tower"),
+    FIELD(intermediate_size, PC_FIELD_INT, "3072", 1, 262144, "width of the MLP"),
+    FIELD(num_hidden_layers, PC_FIELD_INT, "12", 1, MAX_LAYERS, "blocks"),
+    FIELD(num_attention_heads, PC_FIELD_INT, "12", 1, 1024, "attention heads"),
+    FIELD(image_size, PC_FIELD_INT, "224", 1, 16384, "side of the picture in pixels"),
+    FIELD(patch_size, PC_FIELD_INT, "16", 1, 1024, "side of a patch in pixels"),
+    FIELD(num_channels, PC_FIELD_INT, "3", 3, 3, "colour channels"),
+    FIELD(hidden_act, PC_FIELD_TEXT, "gelu_pytorch_tanh", 0, 0, "activation"),
+    FIELD(layer_norm_eps, PC_FIELD_FLOAT, "1e-6", 0, 1, "epsilon of the norms"),
+    FIELD(vision_use_head, PC_FIELD_BOOL, "true", 0, 0, "the pooling head is there"),
+};
+
+typedef struct siglip_head {
+    pc_param *probe;               /* [1,1,D] */
+    pc_linear_weights qkv, out;    /* [3D,D], [D,D] */
+    pc_norm_weights norm;
+    pc_mlp_weights mlp;
+} siglip_head;
+
+typedef struct siglip_weights {
+    pc_linear_weights patch_embedding; /* [D,3,p,p], [D] */
+    pc_param *positions;               /* [P,D] */
+    pc_norm_weights post_norm;
+    siglip_head head;
+    pc_block_weights blocks[MAX_LAYERS];
+} siglip_weights;
+
+static pc_block_config block_config(const siglip_config *config)
+{
+    return (pc_block_config){
+        .width = config->hidden_size,
+        .hidden = config->intermediate_size,
+        .heads = config->num_attention_heads,
+        .layers = config->num_hidden_layers,
+        .activation = (pc_activation)pc_activation_from_name(config->hidden_act),
+        .eps = config->layer_norm_eps,
+    };
+}
+
+static pc_status check(const void *any, const char *where)
+{
+    const siglip_config *config = any;
+    if (config->hidden_size % config->num_attention_heads) {
+        return pc_fail(PC_ERR_DATA, "%s: hidden_size %lld is not a multiple of num_attention_heads %lld", where,
+                       (long long)config->hidden_size, (long long)config->num_attention_heads);
+    }
+    if (config->image_size < config->patch_size) {
+        return pc_fail(PC_ERR_DATA, "%s: image_size %lld is smaller than patch_size %lld", where,
+                       (long long)config->image_size, (long long)config->patch_size);
+    }
+    if (pc_activation_from_name(config->hidden_act) < 0) {
+        return pc_fail(PC_ERR_DATA, "%s: hidden_act '%s' is unknown", where, config->hidden_act);
+    }
+    return PC_OK;
+}
+
+static void info(const void *any, pc_encoder_info *out)
+{
+    const siglip_config *config = any;
+    *out = (pc_encoder_info){
+        .width = config->hidden_size,
+        .layers = config->num_hidden_layers,
+        .image_size = config->image_size,
+        .patch_size = config->patch_size,
+        .prefix = 0,
+    };
+}
+
+static void declare_head(pc_scope *scope, const siglip_config *config, siglip_head *head)
+{
+    int64_t width = config->hidden_size, hidden = config->intermediate_size;
+    pc_init init = PC_NORMAL(pc_scope_std(scope, width));
+    head->probe = pc_declare(scope, init, pc_dims(3, 1, 1, width), "head.probe");
+    if (scope->status == PC_OK) {
+        head->probe->any_type = false;
+    }
+    head->qkv.weight = pc_declare(scope, init, pc_dims(2, 3 * width, width), "head.attention.in_proj_weight");
+    head->qkv.bias = pc_declare(scope, PC_ZEROS, pc_dims(1, 3 * width), "head.attention.in_proj_bias");
+    pc_linear_declare(scope, &head->out, width, width, true, 1, "head.attention.out_proj");
+    pc_norm_declare(scope, &head->norm, width, true, "head.layernorm");
+    pc_linear_declare(scope, &head->mlp.up, hidden, width, true, 1, "head.mlp.fc1");
+    pc_linear_declare(scope, &head->mlp.down, width, hidden, true, 1, "head.mlp.fc2");
+}
+
+static void declare(pc_scope *scope, const void *any, void *any_weights)
+{
+    const siglip_config *config = any;
+    siglip_weights *weights = any_weights;
+    int64_t width = config->hidden_size, patch = config->patch_size, side = config->image_size / patch;
+    weights->patch_embedding.weight = pc_declare(scope, PC_NORMAL(pc_scope_std(scope, 3 * patch * patch)),
+                                                 pc_dims(4, width, 3, patch, patch), "embeddings.patch_embedding.weight");
+    weights->patch_embedding.bias = pc_declare(scope, PC_ZEROS, pc_dims(1, width), "embeddings.patch_embedding.bias");
+    weights->positions = pc_declare(scope, PC_NORMAL(pc_scope_std(scope, width)), pc_dims(2, side * side, width),
+                                    "embeddings.position_embedding.weight");
+    if (scope->status == PC_OK) {
+        weights->positions->any_type = false;
+    }
+    pc_block_config block = block_config(config);
+    for (int64_t i = 0; i < config->num_hidden_layers; i++) {
+        char name[64];
+        snprintf(name, sizeof name, "encoder.layers.%d", (int)i);
+        pc_block_declare(scope, &weights->blocks[i], &block, name);
+    }
+    pc_norm_declare(scope, &weights->post_norm, width, true, "post_layernorm");
+    if (config->vision_use_head) {
+        declare_head(scope, config, &weights->head);
+    }
+}
+
+/* Hidden state `layers`: [N,P,D]. */
+static pc_tensor *hidden_state(const pc_build *build, const siglip_config *config, const siglip_weights *weights,
+                               pc_tensor *images, int64_t layers)
+{
+    pc_graph *graph = build->graph;
+    pc_tensor *x = pc_patches(graph, images, config->patch_size);      /* [N,P,3pp] */
+    x = pc_linear_forward(build, &weights->patch_embedding, x, NULL);  /* [N,P,D] */
+    x = pc_add(graph, x, pc_use(build, weights->positions));
+    x = pc_name(graph, x, "encoder.hidden.0");
+    pc_tensor *ranges = pc_group_ranges(graph, x); /* [N*P,4] */
+    pc_block_config block = block_config(config);
+    for (int64_t i = 0; i < layers; i++) {
+        x = pc_block_forward(build, &weights->blocks[i], &block, x, ranges);
+        x = pc_name(graph, x, "encoder.hidden.%d", (int)i + 1);
+    }
+    return pc_reshape(graph, x, pc_dims(3, -1, x->max.dim[1], config->hidden_size));
+}
+
+static pc_tensor *forward(const pc_build *build, const void *any, const void *weights, pc_tensor *images,
+                          pc_encoder_select select)
+{
+    pc_tensor *x = hidden_state(build, any, weights, images, select.layer);
+    return select.keep_class_token ? x : pc_slice(build->graph, x, 1, 0); /* as transformers: the first one goes */
+}
+
+/* One of the three matrices of a packed product: y [..,3D] -> [..,H,E]. */
+static pc_tensor *third(const pc_build *build, const siglip_config *config, pc_tensor *y, int64_t which)
+{
+    pc_tensor *part = pc_reshape(build->graph, y, pc_dims(3, -1, 3, config->hidden_size));
+    part = pc_slice(build->graph, part, which, which + 1); /* [..,1,D] */
+    int64_t heads = config->num_attention_heads;
+    return pc_reshape(build->graph, part, pc_dims(3, -1, heads, config->hidden_size / heads));
+}
+
+static pc_tensor *pool(const pc_build *build, const void *any, const void *any_weights, pc_tensor *images)
+{
+    const siglip_config *config = any;
+    const siglip_weights *weights = any_weights;
+    const siglip_head *head = &weights->head;
+    pc_graph *graph = build->graph;
+    int64_t width = config->hidden_size;
+    pc_tensor *x = hidden_state(build, config, weights, images, config->num_hidden_layers);
+    x = pc_norm_forward(build, &weights->post_norm, x, config->layer_norm_eps); /* [N,P,D] */
+    pc_tensor *kv = pc_linear_forward(build, &head->qkv, x, NULL);              /* [N,P,3D] */
+    pc_tensor *probe = pc_reshape(graph, pc_use(build, head->probe), pc_dims(2, 1, width));
+    probe = pc_slice(graph, pc_prepend(graph, x, probe), 0, 1);                 /* [N,1,D]: the query of each picture */
+    pc_tensor *q = pc_linear_forward(build, &head->qkv, probe, NULL);           /* [N,1,3D] */
+    pc_tensor *ranges = pc_reshape(graph, pc_group_ranges(graph, x), pc_dims(3, -1, x->max.dim[1], 4));
+    ranges = pc_reshape(graph, pc_slice(graph, ranges, 0, 1), pc_dims(2, -1, 4)); /* [N,4] */
+    double scale = 1 / sqrt((double)width / (double)config->num_attention_heads);
+    x = pc_attention(graph, third(build, config, q, 0), third(build, config, kv, 1), third(build, config, kv, 2), ranges,
+                     NULL, scale);                                              /* [N,H,E] */
+    x = pc_linear_forward(build, &head->out, pc_reshape(graph, x, pc_dims(2, -1, width)), NULL); /* [N,D] */
+    pc_tensor *h = pc_norm_forward(build, &head->norm, x, config->layer_norm_eps);
+    return pc_mlp_forward(build, &head->mlp, h, block_config(config).activation, x);
+}
+
+const pc_encoder_type pc_encoder_siglip_vision = {
+    .model_type = "siglip_vision_model",
+    .fields = {fields, sizeof fields / sizeof fields[0]},
+    .config_size = sizeof(siglip_config),
+    .weights_size = sizeof(siglip_weights),
+    .check = check,
+    .info = info,
+    .declare = declare,
+    .forward = forward,
+    .pool = pool,
+};

@@ -1,0 +1,244 @@
+/* The decoder block of LLaMA, which Mistral and Qwen2 share.
+ *
+ *   h = x + o_proj(attention(rope(q), rope(k), v)) with q,k,v of RMSNorm(x);  x = h + down(silu(gate n) * up n), n = RMSNorm(h)
+ *   ... L times, then RMSNorm.
+ *
+ * Source: Touvron et al. 2023 (arXiv:2302.13971, 2307.09288); transformers models/llama/modeling_llama.py.
+ * Easy to get wrong: Hugging Face's q and k rows are permuted for rotate-half pairs (j, j + E/2), and so are all that
+ * come here: the import of llama2.c, whose pairs are interleaved, puts them in this order; statistics of the norm in f32;
+ * key head of query head h is h / (H/K); yarn's factor stands at queries and keys, so that its square scales the products.
+ */
+#include "llm/decoder.h"
+
+#include "ops/attention.h"
+#include "ops/matmul.h"
+#include "ops/rope.h"
+#include "ops/rows.h"
+#include "ops/window.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+static int64_t key_heads(const pc_decoder_config *config)
+{
+    return config->num_key_value_heads ? config->num_key_value_heads : config->num_attention_heads;
+}
+
+static int64_t head_size(const pc_decoder_config *config)
+{
+    return config->head_dim ? config->head_dim : config->hidden_size / config->num_attention_heads;
+}
+
+static pc_status read_layer_types(pc_decoder_config *config, const pc_json *types, const char *where)
+{
+    if (!pc_json_is_array(types) || (int64_t)pc_json_length(types) != config->num_hidden_layers) {
+        return pc_fail(PC_ERR_DATA, "%s: layer_types must name each of the %lld layers", where,
+                       (long long)config->num_hidden_layers);
+    }
+    for (int64_t i = 0; i < config->num_hidden_layers; i++) {
+        const char *type = pc_json_text(pc_json_at(types, (size_t)i));
+        bool sliding = type && strcmp(type, "sliding_attention") == 0;
+        if (!sliding && (!type || strcmp(type, "full_attention") != 0)) {
+            return pc_fail(PC_ERR_DATA, "%s: layer_types: '%.40s' is neither full_attention nor sliding_attention", where,
+                           type ? type : "(no text)");
+        }
+        config->windowed[i] = sliding;
+    }
+    return PC_OK;
+}
+
+pc_status pc_decoder_read(void *any, const pc_json *json, const char *where)
+{
+    pc_decoder_config *config = any;
+    PC_TRY(pc_rotary_read(&config->rotary, json, config->rope_theta, config->max_position_embeddings, where));
+    if (pc_json_get(json, "num_key_value_heads") && pc_json_is_null(pc_json_get(json, "num_key_value_heads"))) {
+        config->num_key_value_heads = 0;
+    }
+    if (pc_json_get(json, "sliding_window") && pc_json_is_null(pc_json_get(json, "sliding_window"))) {
+        config->sliding_window = 0;
+    }
+    if (!config->use_sliding_window) {
+        config->sliding_window = 0;
+    }
+    if (config->sliding_window && !pc_json_is_null(pc_json_get(json, "layer_types"))) {
+        return read_layer_types(config, pc_json_get(json, "layer_types"), where);
+    }
+    for (int64_t i = 0; i < config->num_hidden_layers; i++) {
+        config->windowed[i] = config->sliding_window > 0 && i >= config->max_window_layers;
+    }
+    return PC_OK;
+}
+
+pc_status pc_decoder_check(const void *any, const char *where)
+{
+    const pc_decoder_config *config = any;
+    if (!config->head_dim && config->hidden_size % config->num_attention_heads) {
+        return pc_fail(PC_ERR_DATA, "%s: hidden_size %lld is not a multiple of num_attention_heads %lld", where,
+                       (long long)config->hidden_size, (long long)config->num_attention_heads);
+    }
+    if (config->num_attention_heads % key_heads(config)) {
+        return pc_fail(PC_ERR_DATA, "%s: num_attention_heads %lld is not a multiple of num_key_value_heads %lld", where,
+                       (long long)config->num_attention_heads, (long long)key_heads(config));
+    }
+    if (head_size(config) % 2) {
+        return pc_fail(PC_ERR_DATA, "%s: the head size %lld is odd; rotary embedding needs pairs", where,
+                       (long long)head_size(config));
+    }
+    if (pc_activation_from_name(config->hidden_act) < 0) {
+        return pc_fail(PC_ERR_DATA, "%s: hidden_act '%s' is unknown", where, config->hidden_act);
+    }
+    return PC_OK;
+}
+
+void pc_decoder_info(const void *any, pc_llm_info *out)
+{
+    const pc_decoder_config *config = any;
+    *out = (pc_llm_info){
+        .width = config->hidden_size,
+        .layers = config->num_hidden_layers,
+        .vocabulary = config->vocab_size,
+        .context = config->max_position_embeddings,
+        .key_heads = key_heads(config),
+        .head_size = head_size(config),
+        .tied = config->tie_word_embeddings,
+        .rotary_limit = config->rotary.kind == PC_ROTARY_DYNAMIC ? config->max_position_embeddings : 0,
+    };
+}
+
+static void declare_layer(pc_scope *scope, const pc_decoder_config *config, pc_decoder_layer *layer, int index)
+{
+    int64_t width = config->hidden_size, hidden = config->intermediate_size, size = head_size(config);
+    int64_t rows = config->num_attention_heads * size, key_rows = key_heads(config) * size;
+    double out = pc_residual_gain(config->num_hidden_layers);
+    bool bias = config->attention_bias, qkv = bias || config->qkv_bias, mlp_bias = config->mlp_bias;
+    char name[128];
+    const struct {
+        pc_linear_weights *weights;
+        int64_t out, in;
+        bool bias;
+        double gain;
+        const char *name;
+    } linears[] = {
+        {&layer->q, rows, width, qkv, 1, "self_attn.q_proj"},
+        {&layer->k, key_rows, width, qkv, 1, "self_attn.k_proj"},
+        {&layer->v, key_rows, width, qkv, 1, "self_attn.v_proj"},
+        {&layer->o, width, rows, bias, out, "self_attn.o_proj"},
+        {&layer->mlp.gate, hidden, width, mlp_bias, 1, "mlp.gate_proj"},
+        {&layer->mlp.up, hidden, width, mlp_bias, 1, "mlp.up_proj"},
+        {&layer->mlp.down, width, hidden, mlp_bias, out, "mlp.down_proj"},
+    };
+    for (size_t i = 0; i < sizeof linears / sizeof linears[0]; i++) {
+        snprintf(name, sizeof name, "model.layers.%d.%s", index, linears[i].name);
+        pc_linear_declare(scope, linears[i].weights, linears[i].out, linears[i].in, linears[i].bias, linears[i].gain,
+                          name);
+    }
+    snprintf(name, sizeof name, "model.layers.%d.input_layernorm", index);
+    pc_norm_declare(scope, &layer->input_norm, width, false, name);
+    snprintf(name, sizeof name, "model.layers.%d.post_attention_layernorm", index);
+    pc_norm_declare(scope, &layer->post_norm, width, false, name);
+}
+
+void pc_decoder_declare(pc_scope *scope, const void *any, void *any_weights)
+{
+    const pc_decoder_config *config = any;
+    pc_decoder_weights *weights = any_weights;
+    pc_shape table = pc_dims(2, config->vocab_size, config->hidden_size);
+    weights->embedding = pc_declare(scope, PC_NORMAL(pc_scope_std(scope, config->hidden_size)), table, "model.embed_tokens.weight");
+    for (int64_t i = 0; i < config->num_hidden_layers; i++) {
+        declare_layer(scope, config, &weights->layers[i], (int)i);
+    }
+    pc_norm_declare(scope, &weights->norm, config->hidden_size, false, "model.norm");
+    weights->head = config->tie_word_embeddings
+                        ? weights->embedding
+                        : pc_declare(scope, PC_NORMAL(pc_scope_std(scope, config->hidden_size)), table, "lm_head.weight");
+}
+
+void pc_decoder_frequencies(const void *any, int64_t length, float *out)
+{
+    const pc_decoder_config *config = any;
+    pc_rotary_frequencies(&config->rotary, head_size(config), length, out);
+}
+
+pc_tensor *pc_decoder_embed(const pc_build *build, const void *any_weights, pc_tensor *ids)
+{
+    const pc_decoder_weights *weights = any_weights;
+    return pc_take_rows(build->graph, pc_use(build, weights->embedding), ids);
+}
+
+/* x [T,D] (normed) -> [T,D] + residual */
+static pc_tensor *attention(const pc_build *build, const pc_decoder_config *config, const pc_decoder_layer *layer, int index,
+                            const pc_llm_io *io, pc_tensor *x, pc_tensor *residual)
+{
+    pc_graph *graph = build->graph;
+    int64_t size = head_size(config);
+    double scale = config->rotary.attention * config->rotary.attention / sqrt((double)size);
+    const pc_rope_params rope = {.interleaved = false};
+    pc_tensor *q = pc_hooks_project(io->hooks, build, index, PC_PROJECT_Q, &layer->q, x, NULL);
+    pc_tensor *k = pc_hooks_project(io->hooks, build, index, PC_PROJECT_K, &layer->k, x, NULL);
+    pc_tensor *v = pc_hooks_project(io->hooks, build, index, PC_PROJECT_V, &layer->v, x, NULL);
+    q = pc_reshape(graph, q, pc_dims(3, -1, config->num_attention_heads, size)); /* [T,H,E] */
+    k = pc_reshape(graph, k, pc_dims(3, -1, key_heads(config), size));           /* [T,K,E] */
+    v = pc_reshape(graph, v, pc_dims(3, -1, key_heads(config), size));
+    q = pc_rope(graph, q, io->positions, io->frequencies, rope);
+    k = pc_rope(graph, k, io->positions, io->frequencies, rope);
+    if (io->cache) {
+        k = pc_store_rows(graph, io->cache[index].keys, k, io->cache_rows); /* [S,K,E] */
+        v = pc_store_rows(graph, io->cache[index].values, v, io->cache_rows);
+    }
+    pc_tensor *mixed = pc_attention(graph, q, k, v, io->ranges, NULL, scale);
+    mixed = pc_reshape(graph, mixed, pc_dims(2, -1, config->num_attention_heads * size));
+    return pc_hooks_project(io->hooks, build, index, PC_PROJECT_O, &layer->o, mixed, residual);
+}
+
+static pc_tensor *mlp(const pc_build *build, const pc_decoder_config *config, const pc_decoder_layer *layer, int index,
+                      const pc_hooks *hooks, pc_tensor *x, pc_tensor *residual)
+{
+    pc_activation kind = (pc_activation)pc_activation_from_name(config->hidden_act);
+    pc_tensor *gate = pc_hooks_project(hooks, build, index, PC_PROJECT_GATE, &layer->mlp.gate, x, NULL); /* [T,F] */
+    pc_tensor *up = pc_hooks_project(hooks, build, index, PC_PROJECT_UP, &layer->mlp.up, x, NULL);       /* [T,F] */
+    pc_tensor *hidden = pc_glu(build->graph, gate, up, kind);
+    return pc_hooks_project(hooks, build, index, PC_PROJECT_DOWN, &layer->mlp.down, hidden, residual); /* [T,D] */
+}
+
+/* The ranges of the layers with a sliding window; the same ones when no layer has it. */
+static pc_tensor *windowed(pc_graph *graph, const pc_decoder_config *config, pc_tensor *ranges)
+{
+    for (int64_t i = 0; i < config->num_hidden_layers; i++) {
+        if (config->windowed[i]) {
+            return pc_window_ranges(graph, ranges, config->sliding_window);
+        }
+    }
+    return ranges;
+}
+
+pc_tensor *pc_decoder_forward(const pc_build *build, const void *any, const void *any_weights, const pc_llm_io *io)
+{
+    const pc_decoder_config *config = any;
+    const pc_decoder_weights *weights = any_weights;
+    pc_graph *graph = build->graph;
+    double eps = config->rms_norm_eps;
+    int layers = (int)config->num_hidden_layers;
+    pc_tensor *x = pc_name(graph, io->embeddings, "llm.hidden.0"); /* [T,D] */
+    pc_llm_io all = *io, near = *io;
+    near.ranges = windowed(graph, config, io->ranges);
+    for (int i = 0; i < layers; i++) {
+        const pc_decoder_layer *layer = &weights->layers[i];
+        x = pc_hooks_before_layer(io->hooks, build, i, x);
+        pc_tensor *h = pc_norm_forward(build, &layer->input_norm, x, eps);
+        x = attention(build, config, layer, i, config->windowed[i] ? &near : &all, h, x);
+        x = pc_hooks_after_attention(io->hooks, build, i, x);
+        h = pc_norm_forward(build, &layer->post_norm, x, eps);
+        x = mlp(build, config, layer, i, io->hooks, h, x);
+        x = pc_name(graph, x, "llm.hidden.%d", i + 1);
+    }
+    x = pc_hooks_before_layer(io->hooks, build, layers, x);
+    return pc_name(graph, pc_norm_forward(build, &weights->norm, x, eps), "llm.norm");
+}
+
+pc_tensor *pc_decoder_head(const pc_build *build, const void *any, const void *any_weights, pc_tensor *hidden)
+{
+    const pc_decoder_weights *weights = any_weights;
+    (void)any;
+    return pc_linear(build->graph, hidden, pc_use(build, weights->head), NULL, NULL, build->compute); /* [R,V] */
+}

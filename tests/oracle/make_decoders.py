@@ -1,0 +1,81 @@
+#!/usr/bin/env python3
+"""tests/golden/decoders: tiny random language models beside LLaMA, and LLaMA with each stretched rotary embedding.
+
+mistral       a window of five keys over 14 tokens
+mistral_open  sliding_window null: none
+qwen2         biases at q, k, v; tied head; bf16 file
+qwen2_window  use_sliding_window, from layer 1 on
+linear, dynamic, llama3, yarn, yarn_factors   LLaMA over more tokens than it was made for
+greedy ids of each with transformers' cache are in expected.json
+"""
+
+import torch
+from transformers import (LlamaConfig, LlamaForCausalLM, MistralConfig, MistralForCausalLM, Qwen2Config,
+                          Qwen2ForCausalLM)
+
+import common as c
+
+c.quiet()
+OUT = c.GOLDEN / "decoders"
+GREEDY = 6
+SIZES = dict(vocab_size=40, hidden_size=16, intermediate_size=24, num_hidden_layers=2, num_attention_heads=2,
+             num_key_value_heads=1, max_position_embeddings=64, bos_token_id=1, eos_token_id=None, pad_token_id=None)
+IDS = torch.tensor([[1, 7, 30, 12, 5, 5, 21, 38, 9, 14, 2, 33, 26, 18]])
+
+
+def rope(**keys):
+    short = dict(SIZES, max_position_embeddings=8)
+    return LlamaForCausalLM, LlamaConfig(**short, head_dim=16, rope_parameters={"rope_theta": 10000.0, **keys})
+
+
+MODELS = {
+    "mistral": (MistralForCausalLM, MistralConfig(**SIZES, sliding_window=5)),
+    "mistral_open": (MistralForCausalLM, MistralConfig(**SIZES, sliding_window=None)),
+    "qwen2": (Qwen2ForCausalLM, Qwen2Config(**SIZES, tie_word_embeddings=True)),
+    "qwen2_window": (Qwen2ForCausalLM, Qwen2Config(**SIZES, use_sliding_window=True, sliding_window=4,
+                                                   max_window_layers=1)),
+    "linear": rope(rope_type="linear", factor=2.5),
+    "dynamic": rope(rope_type="dynamic", factor=3.0),
+    "llama3": rope(rope_type="llama3", factor=8.0, low_freq_factor=1.0, high_freq_factor=4.0,
+                   original_max_position_embeddings=64),
+    "yarn": rope(rope_type="yarn", factor=4.0, original_max_position_embeddings=64),
+    "yarn_factors": rope(rope_type="yarn", factor=2.0, original_max_position_embeddings=32, beta_fast=3.0,
+                         beta_slow=0.5, mscale=0.9, mscale_all_dim=0.4, truncate=False),
+}
+
+
+def separated(kind, config):
+    """The first seed whose greedy answer leads the second-best token clearly. The dynamic embedding remembers the longest
+    text, so each try and each truth has a model of its own."""
+    for seed in range(1, 500):
+        model = kind(config).eval()
+        c.randomise(model, seed, 0.5 if model.config.tie_word_embeddings else 1.0)
+        c.round_to_bf16(model)
+        out = model.generate(IDS, max_new_tokens=GREEDY, do_sample=False, output_logits=True,
+                             return_dict_in_generate=True, pad_token_id=0)
+        gaps = []
+        for logits in out.logits:
+            top = logits[0].topk(2).values
+            gaps.append(((top[0] - top[1]) / logits.abs().max()).item())
+        found = out.sequences[0, IDS.shape[1]:].tolist()
+        if min(gaps) > 0.015 and len(set(found)) >= 4:
+            return model, found, min(gaps)
+    raise SystemExit("no seed gives a well separated answer")
+
+
+answers = {}
+for name, (kind, config) in MODELS.items():
+    model, found, gap = separated(kind, config)
+    out = OUT / name
+    if name == "qwen2":
+        c.save_bf16(model, out)
+    else:
+        model.save_pretrained(out)
+    with torch.no_grad():
+        got = kind.from_pretrained(out, dtype=torch.float32).eval()(input_ids=IDS, output_hidden_states=True, use_cache=False)
+    c.save_tensors(OUT / f"{name}.safetensors", {"input_ids": IDS[0], "logits": got.logits[0]}
+                   | {f"hidden.{i}": h[0] for i, h in enumerate(got.hidden_states)})
+    answers[name] = {"greedy_ids": found, "smallest_gap": gap}
+    print(name, found, "gap %.3f" % gap)
+c.save_json(OUT / "expected.json", answers)
+c.readable(OUT)
