@@ -111,7 +111,7 @@ static void fill_sample(const decoder *d, sample *s)
         s->goal[i] = cosf((float)(3 * i));
     }
     pc_media_ranges(s->seen, image_of, LENGTH, QUERIES);
-    d->type->frequencies(d->config, s->frequencies);
+    d->type->frequencies(d->config, LENGTH, s->frequencies);
 }
 
 static void bind_sample(decoder *d, const sample *s)
