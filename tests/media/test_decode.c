@@ -35,6 +35,9 @@ static void test_equals_pillow(void **state)
         const pc_json *row = pc_json_at(files, i);
         char path[512];
         pc_image *image = NULL;
+        if (!is_readable(name_at(files, i))) {
+            continue;
+        }
         snprintf(path, sizeof path, GOLDEN "%s", name_at(files, i));
         OK(pc_image_load(&image, path, NULL));
         assert_pixels(image, number_at(row, 1), number_at(row, 2), pc_json_text(pc_json_at(row, 3)));
@@ -140,33 +143,51 @@ static void test_unknown(void **state)
 {
     (void)state;
     pc_image *image = NULL;
-    assert_int_equal(pc_image_decode(&image, "GIF89a", 6, NULL, "a.gif"), PC_ERR_DATA);
-    assert_string_equal(pc_error(), "a.gif: the first bytes are of no known picture format");
+    assert_int_equal(pc_image_decode(&image, "GIF88a", 6, NULL, "a.gif"), PC_ERR_DATA);
+    assert_non_null(strstr(pc_error(), "a.gif: the first bytes are of no known picture format (JPEG, PNG, "));
     assert_int_equal(pc_image_decode(&image, "", 0, NULL, "a"), PC_ERR_DATA);
     assert_int_equal(pc_image_load(&image, GOLDEN "absent.png", NULL), PC_ERR_IO);
     assert_string_equal(pc_image_format(0), "JPEG");
     assert_string_equal(pc_image_format(1), "PNG");
-    assert_null(pc_image_format(2));
     assert_null(pc_image_format(-1));
+    assert_null(pc_image_format(100));
 }
 
-/* A file that is cut anywhere is refused: nothing is shown that is not there. */
+/* JPEG and PNG name their end, so a file cut anywhere is refused. Elsewhere bytes behind the picture (padding, an end
+ * mark) may be missing, but nothing is shown that is not there: refused, or the whole picture. */
+static void check_prefix(const file *f, const char *name, size_t size, const pc_image *whole)
+{
+    pc_image *image = NULL;
+    char *copy = malloc(size ? size : 1); /* of just this size, so that reading on is seen */
+    memcpy(copy, f->bytes, size);
+    pc_status status = pc_image_decode(&image, copy, size, NULL, "x");
+    bool strict = strstr(name, ".jpg") || strstr(name, ".png");
+    if (status != PC_ERR_DATA && (strict || status != PC_OK)) {
+        fail_msg("%s cut to %zu of %zu bytes: not refused", name, size, f->size);
+    }
+    if (status == PC_OK) {
+        assert_same(image, whole);
+    }
+    pc_image_free(image);
+    free(copy);
+}
+
 static void test_every_prefix(void **state)
 {
     (void)state;
     pc_json *json = golden();
     const pc_json *files = pc_json_get(json, "files");
     for (size_t i = 0; i < pc_json_length(files); i++) {
-        file f = open_golden(name_at(files, i));
-        for (size_t size = 0; size < f.size; size++) {
-            pc_image *image = NULL;
-            char *copy = malloc(size ? size : 1); /* of just this size, so that reading on is seen */
-            memcpy(copy, f.bytes, size);
-            if (pc_image_decode(&image, copy, size, NULL, "x") != PC_ERR_DATA) {
-                fail_msg("%s cut to %zu of %zu bytes: not refused", name_at(files, i), size, f.size);
+        const char *name = name_at(files, i);
+        file f = open_golden(name);
+        pc_image *whole = NULL;
+        if (is_readable(name)) {
+            OK(pc_image_decode(&whole, f.bytes, f.size, NULL, "x"));
+            for (size_t size = 0; size < f.size; size++) {
+                check_prefix(&f, name, size, whole);
             }
-            free(copy);
         }
+        pc_image_free(whole);
         pc_free(f.bytes);
     }
     pc_json_free(json);
