@@ -244,7 +244,9 @@ static pc_status add_conversation(pc_batch *batch, pc_batch_maker *maker, int dx
     pc_prompt_options how = {.turns = options->turns, .slot_tokens = tokens_of_image, .user = (void *)options};
     how.media_id[PC_MEDIA_IMAGE] = options->image_token;
     PC_TRY(pc_prompt_build(prompt, options->tokenizer, options->chat, &maker->sample.conversation, &how));
+    maker->fault = PC_FAULT_LENGTH;
     PC_TRY(cut_turns(prompt, options->cutoff, &tokens, &turns));
+    maker->fault = PC_FAULT_ANSWER;
     PC_TRY(room_for_rows(batch, (int64_t)tokens));
     if (options->turns == PC_TURNS_INDEPENDENT) {
         PC_TRY(add_turns(batch, &now, prompt, turns));
@@ -255,6 +257,7 @@ static pc_status add_conversation(pc_batch *batch, pc_batch_maker *maker, int dx
     if (now.targets == batch->targets) {
         return pc_fail(PC_ERR_DATA, "there is no answer to learn from");
     }
+    maker->fault = PC_FAULT_PICTURE;
     PC_TRY(add_slots(batch, &now, maker, tokens, dx, dy));
     now.tokens += (int64_t)tokens;
     *shortened = tokens < prompt->ids.count;
@@ -301,9 +304,11 @@ static pc_status add_pair(pc_batch *batch, pc_batch_maker *maker, int dx, int dy
     const pc_sample *sample = &maker->sample;
     const pc_ids *ids = &maker->ids;
     int64_t first = batch->tokens, end = batch->tokens;
+    maker->fault = PC_FAULT_PICTURE;
     if (sample->image_count == 0) {
         return pc_fail(PC_ERR_DATA, "there is no picture");
     }
+    maker->fault = PC_FAULT_ANSWER;
     PC_TRY(text_ids(maker, shortened));
     PC_TRY(room_for_rows(batch, (int64_t)ids->count));
     for (size_t i = 0; i < ids->count; i++, end++) {
@@ -313,6 +318,7 @@ static pc_status add_pair(pc_batch *batch, pc_batch_maker *maker, int dx, int dy
     }
     batch->text_ends[batch->samples] = (int32_t)end - 1;
     PC_TRY(add_target(batch, &now, end - 1, (int32_t)batch->samples, 1)); /* the diagonal */
+    maker->fault = PC_FAULT_PICTURE;
     PC_TRY(add_pixels(batch, &now, maker->options, sample->images[0], dx, dy));
     now.tokens = end;
     commit(batch, &now);
@@ -321,6 +327,7 @@ static pc_status add_pair(pc_batch *batch, pc_batch_maker *maker, int dx, int dy
 
 pc_status pc_batch_add(pc_batch *batch, pc_batch_maker *maker, int dx, int dy, bool *shortened)
 {
+    maker->fault = PC_FAULT_OTHER;
     return maker->options->kind == PC_BATCH_PAIRS ? add_pair(batch, maker, dx, dy, shortened)
                                                   : add_conversation(batch, maker, dx, dy, shortened);
 }
