@@ -3,3 +3,4 @@
 PC_TASK(scenes)
 PC_TASK(easy_vqa)
 PC_TASK(questions)
+PC_TASK(data)
