@@ -56,3 +56,19 @@ pc_status pc_base64_decode(uint8_t **out, size_t *size, const char *text, size_t
     *size = digits * 3 / 4;
     return PC_OK;
 }
+
+pc_status pc_base64_encode(pc_str *out, const void *bytes, size_t size)
+{
+    static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    const uint8_t *at = bytes;
+    for (size_t i = 0; i < size; i += 3) {
+        size_t here = size - i < 3 ? size - i : 3;
+        uint32_t bits = (uint32_t)at[i] << 16 | (here > 1 ? (uint32_t)at[i + 1] << 8 : 0) | (here > 2 ? at[i + 2] : 0);
+        char four[4];
+        for (size_t d = 0; d < 4; d++) {
+            four[d] = d <= here ? digits[bits >> (18 - 6 * d) & 63] : '=';
+        }
+        PC_TRY(pc_str_add(out, four, 4));
+    }
+    return PC_OK;
+}

@@ -1,8 +1,9 @@
-/* `percept data make scenes DIR`: writes data that percept makes itself. */
+/* `percept data`: make scenes (here), check and show the data of a recipe (data_check.c, data_show.c). */
 #include "base/field.h"
 #include "base/log.h"
 #include "base/str.h"
 #include "cli/command.h"
+#include "cli/data.h"
 #include "data/scenes_write.h"
 
 #include <inttypes.h>
@@ -108,17 +109,48 @@ done:
     return status;
 }
 
-static pc_status run(int argc, char **argv)
+static pc_status make(int argc, char **argv)
 {
     for (int i = 1; i < argc; i++) {
         if (strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-h") == 0) {
             return print_help();
         }
     }
-    if (argc < 3 || strcmp(argv[1], "make") != 0 || strcmp(argv[2], "scenes") != 0) {
-        return pc_fail(PC_ERR_USAGE, "expected `percept data make scenes DIR`; see `percept data --help`");
+    if (argc < 2 || strcmp(argv[1], "scenes") != 0) {
+        return pc_fail(PC_ERR_USAGE, "expected `percept data make scenes DIR`; see `percept data make --help`");
     }
-    return make_scenes(argc - 3, argv + 3);
+    return make_scenes(argc - 2, argv + 2);
 }
 
-const pc_command pc_command_data = {.name = "data", .summary = "make labelled pictures to train and test with", .run = run};
+/* Each is called with its own name as argv[0]. */
+static const pc_command parts[] = {
+    {.name = "make", .summary = "write labelled pictures of shapes", .run = make},
+    {.name = "check", .summary = "go over every sample of a recipe's data", .run = pc_data_check},
+    {.name = "show", .summary = "show a sample of a recipe's data as the model sees it", .run = pc_data_show},
+};
+enum { PARTS = sizeof parts / sizeof parts[0] };
+
+static pc_status print_parts(void)
+{
+    printf("usage: percept data COMMAND ...\n\ncommands (each has --help):\n");
+    for (int i = 0; i < PARTS; i++) {
+        printf("  %-8s %s\n", parts[i].name, parts[i].summary);
+    }
+    return PC_OK;
+}
+
+static pc_status run(int argc, char **argv)
+{
+    if (argc > 1 && (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0)) {
+        return print_parts();
+    }
+    for (int i = 0; argc > 1 && i < PARTS; i++) {
+        if (strcmp(argv[1], parts[i].name) == 0) {
+            return parts[i].run(argc - 1, argv + 1);
+        }
+    }
+    return pc_fail(PC_ERR_USAGE, "expected `percept data make scenes DIR`, `percept data check RECIPE` or `percept data show "
+                                 "RECIPE`; see `percept data --help`");
+}
+
+const pc_command pc_command_data = {.name = "data", .summary = "make, check and show data to train with", .run = run};

@@ -259,7 +259,9 @@ static pc_status add_conversation(pc_batch *batch, pc_batch_maker *maker, int dx
     how.media_id[PC_MEDIA_IMAGE] = options->image_token;
     PC_TRY(pc_prompt_build(prompt, options->tokenizer, options->chat, &maker->sample.conversation, &how));
     PC_TRY(check_ids(options, &prompt->ids));
+    maker->fault = PC_FAULT_LENGTH;
     PC_TRY(cut_turns(prompt, options->cutoff, &tokens, &turns));
+    maker->fault = PC_FAULT_ANSWER;
     PC_TRY(room_for_rows(batch, (int64_t)tokens));
     if (options->turns == PC_TURNS_INDEPENDENT) {
         PC_TRY(add_turns(batch, &now, prompt, turns));
@@ -270,6 +272,7 @@ static pc_status add_conversation(pc_batch *batch, pc_batch_maker *maker, int dx
     if (now.targets == batch->targets) {
         return pc_fail(PC_ERR_DATA, "there is no answer to learn from");
     }
+    maker->fault = PC_FAULT_PICTURE;
     PC_TRY(add_slots(batch, &now, maker, tokens, dx, dy));
     now.tokens += (int64_t)tokens;
     *shortened = tokens < prompt->ids.count;
@@ -317,9 +320,11 @@ static pc_status add_pair(pc_batch *batch, pc_batch_maker *maker, int dx, int dy
     const pc_sample *sample = &maker->sample;
     const pc_ids *ids = &maker->ids;
     int64_t first = batch->tokens, end = batch->tokens;
+    maker->fault = PC_FAULT_PICTURE;
     if (sample->image_count == 0) {
         return pc_fail(PC_ERR_DATA, "there is no picture");
     }
+    maker->fault = PC_FAULT_ANSWER;
     PC_TRY(text_ids(maker, shortened));
     PC_TRY(check_ids(options, ids));
     PC_TRY(room_for_rows(batch, (int64_t)ids->count));
@@ -330,6 +335,7 @@ static pc_status add_pair(pc_batch *batch, pc_batch_maker *maker, int dx, int dy
     }
     batch->text_ends[batch->samples] = (int32_t)end - 1;
     PC_TRY(add_target(batch, &now, end - 1, (int32_t)batch->samples, 1)); /* the diagonal */
+    maker->fault = PC_FAULT_PICTURE;
     PC_TRY(add_pixels(batch, &now, options, sample->images[0], dx, dy));
     now.tokens = end;
     commit(batch, &now);
@@ -344,6 +350,7 @@ static pc_status add_regions(pc_batch *batch, pc_batch_maker *maker, int dx, int
     const pc_sample *sample = &maker->sample;
     added now = start_adding(batch);
     *shortened = false;
+    maker->fault = PC_FAULT_PICTURE;
     if (sample->image_count > (size_t)options->max_images) {
         return pc_fail(PC_ERR_DATA, "%zu pictures in one sample are more than %" PRId64, sample->image_count,
                        options->max_images);
@@ -362,6 +369,7 @@ static pc_status add_regions(pc_batch *batch, pc_batch_maker *maker, int dx, int
 
 pc_status pc_batch_add(pc_batch *batch, pc_batch_maker *maker, int dx, int dy, bool *shortened)
 {
+    maker->fault = PC_FAULT_OTHER;
     switch (maker->options->kind) {
     case PC_BATCH_PAIRS: return add_pair(batch, maker, dx, dy, shortened);
     case PC_BATCH_REGIONS: return add_regions(batch, maker, dx, dy, shortened);

@@ -262,7 +262,7 @@ pc_status pc_dataset_read(const pc_dataset *dataset, int64_t index, pc_sample *o
     PC_TRY(name_sample(out, dataset, index));
     pc_status status = dataset->type->read(dataset->state, index, out);
     if (status == PC_ERR_DATA || status == PC_ERR_IO) {
-        pc_fail_prefix(status, "%s: ", out->where);
+        pc_fail_prefix(status, "%s", out->where);
     }
     return status;
 }

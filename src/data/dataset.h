@@ -29,6 +29,7 @@ typedef struct pc_sample {
      * messages when there is none); label 1 = wanted, -1 = not wanted, 0 = not said. */
     pc_conversation rejected;
     int label;
+    size_t unmarked;   /* pictures that no mark places: they were put in front */
     char *where;       /* "train.json:97: sample 12" for messages; owned */
 } pc_sample;
 

@@ -5,23 +5,19 @@
 #include "base/json.h"
 #include "base/memory.h"
 #include "data/dataset.h"
-#include "data/json_index.h"
+#include "data/json_file.h"
 #include "data/rows.h"
 
-#include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
-#include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 typedef struct json_rows {
-    int fd;
+    pc_json_file file;
     char *images; /* folder */
     pc_row_format format;
     bool formatted;
-    pc_json_index index;
 } json_rows;
 
 /* The first byte that is no blank; 0 when there is none near the start. */
@@ -61,25 +57,15 @@ static bool matches_lines(const char *path)
 static void close_file(void *state)
 {
     json_rows *self = state;
-    if (self->fd >= 0) {
-        close(self->fd);
-    }
+    pc_json_file_close(&self->file);
     pc_free(self->images);
-    pc_json_index_clear(&self->index);
     pc_free(self);
 }
 
 static pc_status set_up(json_rows *self, const char *path, const pc_dataset_options *options, bool lines)
 {
-    struct stat info;
     pc_json_index_options how = {.lines = lines, .limit = options->limit, .folder = options->index_folder};
-    self->fd = open(path, O_RDONLY | O_CLOEXEC);
-    if (self->fd < 0 || fstat(self->fd, &info) != 0) {
-        return pc_fail(PC_ERR_IO, "%s: cannot be opened: %s", path, strerror(errno));
-    }
-    if (!S_ISREG(info.st_mode)) {
-        return pc_fail(PC_ERR_IO, "%s: not a regular file", path);
-    }
+    PC_TRY(pc_json_file_open(&self->file, path, &how));
     self->images = options->image_folder ? pc_strdup(options->image_folder) : pc_path_parent(path);
     if (!self->images) {
         return pc_fail_memory(strlen(path) + 1, "a path");
@@ -88,7 +74,7 @@ static pc_status set_up(json_rows *self, const char *path, const pc_dataset_opti
     if (self->formatted) {
         self->format = *options->rows;
     }
-    return pc_json_index_build(&self->index, self->fd, path, &how);
+    return PC_OK;
 }
 
 static pc_status open_file(void **state, int64_t *count, const char *path, const pc_dataset_options *options, bool lines)
@@ -101,7 +87,7 @@ static pc_status open_file(void **state, int64_t *count, const char *path, const
         return status;
     }
     *state = self;
-    *count = (int64_t)self->index.count;
+    *count = (int64_t)self->file.index.count;
     return PC_OK;
 }
 
@@ -115,49 +101,24 @@ static pc_status open_lines(void **state, int64_t *count, const char *path, cons
     return open_file(state, count, path, options, true);
 }
 
-static pc_status read_bytes(const json_rows *self, const pc_json_place *place, char *bytes)
-{
-    size_t done = 0;
-    while (done < place->size) {
-        ssize_t got = pread(self->fd, bytes + done, place->size - done, place->offset + (int64_t)done);
-        if (got < 0 && errno == EINTR) {
-            continue;
-        }
-        if (got <= 0) {
-            return pc_fail(PC_ERR_IO, "byte %" PRId64 ": %s", place->offset + (int64_t)done,
-                           got == 0 ? "the file has become shorter" : strerror(errno));
-        }
-        done += (size_t)got;
-    }
-    return PC_OK;
-}
-
 static pc_status read_sample(void *state, int64_t index, pc_sample *out)
 {
     const json_rows *self = state;
-    const pc_json_place *place = &self->index.places[index];
-    char *bytes = NULL, where[48];
     pc_json *json = NULL;
-    pc_status status;
-    snprintf(where, sizeof where, "the object at byte %" PRId64, place->offset);
-    PC_GO(PC_NEW_ARRAY(bytes, place->size, "a sample"));
-    PC_GO(read_bytes(self, place, bytes));
-    PC_GO(pc_json_parse(&json, bytes, place->size, where));
+    PC_TRY(pc_json_file_read(&self->file, index, &json));
     pc_row row = {.json = json, .format = self->formatted ? &self->format : NULL, .folder = self->images};
-    status = pc_row_read(&row, out);
+    pc_status status = pc_row_read(&row, out);
     if (status == PC_ERR_DATA) {
-        pc_fail_prefix(status, "%s", where);
+        pc_fail_prefix(status, "the object at byte %" PRId64, self->file.index.places[index].offset);
     }
-done:
     pc_json_free(json);
-    pc_free(bytes);
     return status;
 }
 
 static int64_t line_of(void *state, int64_t index)
 {
     const json_rows *self = state;
-    return self->index.places[index].line;
+    return self->file.index.places[index].line;
 }
 
 const pc_dataset_type pc_dataset_llava_json = {

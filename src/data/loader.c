@@ -407,6 +407,11 @@ int64_t pc_loader_shortened(const pc_loader *loader)
     return loader->total.shortened;
 }
 
+const pc_loader_options *pc_loader_options_of(const pc_loader *loader)
+{
+    return &loader->options;
+}
+
 void pc_loader_limits(const pc_loader *loader, pc_batch_limits *out)
 {
     const pc_loader_options *o = &loader->options;

@@ -92,6 +92,9 @@ void pc_loader_counts(const pc_loader *loader, int64_t *seen, int64_t *skipped);
 /* Samples that lost their last turns to the cutoff. */
 int64_t pc_loader_shortened(const pc_loader *loader);
 
+/* As they are in force, defaults filled in; borrowed. */
+const pc_loader_options *pc_loader_options_of(const pc_loader *loader);
+
 /* The largest sizes that a micro-batch can have, for planning. */
 typedef struct pc_batch_limits {
     int64_t images, tokens, soft, targets, samples;

@@ -9,12 +9,12 @@
 #include <string.h>
 
 #define PC_ROW(name) extern const pc_row_shape pc_row_##name;
-#include "data/row_list.h"
+#include "data/row/list.h"
 #undef PC_ROW
 
 #define PC_ROW(name) &pc_row_##name,
 static const pc_row_shape *const shapes[] = {
-#include "data/row_list.h"
+#include "data/row/list.h"
 };
 #undef PC_ROW
 
@@ -83,7 +83,9 @@ static pc_status add_pictures(const pc_row *row, pc_sample *out)
         return pc_fail(PC_ERR_DATA, "pictures both in the messages and in the column '%s'",
                        pc_row_column_name(row, PC_COLUMN_IMAGES));
     }
+    size_t marked = (size_t)out->conversation.media_count[PC_MEDIA_IMAGE];
     PC_TRY(pc_conversation_place_media(&out->conversation, PC_MEDIA_IMAGE, (int)(count + own)));
+    out->unmarked = (size_t)out->conversation.media_count[PC_MEDIA_IMAGE] - marked;
     for (size_t i = 0; i < count; i++) {
         PC_TRY(pc_row_load_picture(row, out, list ? pc_json_at(images, i) : images));
     }

@@ -1,4 +1,4 @@
-/* A row of a dataset file, parsed as JSON, becomes a sample. One file and one line in row_list.h for each shape of row.
+/* A row of a dataset file, parsed as JSON, becomes a sample. One file and one line in row/ for each shape of row.
  *
  * Flow: json_index.h (a row's bytes) -> JSON -> pc_row_read -> pc_sample.
  *
