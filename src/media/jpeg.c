@@ -146,25 +146,6 @@ static void allocate(reader *r)
     }
 }
 
-/* a * b / 255, rounded. */
-static int scale_255(int a, int b)
-{
-    int product = a * b + 128;
-    return ((product >> 8) + product) >> 8;
-}
-
-/* Stored samples are 255 - ink. With ink c and black k, light = (255 - k) - c (255 - k) / 255. */
-static void row_from_cmyk(uint8_t *rgb, const uint8_t *cmyk, int width)
-{
-    for (int x = 0; x < width; x++, rgb += 3, cmyk += 4) {
-        int light = cmyk[3];
-        for (int c = 0; c < 3; c++) {
-            int value = light - scale_255(255 - cmyk[c], light);
-            rgb[c] = (uint8_t)(value < 0 ? 0 : value);
-        }
-    }
-}
-
 static void row_from_gray(uint8_t *rgb, const uint8_t *gray, int width)
 {
     for (int x = 0; x < width; x++) {
@@ -184,7 +165,7 @@ static void read_rows(reader *r)
             stop_truncated(r);
         }
         if (r->jpeg.num_components == 4) {
-            row_from_cmyk(target, r->row, r->image->width);
+            pc_image_row_from_cmyk(target, r->row, r->image->width);
         } else if (r->jpeg.num_components == 1) {
             row_from_gray(target, r->row, r->image->width);
         }

@@ -90,6 +90,9 @@ static pc_status size_after_resize(const pc_image_recipe *recipe, int width, int
 pc_status pc_image_recipe_size(const pc_image_recipe *recipe, int width, int height, int *out_width, int *out_height)
 {
     int x, y;
+    if (recipe->grid_count > 0) {
+        return pc_fail(PC_ERR_DATA, "image_grid_pinpoints cuts a picture into tiles, and here one picture is wanted");
+    }
     if (width < 1 || height < 1) {
         return pc_fail(PC_ERR_DATA, "a picture of %d x %d pixels is empty", width, height);
     }
@@ -150,6 +153,8 @@ pc_status pc_image_recipe_apply(const pc_image_recipe *recipe, const pc_image *i
 {
     float numbers[3][256];
     pc_image *owned = NULL;
+    int width, height;
+    PC_TRY(pc_image_recipe_size(recipe, image->width, image->height, &width, &height));
     pc_status status = prepare(recipe, image, &owned);
     if (status == PC_OK) {
         const pc_image *ready = owned ? owned : image;

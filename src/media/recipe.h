@@ -21,6 +21,9 @@ typedef enum pc_image_sizing {
     PC_SIZE_WITHIN,   /* {"max_height": a, "max_width": b}: the largest that fits in, enlarged if need be */
 } pc_image_sizing;
 
+/* The most entries of image_grid_pinpoints. */
+#define PC_IMAGE_MAX_GRIDS 64
+
 typedef struct pc_image_recipe {
     bool pad_square;      /* first, with the colour (int)(255 * mean): LLaVA-1.5's "pad" */
     bool do_resize;
@@ -33,6 +36,8 @@ typedef struct pc_image_recipe {
     double rescale_factor;
     bool do_normalize;
     double mean[3], std[3]; /* red, green, blue */
+    int grid_count;         /* canvases that a picture may be cut into tiles from (media/tiles.h); 0 = no tiles */
+    int grid[PC_IMAGE_MAX_GRIDS][2]; /* height, width in pixels */
 } pc_image_recipe;
 
 /* CLIP: shorter side to 224, bicubic, centre crop 224 x 224, 1/255, CLIP's mean and deviation. */
@@ -45,10 +50,12 @@ void pc_image_recipe_default(pc_image_recipe *recipe);
 pc_status pc_image_recipe_from_json(pc_image_recipe *recipe, const pc_json *json, const char *where);
 
 /* *out = a new object in the layout of CLIPImageProcessor (LlavaImageProcessor with do_pad, when pad_square is set,
- * which is the class that pads before it resizes). Free with pc_json_free. */
+ * which is the class that pads before it resizes; LlavaNextImageProcessor
+ * when there are grids). Free with pc_json_free. */
 pc_status pc_image_recipe_to_json(pc_json **out, const pc_image_recipe *recipe);
 
-/* Size of the result for a picture of this size. PC_ERR_DATA when a side would fall outside 1..PC_IMAGE_MAX_SIDE. */
+/* Size of the result for a picture of this size. PC_ERR_DATA when a side would fall outside 1..PC_IMAGE_MAX_SIDE, and
+ * for a recipe with grids: one picture can't stand for its tiles, see media/tiles.h. */
 pc_status pc_image_recipe_size(const pc_image_recipe *recipe, int width, int height, int *out_width, int *out_height);
 
 /* out: [3,Y,X] with the size that pc_image_recipe_size tells. The image is not changed. Thread safe. */

@@ -21,11 +21,13 @@ typedef struct processor {
     bool standard;    /* mean and deviation 0.5 instead of CLIP's */
     pc_image_filter filter;
     bool pads;        /* do_pad = pad to a square before resizing */
+    bool tiles;       /* has image_grid_pinpoints; do_pad fills up a batch and changes no picture */
 } processor;
 
 static const processor processors[] = {
     {.name = "CLIP", .side = 224, .crop = 224, .filter = PC_FILTER_BICUBIC}, /* first: when a file names none */
     {.name = "Llava", .side = 224, .crop = 224, .filter = PC_FILTER_BICUBIC, .pads = true},
+    {.name = "LlavaNext", .side = 224, .crop = 224, .filter = PC_FILTER_BICUBIC, .tiles = true},
     {.name = "ChineseCLIP", .side = 224, .crop = 224, .filter = PC_FILTER_BICUBIC},
     {.name = "Bit", .side = 224, .crop = 224, .filter = PC_FILTER_BICUBIC},
     {.name = "Siglip", .side = 224, .square = true, .standard = true, .filter = PC_FILTER_BICUBIC},
@@ -41,12 +43,12 @@ static const char *const known_keys[] = {
     "rescale_factor", "do_normalize", "image_mean", "image_std", "do_convert_rgb", "image_processor_type",
     "feature_extractor_type", "processor_class", "auto_map", "data_format", "input_data_format", "device",
     "disable_grouping", "return_tensors", "_valid_processor_keys", "image_seq_length", "image_seq_len", "use_fast",
-    "backend", NULL,
+    "backend", "image_grid_pinpoints", NULL,
 };
 
 /* These change pixels in ways that are not known here; fine only when null or false. So is every unknown "do_...". */
 static const char *const refused_keys[] = {
-    "pad_size", "size_divisor", "crop_pct", "rescale_offset", "offset", "image_grid_pinpoints", "patch_size",
+    "pad_size", "size_divisor", "crop_pct", "rescale_offset", "offset", "patch_size",
     "merge_size", "temporal_patch_size", "min_pixels", "max_pixels", "max_image_size", "max_size", "max_patches",
     "num_image_splits", NULL,
 };
@@ -280,8 +282,52 @@ static pc_status read_rescale_factor(pc_image_recipe *recipe, const pc_json *jso
     return PC_OK;
 }
 
+/* What LlavaNextImageProcessor has when its file says nothing. */
+static void take_default_grids(pc_image_recipe *recipe)
+{
+    static const int standard[][2] = {{336, 672}, {672, 336}, {672, 672}, {1008, 336}, {336, 1008}};
+    recipe->grid_count = sizeof standard / sizeof standard[0];
+    memcpy(recipe->grid, standard, sizeof standard);
+}
+
+/* A list of [height, width]. */
+static pc_status read_grids(pc_image_recipe *recipe, const pc_json *json, const processor *p, const char *where)
+{
+    static const char key[] = "image_grid_pinpoints";
+    const pc_json *value = pc_json_get(json, key);
+    size_t count = pc_json_length(value);
+    if (p->tiles) {
+        take_default_grids(recipe);
+    }
+    if (pc_json_is_null(value)) {
+        return PC_OK;
+    }
+    if (!p->tiles) {
+        return pc_fail(PC_ERR_DATA, "%s: key %s belongs to LlavaNextImageProcessor, not to %sImageProcessor", where, key,
+                       p->name);
+    }
+    if (!pc_json_is_array(value) || count < 1 || count > PC_IMAGE_MAX_GRIDS) {
+        return pc_fail(PC_ERR_DATA, "%s: key %s must be a list of 1 to %d pairs [height, width]", where, key,
+                       PC_IMAGE_MAX_GRIDS);
+    }
+    for (size_t i = 0; i < count; i++) {
+        const pc_json *pair = pc_json_at(value, i);
+        if (!pc_json_is_array(pair) || pc_json_length(pair) != 2) {
+            return pc_fail(PC_ERR_DATA, "%s: key %s: item %zu is no pair [height, width]", where, key, i);
+        }
+        PC_TRY(take_side(&recipe->grid[i][0], pc_json_at(pair, 0), key, where));
+        PC_TRY(take_side(&recipe->grid[i][1], pc_json_at(pair, 1), key, where));
+    }
+    recipe->grid_count = (int)count;
+    return PC_OK;
+}
+
 static pc_status read_padding(pc_image_recipe *recipe, const pc_json *json, const processor *p, const char *where)
 {
+    bool fills_batch = true;
+    if (p->tiles) {
+        return read_bool(&fills_batch, json, "do_pad", where);
+    }
     PC_TRY(read_bool(&recipe->pad_square, json, "do_pad", where));
     if (recipe->pad_square && !p->pads) {
         return pc_fail(PC_ERR_DATA, "%s: key do_pad: only LlavaImageProcessor's padding to a square is known", where);
@@ -330,6 +376,7 @@ pc_status pc_image_recipe_from_json(pc_image_recipe *recipe, const pc_json *json
     PC_TRY(read_channels(r.mean, json, "image_mean", -INFINITY, where));
     PC_TRY(read_channels(r.std, json, "image_std", 0, where));
     PC_TRY(read_padding(&r, json, p, where));
+    PC_TRY(read_grids(&r, json, p, where));
     *recipe = r;
     return PC_OK;
 }
@@ -372,6 +419,36 @@ static pc_json *channels_json(const double values[3])
     return array;
 }
 
+static pc_json *grids_json(const pc_image_recipe *recipe)
+{
+    pc_json *array = pc_json_new_array();
+    for (int i = 0; i < recipe->grid_count; i++) {
+        pc_json *pair = pc_json_new_array();
+        pc_status status = pc_json_push(pair, pc_json_new_integer(recipe->grid[i][0]));
+        if (status == PC_OK) {
+            status = pc_json_push(pair, pc_json_new_integer(recipe->grid[i][1]));
+        }
+        if (status != PC_OK) {
+            pc_json_free(pair);
+            pair = NULL;
+        }
+        if (pc_json_push(array, pair) != PC_OK) {
+            pc_json_free(array);
+            return NULL;
+        }
+    }
+    return array;
+}
+
+/* The class whose steps the recipe has. */
+static const char *class_name(const pc_image_recipe *recipe)
+{
+    if (recipe->grid_count > 0) {
+        return "LlavaNextImageProcessor";
+    }
+    return recipe->pad_square ? "LlavaImageProcessor" : "CLIPImageProcessor";
+}
+
 pc_status pc_image_recipe_to_json(pc_json **out, const pc_image_recipe *recipe)
 {
     pc_status status = PC_OK;
@@ -385,9 +462,11 @@ pc_status pc_image_recipe_to_json(pc_json **out, const pc_image_recipe *recipe)
     }
     PC_GO(pc_json_set(json, "do_rescale", pc_json_new_bool(recipe->do_rescale)));
     PC_GO(pc_json_set(json, "do_resize", pc_json_new_bool(recipe->do_resize)));
+    if (recipe->grid_count > 0) {
+        PC_GO(pc_json_set(json, "image_grid_pinpoints", grids_json(recipe)));
+    }
     PC_GO(pc_json_set(json, "image_mean", channels_json(recipe->mean)));
-    PC_GO(pc_json_set(json, "image_processor_type",
-                      pc_json_new_text(recipe->pad_square ? "LlavaImageProcessor" : "CLIPImageProcessor")));
+    PC_GO(pc_json_set(json, "image_processor_type", pc_json_new_text(class_name(recipe))));
     PC_GO(pc_json_set(json, "image_std", channels_json(recipe->std)));
     PC_GO(pc_json_set(json, "resample", pc_json_new_integer(recipe->resample)));
     PC_GO(pc_json_set(json, "rescale_factor", pc_json_new_number(recipe->rescale_factor)));
