@@ -77,7 +77,7 @@ static void test_exif(void **state)
     uint8_t block[] = {'I', 'I', 42, 0, 8, 0, 0, 0, 1, 0, 0x12, 0x01, 3, 0, 1, 0, 0, 0, 6, 0, 0, 0};
     assert_int_equal(pc_exif_orientation(block, sizeof block), 6);
     for (size_t size = 0; size < sizeof block; size++) {
-        assert_int_equal(pc_exif_orientation(block, size), 1);
+        assert_int_equal(pc_exif_orientation(block, size), 0);
     }
     block[18] = 9;
     assert_int_equal(pc_exif_orientation(block, sizeof block), 1);
@@ -90,7 +90,39 @@ static void test_exif(void **state)
     assert_int_equal(pc_exif_orientation(block, sizeof block), 1);
     block[12] = 3;
     block[4] = block[5] = block[6] = block[7] = 0xff; /* directory far outside */
-    assert_int_equal(pc_exif_orientation(block, sizeof block), 1);
+    assert_int_equal(pc_exif_orientation(block, sizeof block), 0);
+}
+
+static int xmp(const char *text)
+{
+    return pc_xmp_orientation((const uint8_t *)text, strlen(text));
+}
+
+static void test_xmp(void **state)
+{
+    (void)state;
+    pc_image *image = NULL, *stored = NULL, *turned = NULL;
+    assert_int_equal(xmp("<rdf tiff:Orientation=\"6\"/>"), 6);
+    assert_int_equal(xmp("<tiff:Orientation>3</tiff:Orientation>"), 3);
+    assert_int_equal(xmp("tiff:Orientation=x tiff:Orientation>8"), 8);
+    assert_int_equal(xmp("<tiff:Orientation>9"), 1);
+    assert_int_equal(xmp("<tiff:Orientation>"), 0);
+    assert_int_equal(xmp("tiff:Orientation=\""), 0);
+    assert_int_equal(xmp(""), 0);
+    static const char *const names[] = {"xmp_6.jpg", "xmp_6.png", "xmp_6.webp"};
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+        file f = open_golden(names[i]);
+        if (is_readable(names[i])) {
+            OK(pc_image_decode(&image, f.bytes, f.size, NULL, "x"));
+            OK(pc_image_decode(&stored, f.bytes, f.size, &(pc_image_limits){.as_stored = true}, "x"));
+            OK(pc_image_orient(&turned, stored, 6));
+            assert_same(image, turned);
+            pc_image_free(image);
+            pc_image_free(stored);
+            pc_image_free(turned);
+        }
+        pc_free(f.bytes);
+    }
 }
 
 static void test_limits(void **state)
@@ -240,7 +272,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_equals_pillow), cmocka_unit_test(test_orientations_look_alike),
-        cmocka_unit_test(test_exif),          cmocka_unit_test(test_limits),
+        cmocka_unit_test(test_exif), cmocka_unit_test(test_xmp),          cmocka_unit_test(test_limits),
         cmocka_unit_test(test_bombs),         cmocka_unit_test(test_unknown),
         cmocka_unit_test(test_every_prefix),  cmocka_unit_test(test_mutants),
         cmocka_unit_test(test_memory),

@@ -22,7 +22,7 @@ import zlib
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import Image, ImageOps, PngImagePlugin
 from transformers.image_processing_utils import select_best_resolution
 from transformers.models.blip.image_processing_pil_blip import BlipImageProcessorPil
 from transformers.models.clip.image_processing_pil_clip import CLIPImageProcessorPil
@@ -214,6 +214,16 @@ def make_tiff_files():
     pages[0].save(OUT / "pages.tiff", save_all=True, append_images=pages[1:], compression="tiff_lzw")
 
 
+def make_xmp_files():
+    picture = smooth(24, 16)
+    packet = '<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:Description tiff:Orientation="6"/></x:xmpmeta>'
+    save(picture, "xmp_6.jpg", quality=80, xmp=packet.encode())
+    save(picture, "xmp_6.webp", lossless=True, xmp=packet.encode())
+    text = PngImagePlugin.PngInfo()
+    text.add_itxt("XML:com.adobe.xmp", packet)
+    save(picture, "xmp_6.png", pnginfo=text)
+
+
 def make_avif_file():
     """And smooth_avif.png, what Pillow's decoder shows; libheif's conversion from YCbCr rounds differently."""
     save(smooth(40, 30), "smooth.avif", quality=95, subsampling="4:4:4")
@@ -307,6 +317,7 @@ def main():
     make_webp_files()
     make_tiff_files()
     make_avif_file()
+    make_xmp_files()
     pictures = sorted(p for p in OUT.iterdir() if p.suffix in (".jpg", ".png", ".bmp", ".gif", ".webp", ".tiff"))
     moving = sorted(p for p in OUT.iterdir() if p.stem.startswith("moving") or p.stem == "pages")
     truth = {"files": [decoded(p) for p in pictures], "frames": [frames_of(p) for p in moving], "resizes": resize_cases(),
