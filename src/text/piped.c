@@ -99,10 +99,12 @@ static pc_status decode(const pc_tokenizer *tokenizer, int32_t id, int32_t previ
     size_t length, before_length = 0;
     const char *token = pc_vocab_text(&tokenizer->vocab, id, &length);
     const char *before = previous >= 0 ? pc_vocab_text(&tokenizer->vocab, previous, &before_length) : "";
+    const pc_step_text last = {(char *)before, before_length};
     if (piped->decoder.bytes && tokenizer->vocab.entries[id].flags & PC_VOCAB_ADDED) {
+        PC_TRY(pc_piece_decoder_run(&piped->decoder, "", 0, &last, begun, out));
         return pc_str_add(out, token, length); /* its characters don't stand for bytes */
     }
-    return pc_piece_decoder_run(&piped->decoder, token, length, &(pc_step_text){(char *)before, before_length}, begun, out);
+    return pc_piece_decoder_run(&piped->decoder, token, length, &last, begun, out);
 }
 
 static pc_status read_added(pc_tokenizer *tokenizer, const pc_json *list, const char *where)

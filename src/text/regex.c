@@ -1,7 +1,7 @@
 /* PCRE2 under limits. The pattern is rewritten into PCRE2's syntax:
  *
  *   \s \S \w \d \h \v  -> what Oniguruma means by them for Unicode text
- *   \p{L} \p{N}        -> with the letters and numbers that are newer than PCRE2's tables
+ *   \p{L}              -> with the characters that are newer than PCRE2's tables
  *   \p{Han}            -> \p{sc:Han}: the script, not the extended one
  *
  * Refused, since the engines differ: \b \B \K \R \X \G \Z, back references, nested and POSIX classes, &&, {,n}, {n,m}+,
@@ -62,16 +62,27 @@ static pc_status refuse(const rewriting *r, const char *what)
 #define WORD "\\p{L}\\p{M}\\p{Nd}\\p{Nl}\\p{Pc}\\x{b2}\\x{b3}\\x{b9}\\x{bc}-\\x{be}\\x{24b6}-\\x{24e9}\\x{1f130}-\\x{1f149}" \
              "\\x{1f150}-\\x{1f169}\\x{1f170}-\\x{1f189}"
 
-/* Items of a class: in brackets unless there are some. */
-static pc_status add_items(rewriting *r, const char *items, bool negative, const pc_char_table *newer)
+/* Append the characters of a category that are newer than PCRE2's tables. */
+static pc_status add_newer(rewriting *r, const char *category)
+{
+    for (const pc_char_newer *newer = pc_char_newer_tables; newer->category; newer++) {
+        for (size_t i = 0; strcmp(newer->category, category) == 0 && i < newer->count; i++) {
+            PC_TRY(pc_str_printf(&r->out, "\\x{%x}-\\x{%x}", newer->ranges[i].first, newer->ranges[i].last));
+        }
+    }
+    return PC_OK;
+}
+
+/* Items of a class: in brackets unless there are some. newer: categories whose newer characters belong to it. */
+static pc_status add_items(rewriting *r, const char *items, bool negative, const char *const *newer)
 {
     if (negative && r->in_class) {
         return refuse(r, "a negated class within a class");
     }
     PC_TRY(pc_str_puts(&r->out, r->in_class ? "" : negative ? "[^" : "["));
     PC_TRY(pc_str_puts(&r->out, items));
-    for (size_t i = 0; newer && i < newer->more_count; i++) {
-        PC_TRY(pc_str_printf(&r->out, "\\x{%x}-\\x{%x}", newer->more[i].first, newer->more[i].last));
+    for (; newer && *newer; newer++) {
+        PC_TRY(add_newer(r, *newer));
     }
     return pc_str_puts(&r->out, r->in_class ? "" : "]");
 }
@@ -79,7 +90,7 @@ static pc_status add_items(rewriting *r, const char *items, bool negative, const
 /* \p{...} at r->at, which is behind the p. */
 static pc_status add_property(rewriting *r, bool negative)
 {
-    char name[32];
+    char name[32], item[40];
     const char *text = r->pattern + r->at;
     size_t length = text[0] == '{' ? strcspn(text, "}") : 0;
     if (length < 2 || text[length] != '}' || length > sizeof name) {
@@ -88,16 +99,13 @@ static pc_status add_property(rewriting *r, bool negative)
     bool inverted = text[1] == '^';
     snprintf(name, sizeof name, "%.*s", (int)(length - 1 - inverted), text + 1 + inverted);
     r->at += length + 1;
-    negative = negative != inverted;
-    bool category = strlen(name) <= 2 && strchr("LMNPSZC", name[0]);
     if (strspn(name, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz_") != strlen(name) || !name[0]) {
         return refuse(r, "a property by this name");
     }
-    if (strcmp(name, "L") == 0 || strcmp(name, "N") == 0) {
-        const pc_char_table *newer = &pc_char_tables[name[0] == 'L' ? PC_CHAR_TABLE_LETTER : PC_CHAR_TABLE_NUMBER];
-        return add_items(r, name[0] == 'L' ? "\\p{L}" : "\\p{N}", negative, newer);
-    }
-    return pc_str_printf(&r->out, "\\%c{%s%s}", negative ? 'P' : 'p', category ? "" : "sc:", name);
+    bool category = strlen(name) <= 2 && strchr("LMNPSZC", name[0]);
+    const char *const newer[] = {name, NULL};
+    snprintf(item, sizeof item, "\\p{%s%s}", category ? "" : "sc:", name);
+    return add_items(r, item, negative != inverted, newer);
 }
 
 /* \x41, \x{1f600}, \u4e00 */
@@ -121,14 +129,15 @@ static pc_status add_escape(rewriting *r)
 {
     char c = r->pattern[++r->at];
     char what[] = {'\\', c, '\0'};
+    static const char *const words[] = {"L", "M", "Nd", NULL}, *const digits[] = {"Nd", NULL};
     r->at += c != '\0';
     switch (c) {
     case 's':
     case 'S': return add_items(r, SPACES, c == 'S', NULL);
     case 'w':
-    case 'W': return add_items(r, WORD, c == 'W', &pc_char_tables[PC_CHAR_TABLE_LETTER]);
+    case 'W': return add_items(r, WORD, c == 'W', words);
     case 'd':
-    case 'D': return add_items(r, "\\p{Nd}", c == 'D', NULL);
+    case 'D': return add_items(r, "\\p{Nd}", c == 'D', digits);
     case 'h':
     case 'H': return add_items(r, "0-9a-fA-F", c == 'H', NULL);
     case 'v': return pc_str_puts(&r->out, "\\x0b");

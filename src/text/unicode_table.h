@@ -34,6 +34,15 @@ enum {
 
 extern const pc_char_table pc_char_tables[PC_CHAR_TABLES];
 
+/* Characters of a general category that PCRE2's tables may be too old for; ends with a NULL name. */
+typedef struct pc_char_newer {
+    const char *category; /* "Lu" */
+    const pc_char_range *ranges;
+    size_t count;
+} pc_char_newer;
+
+extern const pc_char_newer pc_char_newer_tables[];
+
 /* Lower case = the character + shift. */
 typedef struct pc_char_shift {
     uint32_t first, last;

@@ -7,6 +7,7 @@ Needs tokenizers and libutf8proc.so.2 (of Unicode 15, or the ranges get too few)
 """
 import ctypes
 import os
+import unicodedata
 
 from tokenizers import Regex, normalizers, pre_tokenizers
 
@@ -121,6 +122,17 @@ for name, truth, base in PROPERTIES:
             parts.append("NULL, 0")
     entries.append(f"    [PC_CHAR_TABLE_{name.upper()}] = {{{', '.join(parts)}}},")
 out.append("const pc_char_table pc_char_tables[PC_CHAR_TABLES] = {\n" + "\n".join(entries) + "\n};\n")
+
+# Regular expressions: what is newer than PCRE2's tables, which with 10.42 are of Unicode 14, like Python 3.11's.
+assert unicodedata.unidata_version == "14.0.0"
+rows = []
+for name in ("L", "Lu", "Ll", "Lt", "Lm", "Lo", "M", "Mn", "Mc", "N", "Nd", "No", "P", "Po", "S", "So"):
+    asks = regex(rf"\p{{{name}}}")
+    points = [c for c in POINTS if asks(c) and not unicodedata.category(chr(c)).startswith(name)]
+    if points:
+        out.append(table(f"newer_{name}", points))
+        rows.append(f'    {{"{name}", newer_{name}, sizeof newer_{name} / sizeof *newer_{name}}},')
+out.append("const pc_char_newer pc_char_newer_tables[] = {\n" + "\n".join(rows) + "\n    {NULL, NULL, 0},\n};\n")
 
 lower = normalizers.Lowercase()
 pairs = []
