@@ -53,12 +53,12 @@ void pc_cli_model_close(pc_cli_model *opened)
     memset(opened, 0, sizeof *opened);
 }
 
-pc_status pc_cli_pixels(const pc_model *model, const char *path, float **pixels)
+pc_status pc_cli_pixels(const pc_model *model, const char *path, float **pixels, pc_image_tiling *tiling)
 {
     pc_image *image = NULL;
     *pixels = NULL;
     PC_TRY(pc_image_load(&image, path, NULL));
-    pc_status status = pc_model_prepare(model, image, pixels);
+    pc_status status = pc_model_prepare(model, image, pixels, tiling);
     pc_image_free(image);
     return status;
 }

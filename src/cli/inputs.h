@@ -21,8 +21,8 @@ pc_status pc_cli_model_open(pc_cli_model *out, const char *path, int threads, co
                             const char *template_name);
 void pc_cli_model_close(pc_cli_model *opened);
 
-/* Decode and prepare a picture: *pixels = f32 [3,Y,X] of the encoder's size; pc_free. */
-pc_status pc_cli_pixels(const pc_model *model, const char *path, float **pixels);
+/* Decode and prepare a picture: *pixels = f32 [N,3,Y,X] of the encoder's size, N tiles; pc_free. */
+pc_status pc_cli_pixels(const pc_model *model, const char *path, float **pixels, pc_image_tiling *tiling);
 
 /* A user's message with the next `pictures` pictures of the conversation. "<image>" in the text
  * marks places (only when there are pictures); pictures without a place go before the text, so

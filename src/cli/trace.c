@@ -38,7 +38,8 @@ typedef struct tracing {
     pc_option_list *images;
     pc_cli_model opened;
     float *pixels;
-    int64_t image_count;
+    pc_image_tiling *tilings; /* of each picture; NULL with --pixels */
+    int64_t image_count;      /* tiles */
     pc_prompt prompt;
     pc_ids ids;
 } tracing;
@@ -87,59 +88,85 @@ static pc_status read_pixels(tracing *t)
     return status;
 }
 
+static pc_status add_picture(tracing *t, int picture)
+{
+    size_t side = (size_t)t->opened.model->encoder.info.image_size, size = 3 * side * side * sizeof(float);
+    float *one = NULL, *all;
+    PC_TRY(pc_cli_pixels(t->opened.model, t->images->items[picture], &one, &t->tilings[picture]));
+    int64_t tiles = t->tilings[picture].count;
+    pc_status status = pc_new_array(&all, (size_t)(t->image_count + tiles), size, "pixels");
+    if (status == PC_OK) {
+        memcpy(all, t->pixels ? t->pixels : one, (size_t)t->image_count * size);
+        memcpy((char *)all + (size_t)t->image_count * size, one, (size_t)tiles * size);
+        pc_free(t->pixels);
+        t->pixels = all;
+        t->image_count += tiles;
+    }
+    pc_free(one);
+    return status;
+}
+
 static pc_status load_pictures(tracing *t)
 {
-    size_t side = (size_t)t->opened.model->encoder.info.image_size, size = 3 * side * side;
     if (t->options.pixels) {
         return read_pixels(t);
     }
-    t->image_count = t->images->count;
-    if (!t->image_count) {
-        return PC_OK;
-    }
-    PC_TRY(pc_new_array(&t->pixels, (size_t)t->image_count * size, sizeof(float), "pixels"));
+    PC_TRY(PC_NEW_ARRAY(t->tilings, (size_t)t->images->count + 1, "pictures"));
     for (int i = 0; i < t->images->count; i++) {
-        float *one = NULL;
-        PC_TRY(pc_cli_pixels(t->opened.model, t->images->items[i], &one));
-        memcpy(t->pixels + (size_t)i * size, one, size * sizeof(float));
-        pc_free(one);
+        PC_TRY(add_picture(t, i));
     }
     return PC_OK;
 }
 
-static pc_status raw_ids(tracing *t)
+static int pictures_given(const tracing *t)
+{
+    return t->tilings ? t->images->count : (int)t->image_count;
+}
+
+/* The placeholders of the next picture, and what stands round them. */
+static pc_status put_picture(tracing *t, const pc_prompt_options *options, int picture)
+{
+    size_t count;
+    PC_TRY(options->slot_tokens(options->user, PC_MEDIA_IMAGE, picture, &count));
+    if (options->media_open[PC_MEDIA_IMAGE] > 0) {
+        PC_TRY(pc_ids_push(&t->ids, options->media_open[PC_MEDIA_IMAGE]));
+    }
+    for (size_t i = 0; i < count; i++) {
+        PC_TRY(pc_ids_push(&t->ids, options->media_id[PC_MEDIA_IMAGE]));
+    }
+    return options->media_close[PC_MEDIA_IMAGE] > 0 ? pc_ids_push(&t->ids, options->media_close[PC_MEDIA_IMAGE]) : PC_OK;
+}
+
+static pc_status raw_ids(tracing *t, const pc_prompt_options *options)
 {
     const pc_model *model = t->opened.model;
     const char *rest = t->options.prompt, *mark;
     static const char MARK[] = "<image>";
     unsigned flags = PC_TOKENIZE_ADD_SPECIAL;
+    int pictures = model->connector.type ? pictures_given(t) : 0, next = 0;
     bool marked = model->connector.type && strstr(rest, MARK);
-    for (int64_t i = 0; model->connector.type && !marked && i < t->image_count * model->connector.tokens; i++) {
-        PC_TRY(pc_ids_push(&t->ids, (int32_t)model->image_token));
+    for (; !marked && next < pictures; next++) {
+        PC_TRY(put_picture(t, options, next));
     }
     while (marked && (mark = strstr(rest, MARK))) {
         PC_TRY(pc_tokenizer_encode(model->tokenizer, rest, (size_t)(mark - rest), flags, &t->ids));
-        for (int64_t i = 0; i < model->connector.tokens; i++) {
-            PC_TRY(pc_ids_push(&t->ids, (int32_t)model->image_token));
-        }
+        PC_TRY(put_picture(t, options, next++));
         rest = mark + strlen(MARK);
         flags = PC_TOKENIZE_CONTINUE;
     }
     return pc_tokenizer_encode(model->tokenizer, rest, strlen(rest), flags, &t->ids);
 }
 
-static pc_status chat_ids(tracing *t)
+static pc_status chat_ids(tracing *t, const pc_prompt_options *options)
 {
     const pc_model *model = t->opened.model;
     pc_conversation conversation = {0};
-    pc_prompt_options options = {.invite = true, .slot_tokens = pc_model_slot_tokens, .user = (void *)model};
-    options.media_id[PC_MEDIA_IMAGE] = (int32_t)model->image_token;
     if (!model->chat) {
         return pc_fail(PC_ERR_DATA, "%s: its chat template is not known; choose one with --template", model->path);
     }
-    pc_status status = pc_cli_say(&conversation, t->options.prompt, (int)t->image_count);
+    pc_status status = pc_cli_say(&conversation, t->options.prompt, pictures_given(t));
     if (status == PC_OK) {
-        status = pc_prompt_build(&t->prompt, model->tokenizer, model->chat, &conversation, &options);
+        status = pc_prompt_build(&t->prompt, model->tokenizer, model->chat, &conversation, options);
     }
     for (size_t i = 0; i < t->prompt.ids.count && status == PC_OK; i++) {
         status = pc_ids_push(&t->ids, t->prompt.ids.data[i]);
@@ -159,7 +186,10 @@ static pc_status make_ids(tracing *t)
     if (!t->opened.model->tokenizer) {
         return pc_fail(PC_ERR_DATA, "%s: no tokenizer; use --input-ids", t->opened.model->path);
     }
-    return t->options.chat ? chat_ids(t) : raw_ids(t);
+    pc_model_pictures pictures = {t->opened.model, t->tilings, t->images->count};
+    pc_prompt_options options = {.invite = true};
+    pc_model_prompt(t->opened.model, t->tilings ? &pictures : NULL, &options);
+    return t->options.chat ? chat_ids(t, &options) : raw_ids(t, &options);
 }
 
 static pc_status trace(tracing *t, const char *path)
@@ -173,7 +203,12 @@ static pc_status trace(tracing *t, const char *path)
     if (!t->ids.count && !t->image_count) {
         return pc_fail(PC_ERR_USAGE, "nothing to trace: give --prompt, --input-ids or --image");
     }
-    pc_trace_input input = {t->pixels, t->image_count, t->ids.data, (int64_t)t->ids.count};
+    pc_trace_input input = {.pixels = t->pixels,
+                            .images = t->image_count,
+                            .tilings = t->tilings,
+                            .pictures = t->images->count,
+                            .ids = t->ids.data,
+                            .tokens = (int64_t)t->ids.count};
     return pc_model_trace(t->opened.model, t->opened.backend, t->opened.compute, &input, t->options.all,
                           t->options.out);
 }
@@ -201,6 +236,7 @@ static pc_status run(int argc, char **argv)
     pc_prompt_clear(&t.prompt);
     pc_ids_clear(&t.ids);
     pc_free(t.pixels);
+    pc_free(t.tilings);
     pc_cli_model_close(&t.opened);
     pc_fields_clear(&spec.fields, &t.options);
     pc_free(items);

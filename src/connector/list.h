@@ -1,2 +1,3 @@
 /* Every connector. */
 PC_CONNECTOR(mlp)
+PC_CONNECTOR(projector)

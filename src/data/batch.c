@@ -257,6 +257,8 @@ static pc_status add_conversation(pc_batch *batch, pc_batch_maker *maker, int dx
     size_t tokens, turns;
     pc_prompt_options how = {.turns = options->turns, .slot_tokens = tokens_of_image, .user = (void *)options};
     how.media_id[PC_MEDIA_IMAGE] = options->image_token;
+    how.media_open[PC_MEDIA_IMAGE] = options->image_open;
+    how.media_close[PC_MEDIA_IMAGE] = options->image_close;
     PC_TRY(pc_prompt_build(prompt, options->tokenizer, options->chat, &maker->sample.conversation, &how));
     PC_TRY(check_ids(options, &prompt->ids));
     maker->fault = PC_FAULT_LENGTH;

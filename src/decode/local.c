@@ -214,14 +214,29 @@ static const pc_answer_media *find_media(const pc_answer_request *request, pc_me
     return NULL;
 }
 
+/* pc_slot_tokens of an answer: a picture in tiles is encoded now, since its tokens depend on its size. */
+static pc_status slot_tokens(void *user, pc_media_kind kind, int index, size_t *out)
+{
+    answering *a = user;
+    const pc_answer_media *media = find_media(a->request, kind, index);
+    const pc_picture *picture;
+    if (kind != PC_MEDIA_IMAGE || !media || !a->local->model->recipe.grid_count) {
+        return pc_model_slot_tokens((void *)a->local->model, kind, index, out);
+    }
+    PC_TRY(pc_pictures_get(&a->local->pictures, media, &picture));
+    *out = (size_t)picture->tokens;
+    return PC_OK;
+}
+
 static pc_status build_prompt(answering *a)
 {
     pc_local *local = a->local;
     const pc_model *model = local->model;
     size_t context = (size_t)pc_session_context(local->session);
-    pc_prompt_options options = {.invite = true, .slot_tokens = pc_model_slot_tokens,
-                                 .user = (void *)model};
-    options.media_id[PC_MEDIA_IMAGE] = (int32_t)model->image_token;
+    pc_prompt_options options = {.invite = true};
+    pc_model_prompt(model, NULL, &options);
+    options.slot_tokens = slot_tokens;
+    options.user = a;
     if (a->request->media_count && !model->connector.type) {
         return pc_fail(PC_ERR_DATA, "%s: this model takes no pictures", model->path);
     }
@@ -318,7 +333,6 @@ static pc_status prefill(answering *a)
         wanted[i].id = local->prompt.ids.data[i];
         local->soft[i] = NULL;
     }
-    pc_pictures_begin(&local->pictures);
     for (size_t i = 0; i < local->prompt.slot_count && !stopped_by_signal(a); i++) {
         PC_GO(see_slot(a, &local->prompt.slots[i], wanted));
     }
@@ -455,6 +469,7 @@ static pc_status answer(void *self, const pc_answer_request *request, pc_answer 
     pc_status status;
     pc_answer_clear(out);
     PC_GO(begin(&a));
+    pc_pictures_begin(&a.local->pictures);
     PC_GO(build_prompt(&a));
     PC_GO(prefill(&a));
     double start = now_ms();

@@ -28,10 +28,13 @@ void pc_pictures_clear(pc_pictures *pictures)
     *pictures = (pc_pictures){0};
 }
 
-static size_t picture_bytes(const pc_pictures *pictures)
+static size_t bytes_kept(const pc_pictures *pictures)
 {
-    const pc_model *model = pictures->model;
-    return (size_t)model->connector.tokens * (size_t)model->llm.info.width * sizeof(float);
+    size_t bytes = 0;
+    for (size_t i = 0; i < pictures->count; i++) {
+        bytes += (size_t)pictures->items[i]->tokens * (size_t)pictures->model->llm.info.width * sizeof(float);
+    }
+    return bytes;
 }
 
 /* Drop the least lately used picture of an earlier round; false when there is none. */
@@ -56,7 +59,7 @@ static bool drop_oldest(pc_pictures *pictures)
 void pc_pictures_begin(pc_pictures *pictures)
 {
     pictures->round++;
-    while (pictures->count * picture_bytes(pictures) > BUDGET && drop_oldest(pictures)) {
+    while (bytes_kept(pictures) > BUDGET && drop_oldest(pictures)) {
     }
 }
 
@@ -90,23 +93,24 @@ static pc_status key_of_file(char out[PC_PICTURE_KEY], const char *path)
 
 /* --- misses --- */
 
-static pc_status encode(pc_pictures *pictures, const pc_image *image, float **soft)
+static pc_status encode(pc_pictures *pictures, const pc_image *image, pc_picture *out)
 {
     float *pixels = NULL;
-    PC_TRY(pc_model_prepare(pictures->model, image, &pixels));
-    pc_status status = pc_session_see(pictures->session, pixels, soft);
+    pc_image_tiling tiling;
+    PC_TRY(pc_model_prepare(pictures->model, image, &pixels, &tiling));
+    pc_status status = pc_session_see(pictures->session, pixels, &tiling, &out->soft, &out->tokens);
     pc_free(pixels);
     return status;
 }
 
-static pc_status load_and_encode(pc_pictures *pictures, const pc_answer_media *media, float **soft)
+static pc_status load_and_encode(pc_pictures *pictures, const pc_answer_media *media, pc_picture *out)
 {
     if (media->image) {
-        return encode(pictures, media->image, soft);
+        return encode(pictures, media->image, out);
     }
     pc_image *image = NULL;
     PC_TRY(pc_image_load(&image, media->path, NULL));
-    pc_status status = encode(pictures, image, soft);
+    pc_status status = encode(pictures, image, out);
     pc_image_free(image);
     return status;
 }
@@ -115,12 +119,10 @@ static pc_status add(pc_pictures *pictures, const pc_answer_media *media, const 
                      const pc_picture **out)
 {
     pc_picture *picture = NULL;
-    while ((pictures->count + 1) * picture_bytes(pictures) > BUDGET && drop_oldest(pictures)) {
-    }
     PC_TRY(pc_grow(&pictures->items, &pictures->capacity, pictures->count + 1,
                    sizeof *pictures->items, "pictures"));
     PC_TRY(PC_NEW(picture, "a picture"));
-    pc_status status = load_and_encode(pictures, media, &picture->soft);
+    pc_status status = load_and_encode(pictures, media, picture);
     if (status != PC_OK) {
         pc_free(picture);
         return status;
@@ -129,6 +131,8 @@ static pc_status add(pc_pictures *pictures, const pc_answer_media *media, const 
     picture->serial = ++pictures->serials;
     picture->used = pictures->round;
     pictures->items[pictures->count++] = picture;
+    while (bytes_kept(pictures) > BUDGET && drop_oldest(pictures)) {
+    }
     *out = picture;
     return PC_OK;
 }

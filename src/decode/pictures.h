@@ -21,7 +21,8 @@ typedef struct pc_picture {
     /* from 1, never given twice: names the content where a pointer could be reused */
     uint64_t serial;
     uint64_t used;   /* the round in which it was last wanted */
-    float *soft;     /* [Q,D'] */
+    float *soft;     /* [tokens,D'] */
+    int64_t tokens;
 } pc_picture;
 
 /* Initialise with {0} and set `session` and `model`; release with pc_pictures_clear. */

@@ -201,6 +201,7 @@ static pc_tensor *pool(const pc_build *build, const void *any, const void *any_w
 
 const pc_encoder_type pc_encoder_siglip_vision = {
     .model_type = "siglip_vision_model",
+    .processor = "SiglipImageProcessor",
     .fields = {fields, sizeof fields / sizeof fields[0]},
     .config_size = sizeof(siglip_config),
     .weights_size = sizeof(siglip_weights),

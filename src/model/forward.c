@@ -26,6 +26,19 @@ pc_tensor *pc_model_connect(const pc_build *build, const pc_model *model, pc_ten
     return pc_name(build->graph, soft, "connector.tokens");
 }
 
+pc_tensor *pc_model_arrange(const pc_build *build, const pc_model *model, pc_tensor *soft, pc_tensor *rows)
+{
+    pc_graph *graph = build->graph;
+    int64_t width = model->llm.info.width;
+    soft = pc_reshape(graph, soft, pc_dims(3, 1, -1, width));
+    pc_tensor *first = pc_use(build, model->tiles.newline);
+    if (!first) { /* row 0 is there, but nobody asks for it */
+        first = pc_reshape(graph, pc_slice(graph, soft, 0, 1), pc_dims(2, 1, width));
+    }
+    pc_tensor *all = pc_reshape(graph, pc_prepend(graph, soft, first), pc_dims(2, -1, width)); /* [1+N*Q,D'] */
+    return pc_name(graph, pc_take_rows(graph, all, rows), "connector.packed");                 /* [S,D'] */
+}
+
 pc_tensor *pc_model_read(const pc_build *build, const pc_model *model, const pc_reading *reading)
 {
     const pc_llm_part *llm = &model->llm;

@@ -12,6 +12,10 @@ pc_tensor *pc_model_encode(const pc_build *build, const pc_model *model, pc_tens
 /* features -> soft tokens f32 [N*Q,D'], named "connector.tokens". */
 pc_tensor *pc_model_connect(const pc_build *build, const pc_model *model, pc_tensor *features);
 
+/* Soft tokens [N*Q,D'] of all tiles and rows i32 [S] (pc_model_picture_rows, picture after picture) -> f32 [S,D'] as they
+ * stand in the text, named "connector.packed". */
+pc_tensor *pc_model_arrange(const pc_build *build, const pc_model *model, pc_tensor *soft, pc_tensor *rows);
+
 typedef struct pc_reading {
     pc_tensor *ids;        /* i32 [T]: any id of the vocabulary where a soft token stands */
     pc_tensor *positions;  /* i32 [T] */

@@ -31,10 +31,10 @@ static pc_status read_config(pc_model *model, const char *path)
     char *file = pc_path_is_directory(path) ? pc_path_join(path, "config.json") : pc_strdup(path);
     pc_status status = file ? pc_json_read(&model->config, file, CONFIG_LIMIT) : pc_fail_memory(0, "a path");
     if (status == PC_OK) {
-        const char *model_type = pc_json_get_text(model->config, "model_type", "");
-        model->import = pc_import_find(model_type);
+        model->import = pc_import_find(model->config);
         if (!model->import) {
-            status = pc_fail(PC_ERR_DATA, "%s: model_type '%s' is not supported", file, model_type);
+            status = pc_fail(PC_ERR_DATA, "%s: model_type '%s' is not supported", file,
+                             pc_json_get_text(model->config, "model_type", ""));
         } else {
             status = model->import->configure(model, file);
         }
@@ -83,16 +83,33 @@ static pc_status attach(pc_param_entry *entry, const pc_array *array)
     return pc_array_to_f32(array, entry->param.data);
 }
 
+/* In the model's files, else in those of its vision tower. */
+static pc_status need_array(pc_model *model, const char *name, const pc_array **out)
+{
+    *out = find_array(model, model->store, name);
+    if (!*out && model->tower) {
+        if (!model->tower_store) {
+            PC_TRY(pc_store_open(&model->tower_store, model->tower));
+        }
+        *out = find_array(model, model->tower_store, name);
+    }
+    if (*out) {
+        return PC_OK;
+    }
+    const char *tower = model->tower ? NULL : pc_json_get_text(model->config, "mm_vision_tower", NULL);
+    return tower ? pc_fail(PC_ERR_DATA, "%s: the tensor '%s' is missing; the weights of the vision tower %s belong in a directory "
+                                        "'%s' beside the model's", pc_store_path(model->store), name, tower, pc_path_base(tower))
+                 : pc_fail(PC_ERR_DATA, "%s: the tensor '%s' is missing",
+                           pc_store_path(model->tower_store ? model->tower_store : model->store), name);
+}
+
 static pc_status attach_all(pc_model *model)
 {
     int64_t largest = 0;
     for (size_t i = 0; i < model->params.count; i++) {
         pc_param_entry *entry = model->params.items[i];
-        const pc_array *array = find_array(model, model->store, entry->param.name);
-        if (!array) {
-            return pc_fail(PC_ERR_DATA, "%s: the tensor '%s' is missing", pc_store_path(model->store),
-                           entry->param.name);
-        }
+        const pc_array *array;
+        PC_TRY(need_array(model, entry->param.name, &array));
         PC_TRY(attach(entry, array));
         if (pc_shape_count(&entry->param.shape) > largest) {
             largest = pc_shape_count(&entry->param.shape);
@@ -213,38 +230,68 @@ static pc_status load_template(pc_model *model, const char *folder)
     return PC_OK;
 }
 
-/* image_processor in processor_config.json (transformers 5), else preprocessor_config.json: in the order of
- * transformers' image_processing_auto.py. */
-static pc_status load_recipe(pc_model *model, const char *folder)
+/* *json = the object of the picture recipe in a directory, or NULL: image_processor in processor_config.json
+ * (transformers 5), else preprocessor_config.json, in the order of transformers' image_processing_auto.py. *root is to be
+ * freed. */
+static pc_status find_recipe(const char *folder, pc_json **root, const pc_json **json, const char **where)
 {
-    pc_json *json;
-    pc_image_recipe_default(&model->recipe);
-    const char *where = "processor_config.json";
-    PC_TRY(read_optional(&json, folder, where));
-    const pc_json *node = pc_json_get(json, "image_processor");
-    if (!node) {
-        pc_json_free(json);
-        where = "preprocessor_config.json";
-        PC_TRY(read_optional(&json, folder, where));
-        node = json;
+    *where = "processor_config.json";
+    PC_TRY(read_optional(root, folder, *where));
+    *json = pc_json_get(*root, "image_processor");
+    if (!*json) {
+        pc_json_free(*root);
+        *where = "preprocessor_config.json";
+        PC_TRY(read_optional(root, folder, *where));
+        *json = *root;
     }
-    pc_status status = PC_OK;
-    if (node) {
-        status = pc_image_recipe_from_json(&model->recipe, node, where);
-    } else {
-        int side = (int)model->encoder.info.image_size;
-        model->recipe.size[0] = model->recipe.crop_height = model->recipe.crop_width = side;
+    return PC_OK;
+}
+
+/* Without a file: what the encoder's processor does by default, at the encoder's size. */
+static pc_status usual_recipe(pc_model *model)
+{
+    int side = (int)model->encoder.info.image_size;
+    pc_json *json = pc_json_new_object();
+    pc_status status = pc_json_set(json, "image_processor_type", pc_json_new_text(model->encoder.type->processor));
+    if (status == PC_OK) {
+        status = pc_image_recipe_from_json(&model->recipe, json, "config.json");
     }
+    pc_image_recipe *recipe = &model->recipe;
+    recipe->size[0] = recipe->crop_height = recipe->crop_width = side;
+    recipe->size[1] = recipe->size[1] ? side : 0;
     pc_json_free(json);
     return status;
+}
+
+static pc_status load_recipe(pc_model *model, const char *folder)
+{
+    pc_json *root = NULL;
+    const pc_json *json;
+    const char *where;
+    PC_TRY(find_recipe(folder, &root, &json, &where));
+    if (!json && model->tower) {
+        pc_json_free(root);
+        PC_TRY(find_recipe(model->tower, &root, &json, &where));
+    }
+    pc_status status = json ? pc_image_recipe_from_json(&model->recipe, json, where) : usual_recipe(model);
+    pc_json_free(root);
+    return status;
+}
+
+static pc_status load_beside_tokenizer(pc_model *model, const char *folder)
+{
+    PC_TRY(load_template(model, folder));
+    PC_TRY(read_optional(&model->generation, folder, "generation_config.json"));
+    if (model->encoder.type) {
+        PC_TRY(load_recipe(model, folder));
+    }
+    return model->import->finish ? model->import->finish(model, folder) : PC_OK;
 }
 
 static pc_status load_neighbours(pc_model *model, const char *folder)
 {
     PC_TRY(load_tokenizer(model, folder));
-    PC_TRY(load_template(model, folder));
-    PC_TRY(read_optional(&model->generation, folder, "generation_config.json"));
-    return model->encoder.type ? load_recipe(model, folder) : PC_OK;
+    return load_beside_tokenizer(model, folder);
 }
 
 static pc_status load_directory(pc_model *model, const char *path)
@@ -359,13 +406,7 @@ pc_status pc_model_create(pc_model **out, const char *config_path, const char *t
         status = load_tokenizer(model, folder);
     }
     if (status == PC_OK) {
-        status = load_template(model, folder);
-    }
-    if (status == PC_OK) {
-        status = read_optional(&model->generation, folder, "generation_config.json");
-    }
-    if (status == PC_OK && model->encoder.type) {
-        status = load_recipe(model, folder);
+        status = load_beside_tokenizer(model, folder);
     }
     if (status == PC_OK) {
         status = pc_params_initialise(&model->params, seed);

@@ -1,5 +1,5 @@
 /* Putting the parts of a model together, and releasing them. */
-#include "model/model.h"
+#include "model/tiles.h"
 
 #include "base/log.h"
 
@@ -168,6 +168,8 @@ void pc_model_free(pc_model *model)
     }
     pc_params_clear(&model->params);
     pc_store_free(model->store);
+    pc_store_free(model->tower_store);
+    pc_free(model->tower);
     pc_tokenizer_free(model->tokenizer);
     pc_json_free(model->config);
     pc_json_free(model->generation);
@@ -188,35 +190,74 @@ pc_status pc_model_pack(pc_model *model, const pc_backend *backend, pc_dtype com
     return PC_OK;
 }
 
+pc_status pc_model_set_newline(pc_model *model, const char *name)
+{
+    pc_scope scope = scope_of(model, "connector", "", model->config);
+    model->tiles.newline = pc_declare(&scope, PC_NORMAL(pc_scope_std(&scope, model->llm.info.width)),
+                                      pc_dims(1, model->llm.info.width), "%s", name);
+    return scope.status;
+}
+
 pc_status pc_model_slot_tokens(void *user, pc_media_kind kind, int index, size_t *out)
 {
     const pc_model *model = user;
+    int64_t count;
     (void)index;
     if (kind != PC_MEDIA_IMAGE || !model->connector.type) {
         return pc_fail(PC_ERR_DATA, "this model takes no %s", pc_media_kind_name(kind));
     }
-    *out = (size_t)model->connector.tokens;
+    if (model->recipe.grid_count) {
+        return pc_fail(PC_ERR_DATA, "this model cuts pictures into tiles: their tokens depend on their size");
+    }
+    PC_TRY(pc_model_picture_tokens(model, NULL, &count));
+    *out = (size_t)count;
     return PC_OK;
 }
 
-pc_status pc_model_prepare(const pc_model *model, const pc_image *image, float **pixels)
+static pc_status tokens_of_tiled(void *user, pc_media_kind kind, int index, size_t *out)
 {
-    int width, height;
+    const pc_model_pictures *pictures = user;
+    int64_t count;
+    if (kind != PC_MEDIA_IMAGE || !pictures->model->connector.type || index >= pictures->count) {
+        return pc_model_slot_tokens((void *)pictures->model, kind, index, out);
+    }
+    PC_TRY(pc_model_picture_tokens(pictures->model, &pictures->tilings[index], &count));
+    *out = (size_t)count;
+    return PC_OK;
+}
+
+void pc_model_prompt(const pc_model *model, const pc_model_pictures *pictures, pc_prompt_options *options)
+{
+    options->slot_tokens = pictures ? tokens_of_tiled : pc_model_slot_tokens;
+    options->user = pictures ? (void *)pictures : (void *)model;
+    options->media_id[PC_MEDIA_IMAGE] = (int32_t)model->image_token;
+    options->media_open[PC_MEDIA_IMAGE] = model->image_open;
+    options->media_close[PC_MEDIA_IMAGE] = model->image_close;
+}
+
+pc_status pc_model_prepare(const pc_model *model, const pc_image *image, float **pixels, pc_image_tiling *tiling)
+{
+    pc_image_tiling plan;
     int64_t side = model->encoder.info.image_size;
     *pixels = NULL;
     if (!model->encoder.type) {
         return pc_fail(PC_ERR_DATA, "%s: this model takes no pictures", model->path);
     }
-    PC_TRY(pc_image_recipe_size(&model->recipe, image->width, image->height, &width, &height));
-    if (width != side || height != side) {
+    PC_TRY(pc_image_tiling_plan(&plan, &model->recipe, image->width, image->height));
+    if (plan.width != side || plan.height != side) {
         return pc_fail(PC_ERR_DATA, "%s: the picture recipe gives %d x %d pixels, the encoder takes %lld x %lld",
-                       model->path, width, height, (long long)side, (long long)side);
+                       model->path, plan.width, plan.height, (long long)side, (long long)side);
     }
-    PC_TRY(pc_new_array(pixels, (size_t)(3 * side * side), sizeof(float), "pixels"));
-    pc_status status = pc_image_recipe_apply(&model->recipe, image, *pixels);
+    if (!tiling && plan.count > 1) {
+        return pc_fail(PC_ERR_DATA, "%s: one picture can't stand for its %d tiles here", model->path, plan.count);
+    }
+    PC_TRY(pc_new_array(pixels, (size_t)(plan.count * 3 * side * side), sizeof(float), "pixels"));
+    pc_status status = pc_image_tiles_apply(&model->recipe, image, *pixels);
     if (status != PC_OK) {
         pc_free(*pixels);
         *pixels = NULL;
+    } else if (tiling) {
+        *tiling = plan;
     }
     return status;
 }

@@ -11,8 +11,8 @@
 #include "encoder/clip_text.h"
 #include "encoder/encoder.h"
 #include "llm/llm.h"
-#include "media/recipe.h"
-#include "prompt/template.h"
+#include "media/tiles.h"
+#include "prompt/prompt.h"
 #include "store/store.h"
 #include "tensor/backend.h"
 #include "text/tokenizer.h"
@@ -51,6 +51,20 @@ typedef struct pc_contrast_part {
     pc_param *bias;           /* logit_bias of SigLIP's loss, [], or NULL */
 } pc_contrast_part;
 
+/* How the soft tokens of a picture's tiles are put together (tiles.h). */
+typedef enum pc_merge {
+    PC_MERGE_NONE,    /* one tile a picture, its tokens as they are */
+    PC_MERGE_FLAT,    /* tile after tile */
+    PC_MERGE_SPATIAL, /* the tiles of the grid as one map */
+    PC_MERGE_UNPAD,   /* the same without padding, each row followed by the newline */
+} pc_merge;
+
+typedef struct pc_tiles_part {
+    pc_merge merge;
+    bool rounded;      /* as transformers computes the padding */
+    pc_param *newline; /* [D'], PC_MERGE_UNPAD */
+} pc_tiles_part;
+
 typedef struct pc_model {
     const struct pc_import *import;
     char *path;        /* directory or file it came from; NULL for a new one */
@@ -58,12 +72,16 @@ typedef struct pc_model {
     pc_json *generation; /* generation_config.json, or NULL */
     pc_params params;
     pc_store *store;   /* mapped weights; NULL for a new model */
+    char *tower;       /* directory of the vision tower, when it lies beside the model's; or NULL */
+    pc_store *tower_store; /* its mapped weights */
     pc_dtype stored;   /* type of the largest parameter as stored */
     pc_encoder_part encoder;
     pc_connector_part connector;
     pc_llm_part llm;
     pc_contrast_part contrast;
-    int64_t image_token;        /* placeholder id; -1 = takes no images */
+    pc_tiles_part tiles;
+    int64_t image_token;        /* placeholder id, which may lie outside the vocabulary; -1 = takes no images */
+    int32_t image_open, image_close; /* ids that stand before and behind a picture; 0 = none */
     pc_tokenizer *tokenizer;    /* NULL when the directory has none */
     const pc_template *chat;    /* NULL when the chat template is unknown or absent */
     bool chat_unknown;          /* the checkpoint brings a chat template that is none of ours */
@@ -92,11 +110,20 @@ pc_status pc_model_load_values(pc_model *model, const char *path, bool partial, 
 /* Lay the weights out for products on this backend; call once before sessions. compute PC_F32 or PC_BF16. */
 pc_status pc_model_pack(pc_model *model, const pc_backend *backend, pc_dtype compute);
 
-/* Prepare a picture by the model's recipe: *pixels = f32 [3,Y,X] of the encoder's native size; pc_free. PC_ERR_DATA when the
- * recipe gives another size than the encoder takes. */
-pc_status pc_model_prepare(const pc_model *model, const pc_image *image, float **pixels);
+/* Prepare a picture by the model's recipe: *pixels = f32 [N,3,Y,X], N tiles (as a rule 1) of the encoder's native size;
+ * pc_free. *tiling (or NULL) says how they lie. PC_ERR_DATA when the recipe gives another size than the encoder takes. */
+pc_status pc_model_prepare(const pc_model *model, const pc_image *image, float **pixels, pc_image_tiling *tiling);
 
-/* pc_slot_tokens for pc_prompt_options: soft tokens of a picture. user = pc_model. */
+/* What a prompt must know of the model: placeholder, ids round it, and soft tokens of a picture. `pictures` (borrowed; NULL
+ * when none is cut into tiles) holds the tiling of each picture. */
+typedef struct pc_model_pictures {
+    const pc_model *model;
+    const pc_image_tiling *tilings; /* [count] */
+    int count;
+} pc_model_pictures;
+void pc_model_prompt(const pc_model *model, const pc_model_pictures *pictures, pc_prompt_options *options);
+
+/* pc_slot_tokens for pc_prompt_options: soft tokens of a picture. user = pc_model; PC_ERR_DATA when they depend on its size. */
 pc_status pc_model_slot_tokens(void *user, pc_media_kind kind, int index, size_t *out);
 
 /* Scopes of the parts, so that names are said once: "vision_tower.vision_model." and so on. */
@@ -106,13 +133,18 @@ typedef struct pc_import_prefixes {
 
 /* A foreign checkpoint family: its config keys and tensor names -> ours. One file in import/ + one line in list.h. */
 typedef struct pc_import {
-    const char *model_type; /* of config.json; NULL: recognised by `matches_file` alone */
-    const char *architecture; /* the class that opens it elsewhere, for config.json */
+    const char *model_type; /* of config.json; NULL: recognised by `matches` or `matches_file` alone */
+    const char *architecture; /* the class that opens it elsewhere, for config.json; NULL = as the config says */
+    const char *processor;  /* the class that prepares its pictures and prompts elsewhere, or NULL */
     pc_import_prefixes prefixes; /* of the names that percept writes */
+    /* Whether config.json is of this family, where its model_type alone doesn't tell; asked before model_type counts. */
+    bool (*matches)(const pc_json *config);
     /* Fill the parts from model->config (through pc_model_set_*). */
     pc_status (*configure)(pc_model *model, const char *where);
     /* The i-th name under which a file may hold the parameter that we call `name`; false when there is none left. */
     bool (*alias)(const char *name, int i, char *out, size_t size);
+    /* After tokenizer, template and picture recipe have been read; may be NULL. */
+    pc_status (*finish)(pc_model *model, const char *where);
     /* Complete a copy of model->config for writing, so that no reader falls back to defaults of its own. */
     pc_status (*describe)(const pc_model *model, pc_json *config);
     /* Weights from elsewhere than safetensors; NULL = safetensors. */
@@ -120,13 +152,15 @@ typedef struct pc_import {
     pc_status (*load_file)(pc_model *model, const char *path);
 } pc_import;
 
-const pc_import *pc_import_find(const char *model_type);
+const pc_import *pc_import_find(const pc_json *config); /* NULL when no family takes it */
 const pc_import *pc_import_find_file(const char *path);
 
 /* For imports: make a part from its JSON config. `json` NULL = all defaults. */
 pc_status pc_model_set_encoder(pc_model *model, const pc_json *json, const char *where);
 pc_status pc_model_set_connector(pc_model *model, const char *name, const pc_json *json, const char *where);
 pc_status pc_model_set_llm(pc_model *model, const char *model_type, const pc_json *json, const char *where);
+/* The newline token of tiles, `name` in full; after the language model is set. */
+pc_status pc_model_set_newline(pc_model *model, const char *name);
 typedef struct pc_contrast_kind {
     int64_t width;             /* of the common space */
     bool bias;                 /* logit_bias */

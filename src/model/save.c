@@ -51,7 +51,10 @@ static pc_status set_architecture(pc_json *json, const char *name)
 static pc_status save_config(const pc_model *model, const char *folder, pc_dtype dtype)
 {
     pc_json *json = pc_json_copy(model->config);
-    pc_status status = json ? set_architecture(json, model->import->architecture) : pc_fail_memory(0, "a configuration");
+    const char *architecture = model->import->architecture;
+    pc_status status = !json          ? pc_fail_memory(0, "a configuration")
+                       : architecture ? set_architecture(json, architecture)
+                                      : PC_OK;
     if (status == PC_OK) {
         status = set_dtype(json, torch_name(dtype));
     }
@@ -107,7 +110,7 @@ static pc_status processor_config(const pc_model *model, pc_json **out)
         return pc_fail_memory(0, "a configuration");
     }
     const char *strategy = encoder->select.keep_class_token ? "full" : "default";
-    PC_TRY(pc_json_set(json, "processor_class", pc_json_new_text("LlavaProcessor")));
+    PC_TRY(pc_json_set(json, "processor_class", pc_json_new_text(model->import->processor)));
     PC_TRY(pc_json_set(json, "image_token", pc_json_new_text(image ? image : "<image>")));
     PC_TRY(pc_json_set(json, "num_additional_image_tokens", pc_json_new_integer(encoder->info.prefix)));
     PC_TRY(pc_json_set(json, "patch_size", pc_json_new_integer(encoder->info.patch_size)));
@@ -118,14 +121,14 @@ static pc_status save_processor(const pc_model *model, const char *folder)
 {
     pc_json *json = NULL;
     pc_status status = pc_image_recipe_to_json(&json, &model->recipe);
-    if (status == PC_OK && model->connector.type) {
-        status = pc_json_set(json, "processor_class", pc_json_new_text("LlavaProcessor"));
+    if (status == PC_OK && model->import->processor) {
+        status = pc_json_set(json, "processor_class", pc_json_new_text(model->import->processor));
     }
     if (status == PC_OK) {
         status = write_json(folder, "preprocessor_config.json", json);
     }
     pc_json_free(json);
-    if (status != PC_OK || !model->connector.type || !model->tokenizer) {
+    if (status != PC_OK || !model->import->processor || !model->tokenizer) {
         return status;
     }
     status = processor_config(model, &json);

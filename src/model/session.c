@@ -3,6 +3,7 @@
 
 #include "ops/attention.h"
 #include "ops/rows.h"
+#include "model/tiles.h"
 #include "tensor/exec.h"
 
 #include <string.h>
@@ -222,18 +223,56 @@ void pc_session_free(pc_session *session)
     pc_free(session);
 }
 
-pc_status pc_session_see(pc_session *session, const float *pixels, float **soft)
+/* tokens [1 + N*Q,D']: the newline (zeros without one), then those of each tile. */
+static pc_status see_tiles(pc_session *session, const float *pixels, int64_t tiles, float *tokens)
 {
     vision_graph *vision = &session->vision;
-    *soft = NULL;
-    if (!vision->exec) {
-        return pc_fail(PC_ERR_DATA, "%s: this model takes no pictures", session->model->path);
+    const pc_param *newline = session->model->tiles.newline;
+    int64_t size = pc_shape_count(&vision->pixels->max), width = session->model->llm.info.width;
+    if (newline) {
+        pc_convert_to_f32(tokens, newline->data, newline->dtype, (size_t)width);
     }
-    PC_TRY(pc_exec_bind(vision->exec, vision->pixels, pixels, vision->pixels->max));
-    PC_TRY(pc_exec_run(vision->exec));
-    PC_TRY(pc_new_array(soft, (size_t)pc_shape_count(&vision->tokens->shape), sizeof(float), "soft tokens"));
-    memcpy(*soft, vision->tokens->data, pc_tensor_bytes(vision->tokens));
+    for (int64_t t = 0; t < tiles; t++) {
+        PC_TRY(pc_exec_bind(vision->exec, vision->pixels, pixels + t * size, vision->pixels->max));
+        PC_TRY(pc_exec_run(vision->exec));
+        int64_t each = pc_shape_count(&vision->tokens->shape);
+        memcpy(tokens + width + t * each, vision->tokens->data, (size_t)each * sizeof(float));
+    }
     return PC_OK;
+}
+
+pc_status pc_session_see(pc_session *session, const float *pixels, const pc_image_tiling *tiling, float **soft,
+                         int64_t *count)
+{
+    const pc_model *model = session->model;
+    int64_t width = model->llm.info.width, tiles = tiling ? tiling->count : 1, wanted;
+    float *tokens = NULL;
+    int32_t *rows = NULL;
+    *soft = NULL;
+    if (!session->vision.exec) {
+        return pc_fail(PC_ERR_DATA, "%s: this model takes no pictures", model->path);
+    }
+    PC_TRY(pc_model_picture_tokens(model, tiling, &wanted));
+    pc_status status;
+    PC_GO(pc_new_array(&tokens, (size_t)((1 + tiles * model->connector.tokens) * width), sizeof(float), "soft tokens"));
+    PC_GO(pc_new_array(&rows, (size_t)wanted, sizeof *rows, "soft tokens"));
+    PC_GO(pc_new_array(soft, (size_t)(wanted * width), sizeof(float), "soft tokens"));
+    PC_GO(see_tiles(session, pixels, tiles, tokens));
+    pc_model_picture_rows(model, tiling, 0, rows);
+    for (int64_t i = 0; i < wanted; i++) {
+        memcpy(*soft + i * width, tokens + rows[i] * width, (size_t)width * sizeof(float));
+    }
+    if (count) {
+        *count = wanted;
+    }
+done:
+    pc_free(tokens);
+    pc_free(rows);
+    if (status != PC_OK) {
+        pc_free(*soft);
+        *soft = NULL;
+    }
+    return status;
 }
 
 /* Fill the staging arrays with one chunk; returns how many soft rows it has. */

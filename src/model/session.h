@@ -22,9 +22,10 @@ pc_status pc_session_new(pc_session **out, const pc_model *model, const pc_backe
                          const pc_session_options *options);
 void pc_session_free(pc_session *session);
 
-/* Encode one picture, pixels f32 [3,Y,X] of the encoder's native size; *soft = its soft tokens
- * [Q,D'], to be released with pc_free. */
-pc_status pc_session_see(pc_session *session, const float *pixels, float **soft);
+/* Encode one picture, pixels f32 [N,3,Y,X] of pc_model_prepare, tile by tile; tiling NULL: one tile. *soft = its soft
+ * tokens [count,D'] in the order of the text, to be released with pc_free; count may be NULL. */
+pc_status pc_session_see(pc_session *session, const float *pixels, const pc_image_tiling *tiling, float **soft,
+                         int64_t *count);
 
 /* A text of `total` tokens will be read: sets the rotary frequencies that depend on that. False when what was read stands by
  * other frequencies and must be forgotten (pc_session_rewind to 0) for the same answer as without it. Without this call

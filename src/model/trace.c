@@ -1,5 +1,6 @@
 #include "model/trace.h"
 
+#include "model/tiles.h"
 #include "store/store.h"
 #include "store/writer.h"
 #include "ops/attention.h"
@@ -13,9 +14,10 @@ typedef struct tracer {
     const pc_trace_input *input;
     pc_graph *graph;
     pc_exec *exec;
-    pc_tensor *pixels, *soft_rows, *ids, *positions, *ranges, *frequencies, *ends;
-    int64_t soft;
-    int32_t *id_values, *position_values, *soft_values, *end_values;
+    pc_tensor *pixels, *soft_rows, *packed_rows, *ids, *positions, *ranges, *frequencies, *ends;
+    int64_t soft;   /* placeholders */
+    int64_t wanted; /* soft tokens of the pictures */
+    int32_t *id_values, *position_values, *soft_values, *end_values, *packed_values;
     int64_t *written_ids;
     pc_attention_range *range_values;
     float *turns; /* rotary frequencies for this length */
@@ -31,10 +33,38 @@ static int64_t vocabulary(const pc_model *model)
     return is_contrastive(model) ? model->contrast.config.vocab_size : model->llm.info.vocabulary;
 }
 
+/* The picture's tiling, or NULL; *tiles = how many rows of pixels it has. */
+static const pc_image_tiling *tiling_of(const pc_trace_input *in, int64_t picture, int64_t *tiles)
+{
+    const pc_image_tiling *tiling = in->tilings ? &in->tilings[picture] : NULL;
+    *tiles = tiling ? tiling->count : 1;
+    return tiling;
+}
+
+/* Count the pictures' soft tokens, and with values number their rows. */
+static pc_status pack_pictures(tracer *t, int32_t *values)
+{
+    const pc_trace_input *in = t->input;
+    int64_t pictures = in->tilings ? in->pictures : in->images, first = 0, tiles, count;
+    t->wanted = 0;
+    for (int64_t i = 0; t->model->connector.type && i < pictures; i++, first += tiles) {
+        const pc_image_tiling *tiling = tiling_of(in, i, &tiles);
+        PC_TRY(pc_model_picture_tokens(t->model, tiling, &count));
+        if (values) {
+            pc_model_picture_rows(t->model, tiling, first, values + t->wanted);
+        }
+        t->wanted += count;
+    }
+    return t->model->connector.type && first != in->images
+               ? pc_fail(PC_ERR_DATA, "%lld pictures have %lld tiles, %lld given", (long long)pictures, (long long)first,
+                         (long long)in->images)
+               : PC_OK;
+}
+
 static pc_status check_ids(tracer *t)
 {
     const pc_trace_input *in = t->input;
-    int64_t wanted = t->model->connector.type ? in->images * t->model->connector.tokens : 0;
+    int64_t wanted = t->wanted;
     if (is_contrastive(t->model) && in->tokens > t->model->contrast.config.max_position_embeddings) {
         return pc_fail(PC_ERR_DATA, "input_ids: %lld tokens, the text tower takes %lld", (long long)in->tokens,
                        (long long)t->model->contrast.config.max_position_embeddings);
@@ -58,9 +88,8 @@ static pc_status check_ids(tracer *t)
         }
     }
     if (t->soft != wanted) {
-        return pc_fail(PC_ERR_DATA, "input_ids: %s%lld image placeholders, expected %lld (%lld pictures of %lld)",
-                       t->soft > wanted ? "at least " : "", (long long)t->soft, (long long)wanted,
-                       (long long)in->images, (long long)t->model->connector.tokens);
+        return pc_fail(PC_ERR_DATA, "input_ids: %s%lld image placeholders, expected %lld for %lld tiles of pictures",
+                       t->soft > wanted ? "at least " : "", (long long)t->soft, (long long)wanted, (long long)in->images);
     }
     return PC_OK;
 }
@@ -72,6 +101,9 @@ static pc_status allocate(tracer *t)
     PC_TRY(PC_NEW_ARRAY(t->position_values, tokens, "a trace"));
     PC_TRY(PC_NEW_ARRAY(t->soft_values, tokens, "a trace"));
     PC_TRY(PC_NEW_ARRAY(t->end_values, 1, "a trace"));
+    PC_TRY(pack_pictures(t, NULL));
+    PC_TRY(PC_NEW_ARRAY(t->packed_values, (size_t)t->wanted + 1, "a trace"));
+    PC_TRY(pack_pictures(t, t->packed_values));
     PC_TRY(PC_NEW_ARRAY(t->written_ids, tokens, "a trace"));
     if (t->model->llm.type) {
         const pc_llm_part *llm = &t->model->llm;
@@ -132,6 +164,10 @@ static pc_status build_graph(tracer *t, const pc_backend *backend, pc_dtype comp
         t->pixels = pc_graph_input(t->graph, "pixel_values", PC_F32, pc_dims(4, t->input->images, 3, side, side));
         pc_tensor *features = pc_model_encode(&build, model, t->pixels);
         soft = model->connector.type ? pc_model_connect(&build, model, features) : NULL;
+        if (soft && !pc_model_plain_pictures(model)) {
+            t->packed_rows = pc_graph_input(t->graph, "", PC_I32, pc_dims(1, t->wanted));
+            soft = pc_model_arrange(&build, model, soft, t->packed_rows);
+        }
     }
     if (model->llm.type && t->input->tokens) {
         build_language(t, &build, soft);
@@ -171,6 +207,7 @@ static pc_status run(tracer *t)
 {
     PC_TRY(bind(t, t->pixels, t->input->pixels));
     PC_TRY(bind(t, t->soft_rows, t->soft_values));
+    PC_TRY(bind(t, t->packed_rows, t->packed_values));
     PC_TRY(bind(t, t->ids, t->id_values));
     PC_TRY(bind(t, t->positions, t->position_values));
     PC_TRY(bind(t, t->ranges, t->range_values));
@@ -184,7 +221,7 @@ static pc_status run(tracer *t)
 
 static bool is_public(const char *name)
 {
-    static const char *const names[] = {"encoder.features", "connector.tokens", "logits",
+    static const char *const names[] = {"encoder.features", "connector.tokens", "connector.packed", "logits",
                                         "image_embeds", "text_embeds", "logits_per_image"};
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
         if (strcmp(names[i], name) == 0) {
@@ -259,6 +296,7 @@ static void clear(tracer *t)
     pc_free(t->position_values);
     pc_free(t->soft_values);
     pc_free(t->end_values);
+    pc_free(t->packed_values);
     pc_free(t->written_ids);
     pc_free(t->range_values);
     pc_free(t->turns);

@@ -10,12 +10,14 @@
 
 typedef struct pc_trace_input {
     const float *pixels; /* [N,3,Y,X]; NULL when there are none */
-    int64_t images;
+    int64_t images;      /* N: tiles of all pictures */
+    const pc_image_tiling *tilings; /* of each picture, their counts add up to N; NULL = N pictures of one tile */
+    int64_t pictures;    /* tilings */
     const int32_t *ids; /* [T] */
     int64_t tokens;
 } pc_trace_input;
 
-/* PC_ERR_DATA when the number of placeholders is not N * Q, or an id lies outside the vocabulary. */
+/* PC_ERR_DATA when the number of placeholders is not that of the pictures' soft tokens, or an id lies outside the vocabulary. */
 pc_status pc_model_trace(const pc_model *model, const pc_backend *backend, pc_dtype compute,
                          const pc_trace_input *input, bool all, const char *path);
 

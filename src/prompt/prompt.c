@@ -138,10 +138,16 @@ static pc_status push_media(builder *b, const pc_segment *segment)
     size_t count;
     PC_TRY(slot_tokens(b->options, segment->media, segment->index, &count));
     PC_TRY(enter_turn(b, segment->turn, b->out->ids.count));
+    if (b->options->media_open[segment->media] > 0) {
+        PC_TRY(push_id(b, b->options->media_open[segment->media], false));
+    }
     PC_TRY(reserve(b, count));
     PC_TRY(push_slot(b->out, segment->media, segment->index, b->out->ids.count, count));
     for (size_t i = 0; i < count; i++) {
         PC_TRY(push_id(b, b->options->media_id[segment->media], false));
+    }
+    if (b->options->media_close[segment->media] > 0) {
+        PC_TRY(push_id(b, b->options->media_close[segment->media], false));
     }
     b->begun = true;
     return PC_OK;

@@ -46,6 +46,8 @@ typedef struct pc_prompt_options {
     pc_prompt_turns turns;
     /* placeholder of each kind; <= 0: the model takes none of that kind */
     int32_t media_id[PC_MEDIA_KINDS];
+    /* ids that stand before and behind the placeholders, outside the slot; <= 0: none */
+    int32_t media_open[PC_MEDIA_KINDS], media_close[PC_MEDIA_KINDS];
     pc_slot_tokens slot_tokens;
     void *user;                       /* for slot_tokens */
     /* most tokens allowed, PC_ERR_DATA beyond; 0 = PC_PROMPT_MAX_TOKENS */

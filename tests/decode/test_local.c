@@ -201,7 +201,7 @@ static void pixels_as_transformers(void **state)
         float *pixels = NULL;
         snprintf(path, sizeof path, LLAVA "%s", names[i]);
         CHECK(pc_image_load(&image, path, NULL));
-        CHECK(pc_model_prepare(s.model, image, &pixels));
+        CHECK(pc_model_prepare(s.model, image, &pixels, NULL));
         assert_memory_equal(pixels, expected + i * size, size * sizeof *pixels);
         pc_free(pixels);
         pc_image_free(image);

@@ -217,6 +217,48 @@ static void test_refused(void **state)
     refuse(folder, "has shape [304,32], expected [304,40]");
 }
 
+/* LLaVA's own layout: what it takes from its config and from beside it, and what it refuses by name. */
+static void test_original(void **state)
+{
+    const char *folder = *state;
+    char tower[512];
+    pc_model *model = load(GOLDEN("llava_original/llava-v1.5-tiny"));
+    assert_true(model->recipe.pad_square);
+    assert_string_equal(model->chat->name, "vicuna_v1"); /* by the directory's name, as LLaVA does */
+    assert_int_equal(model->image_token, 48);
+    pc_model_free(model);
+    golden_copy(GOLDEN("llava_original/llava-v1.5-tiny"), folder);
+    refuse(folder, "there is no such directory");
+    pc_test_path(tower, folder, "tiny-clip");
+    assert_int_equal(pc_make_directories(tower), PC_OK);
+    golden_copy(GOLDEN("llava_original/tiny-clip"), tower);
+    model = load(folder);
+    assert_null(model->chat);
+    pc_model_free(model);
+    edit_config(folder, NULL, "mm_vision_tower", "\"openai/clip-vit-base-patch32\"");
+    refuse(folder, "belong in a directory 'clip-vit-base-patch32'"); /* its shape is known, its weights are not there */
+    edit_config(folder, NULL, "mm_vision_tower", "\"../../etc\"");
+    refuse(folder, "there is no such directory");
+    edit_config(folder, NULL, "mm_vision_tower", "\"tiny-clip\"");
+    edit_config(folder, NULL, "image_aspect_ratio", "\"anyres_max_9\"");
+    refuse(folder, "anyres_max_9");
+    edit_config(folder, NULL, "image_aspect_ratio", "\"anyres\"");
+    refuse(folder, "image_grid_pinpoints");
+    edit_config(folder, NULL, "image_aspect_ratio", "\"square\"");
+    model = load(folder);
+    assert_false(model->recipe.pad_square);
+    pc_model_free(model);
+    edit_config(folder, NULL, "mm_projector_type", "\"mlp9x_silu\"");
+    refuse(folder, "mm_projector_type 'mlp9x_silu'");
+    edit_config(folder, NULL, "mm_projector_type", "\"mlp2x_gelu\"");
+    edit_config(folder, NULL, "mm_patch_merge_type", "\"maxpool2x2\"");
+    refuse(folder, "mm_patch_merge_type 'maxpool2x2'");
+    edit_config(folder, NULL, "mm_patch_merge_type", "\"flat\"");
+    edit_config(folder, NULL, "mm_use_im_start_end", "true");
+    golden_copy(GOLDEN("prompt/llama"), folder);
+    refuse(folder, "no <im_start>");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -226,6 +268,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_rope, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_tied, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_refused, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_original, set_up, tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

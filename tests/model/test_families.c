@@ -2,7 +2,9 @@
  * backend. */
 #include "backend/cpu/cpu.h"
 #include "base/memory.h"
+#include "media/decode.h"
 #include "model/session.h"
+#include "support/folder.h"
 #include "support/parity.h"
 
 #include <setjmp.h>
@@ -36,6 +38,156 @@ static void test_decoders(void **state)
 {
     (void)state;
     parity_check_levels(decoders, DECODERS);
+}
+
+#define ORIGINAL(name, truth) {name, GOLDEN("llava_original/" name), GOLDEN("llava_original/" truth ".safetensors"), false}
+static const parity_fixture llavas[] = {
+    {"llava next", GOLDEN("llava_next/hf"), GOLDEN("llava_next/hf.safetensors"), false},
+    ORIGINAL("llava-7b-v0", "v1.0"),
+    ORIGINAL("llava-v1.5-tiny", "v1.5"),
+    ORIGINAL("llava-v1.6-tiny", "v1.6"),
+    ORIGINAL("llava-med-tiny", "med"),
+};
+
+enum { LLAVAS = sizeof llavas / sizeof llavas[0] };
+
+static void test_llavas(void **state)
+{
+    (void)state;
+    parity_check_levels(llavas, LLAVAS);
+}
+
+/* Pictures -> pixels bit for bit, and their tokens: transformers' numbers for both pictures of each fixture. */
+static void test_llava_pictures(void **state)
+{
+    static const char *const names[] = {GOLDEN("llava/shapes.png"), GOLDEN("llava/triangle.png")};
+    (void)state;
+    for (int i = 0; i < LLAVAS; i++) {
+        pc_store *truth = golden_store(llavas[i].truth);
+        pc_model *model = golden_model(llavas[i].model);
+        const pc_array *array = pc_store_find(truth, "pixel_values");
+        float *expected = golden_values(array);
+        int64_t size = pc_array_count(array) / array->dim[0], tiles = 0, placeholders = 0;
+        pc_image_tiling tilings[2];
+        for (int picture = 0; picture < 2; picture++) {
+            pc_image *image;
+            float *pixels;
+            assert_int_equal(pc_image_load(&image, names[picture], NULL), PC_OK);
+            assert_int_equal(pc_model_prepare(model, image, &pixels, &tilings[picture]), PC_OK);
+            int64_t count = tilings[picture].count;
+            assert_true(tiles + count <= array->dim[0]);
+            assert_memory_equal(pixels, expected + tiles * size, (size_t)(count * size) * sizeof(float));
+            tiles += count;
+            pc_free(pixels);
+            pc_image_free(image);
+        }
+        assert_int_equal(tiles, array->dim[0]);
+        pc_model_pictures pictures = {model, tilings, 2};
+        pc_prompt_options options = {0};
+        pc_model_prompt(model, &pictures, &options);
+        for (int picture = 0; picture < 2; picture++) {
+            size_t tokens;
+            assert_int_equal(options.slot_tokens(options.user, PC_MEDIA_IMAGE, picture, &tokens), PC_OK);
+            placeholders += (int64_t)tokens;
+        }
+        int32_t *ids = golden_ids(pc_store_find(truth, "input_ids"));
+        for (int64_t t = 0; t < pc_store_find(truth, "input_ids")->dim[0]; t++) {
+            placeholders -= ids[t] == model->image_token;
+        }
+        assert_int_equal(placeholders, 0);
+        pc_free(ids);
+        pc_free(expected);
+        pc_model_free(model);
+        pc_store_free(truth);
+    }
+}
+
+/* What a session sees of pictures is what a trace puts into the text, in its order. */
+static void test_session_sees_tiles(void **state)
+{
+    (void)state;
+    for (int i = 0; i < LLAVAS; i++) {
+        char folder[256];
+        pc_store *truth = golden_store(llavas[i].truth);
+        pc_model *model = golden_model(llavas[i].model);
+        pc_backend *backend;
+        pc_session *session;
+        golden_input in;
+        golden_input_read(&in, truth);
+        golden_input_tile(&in, truth, model);
+        pc_test_folder_new(folder);
+        assert_int_equal(pc_cpu_backend_new(&backend, 1, 0), PC_OK);
+        pc_store *trace = golden_trace(model, backend, PC_F32, &in.input, folder, "t.safetensors");
+        const pc_array *array = pc_store_find(trace, "connector.packed");
+        float *expected = golden_values(array ? array : pc_store_find(trace, "connector.tokens"));
+        pc_session_options options = {.context = 128, .compute = PC_F32};
+        assert_int_equal(pc_session_new(&session, model, backend, &options), PC_OK);
+        int64_t side = model->encoder.info.image_size, width = model->llm.info.width, done = 0, tile = 0;
+        for (int64_t p = 0; p < 2; p++) {
+            float *soft;
+            int64_t count;
+            const pc_image_tiling *tiling = in.tilings ? &in.tilings[p] : NULL;
+            assert_int_equal(pc_session_see(session, in.pixels + tile * 3 * side * side, tiling, &soft, &count), PC_OK);
+            assert_memory_equal(soft, expected + done * width, (size_t)(count * width) * sizeof(float));
+            done += count;
+            tile += tiling ? tiling->count : 1;
+            pc_free(soft);
+        }
+        pc_free(expected);
+        pc_session_free(session);
+        pc_store_free(trace);
+        pc_cpu_backend_free(backend);
+        pc_model_free(model);
+        golden_input_clear(&in);
+        pc_store_free(truth);
+        pc_test_folder_free(folder);
+    }
+}
+
+/* Saved and loaded again, in f32: the same logits, bit for bit, from a directory that stands alone. */
+static void check_saved(const parity_fixture *f)
+{
+    char folder[256], copy[512];
+    pc_store *truth = golden_store(f->truth);
+    pc_model *first = golden_model(f->model);
+    golden_input in;
+    golden_input_read(&in, truth);
+    golden_input_tile(&in, truth, first);
+    in.input.tokens = f->has_texts ? pc_store_find(truth, "input_ids")->dim[1] : in.input.tokens;
+    pc_test_folder_new(folder);
+    pc_test_path(copy, folder, "copy");
+    assert_int_equal(pc_model_save(first, copy, PC_F32), PC_OK);
+    pc_model *second = golden_model(copy);
+    assert_int_equal(second->params.count, first->params.count);
+    assert_memory_equal(&second->recipe, &first->recipe, sizeof first->recipe);
+    assert_int_equal(second->tiles.merge, first->tiles.merge);
+    pc_store *one = golden_trace(first, NULL, PC_F32, &in.input, folder, "one.safetensors");
+    pc_store *two = golden_trace(second, NULL, PC_F32, &in.input, folder, "two.safetensors");
+    const char *name = f->has_texts ? "logits_per_image" : "logits";
+    const pc_array *a = pc_store_find(one, name), *b = pc_store_find(two, name);
+    assert_int_equal(a->bytes, b->bytes);
+    assert_memory_equal(a->data, b->data, a->bytes);
+    pc_store_free(one);
+    pc_store_free(two);
+    pc_model_free(second);
+    pc_model_free(first);
+    golden_input_clear(&in);
+    pc_store_free(truth);
+    pc_test_folder_free(folder);
+}
+
+static void test_saved(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < sizeof encoders / sizeof encoders[0]; i++) {
+        check_saved(&encoders[i]);
+    }
+    for (int i = 0; i < DECODERS; i++) {
+        check_saved(&decoders[i]);
+    }
+    for (int i = 0; i < LLAVAS; i++) {
+        check_saved(&llavas[i]);
+    }
 }
 
 static int32_t best_of(const float *logits, int64_t count)
@@ -103,6 +255,10 @@ int main(void)
         cmocka_unit_test(test_encoders),
         cmocka_unit_test(test_decoders),
         cmocka_unit_test(test_greedy),
+        cmocka_unit_test(test_llavas),
+        cmocka_unit_test(test_llava_pictures),
+        cmocka_unit_test(test_session_sees_tiles),
+        cmocka_unit_test(test_saved),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

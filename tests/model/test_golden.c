@@ -105,7 +105,7 @@ static void check_pixels(const pc_model *model, const pc_json *images, const cha
         float *expected = golden_values(array);
         pc_test_path(path, GOLDEN("llava"), pc_json_text(pc_json_at(images, i)));
         assert_int_equal(pc_image_load(&image, path, NULL), PC_OK);
-        assert_int_equal(pc_model_prepare(model, image, &pixels), PC_OK);
+        assert_int_equal(pc_model_prepare(model, image, &pixels, NULL), PC_OK);
         assert_memory_equal(pixels, expected + (int64_t)i * count, (size_t)count * sizeof(float));
         pc_free(expected);
         pc_free(pixels);
@@ -171,7 +171,7 @@ static const float **see_all(pc_session *session, const pc_model *model, const p
     int64_t seen = 0;
     assert_non_null(rows);
     for (int64_t i = 0; i < in->images; i++) {
-        assert_int_equal(pc_session_see(session, in->pixels + i * 3 * side * side, &soft[i]), PC_OK);
+        assert_int_equal(pc_session_see(session, in->pixels + i * 3 * side * side, NULL, &soft[i], NULL), PC_OK);
     }
     for (int64_t i = 0; i < in->tokens; i++) {
         if (in->images && in->ids[i] == model->image_token) {

@@ -50,26 +50,50 @@ static int tear_down(void **state)
     return 0;
 }
 
+enum { MOST_TOKENS = 4000 };
+
+/* "1 <picture> 2 3" */
+static pc_status make_ids(const pc_model *model, const pc_image_tiling *tiling, pc_ids *ids)
+{
+    pc_model_pictures pictures = {model, tiling, 1};
+    pc_prompt_options options = {0};
+    size_t count = 0;
+    pc_status status = pc_ids_push(ids, 1);
+    if (status == PC_OK && model->connector.type) {
+        pc_model_prompt(model, &pictures, &options);
+        status = options.slot_tokens(options.user, PC_MEDIA_IMAGE, 0, &count);
+    }
+    for (size_t i = 0; i < count && i < MOST_TOKENS && status == PC_OK; i++) {
+        status = pc_ids_push(ids, (int32_t)model->image_token);
+    }
+    for (int32_t id = 2; id < 4 && status == PC_OK; id++) {
+        status = pc_ids_push(ids, id);
+    }
+    return status;
+}
+
 /* A model that was accepted: prepare a picture, run one pass, encode a text. */
 static pc_status use(const fixture *f, const pc_model *model)
 {
     float *pixels = NULL;
     char path[512];
-    pc_status status = model->encoder.type ? pc_model_prepare(model, f->image, &pixels) : PC_OK;
-    pc_free(pixels);
+    pc_image_tiling tiling = {0};
+    pc_ids ids = {0}, words = {0};
+    pc_status status = model->encoder.type ? pc_model_prepare(model, f->image, &pixels, &tiling) : PC_OK;
     if (status == PC_OK && model->tokenizer) {
-        pc_ids ids = {0};
-        status = pc_tokenizer_encode(model->tokenizer, "What is it?", 11, PC_TOKENIZE_ADD_SPECIAL, &ids);
-        pc_ids_clear(&ids);
+        status = pc_tokenizer_encode(model->tokenizer, "What is it?", 11, PC_TOKENIZE_ADD_SPECIAL, &words);
     }
     if (status == PC_OK) {
-        pc_trace_input input = f->in.input;
-        if (!model->encoder.type) {
-            input.pixels = NULL;
-            input.images = 0;
-        }
+        status = make_ids(model, &tiling, &ids);
+    }
+    if (status == PC_OK) {
+        pc_trace_input input = {.pixels = pixels, .images = tiling.count, .tilings = &tiling, .pictures = tiling.count > 0,
+                                .ids = ids.data, .tokens = (int64_t)ids.count};
         status = pc_model_trace(model, NULL, PC_F32, &input, false, pc_test_path(path, f->folder, "t.safetensors"));
     }
+    pc_ids_clear(&ids);
+    pc_ids_clear(&words);
+    pc_free(pixels);
     return status;
 }
 
@@ -101,6 +125,39 @@ static void drill(fixture *f, const char *source, const char *name)
 static void test_config(void **state)
 {
     drill(*state, GOLDEN("llava/hf"), "config.json");
+}
+
+/* Other families; each reads keys that the one above has not. */
+static void test_config_of_tiles(void **state)
+{
+    drill(*state, GOLDEN("llava_next/hf"), "config.json");
+}
+
+static void test_config_of_original(void **state)
+{
+    fixture *f = *state;
+    char from[512], tower[512];
+    size_t size;
+    assert_int_equal(pc_make_directories(pc_test_path(tower, f->folder, "tiny-clip")), PC_OK);
+    unsigned char *bytes = pc_test_read(GOLDEN("llava_original/tiny-clip"), "config.json", &size);
+    pc_test_write(tower, "config.json", bytes, size);
+    free(bytes);
+    drill(f, GOLDEN("llava_original/llava-v1.6-tiny"), "config.json");
+    golden_copy(GOLDEN("llava_original/llava-v1.6-tiny"), f->folder);
+    pc_test_path(from, GOLDEN("llava_original/tiny-clip"), "config.json");
+    f->name = "tiny-clip/config.json";
+    pc_test_mutants_of_file("tower", from, load_mutant, f, MUTANTS);
+}
+
+static void test_config_of_decoders(void **state)
+{
+    drill(*state, GOLDEN("decoders/yarn_factors"), "config.json");
+    drill(*state, GOLDEN("decoders/qwen2_window"), "config.json");
+}
+
+static void test_config_of_siglip(void **state)
+{
+    drill(*state, GOLDEN("siglip/both"), "config.json");
 }
 
 static void test_processor_config(void **state)
@@ -176,6 +233,12 @@ static pc_status load_only(void *user)
     return load_and_use(s->f, s->path, false);
 }
 
+static pc_status load_and_run(void *user)
+{
+    const scenario *s = user;
+    return load_and_use(s->f, s->path, true);
+}
+
 static pc_status create_only(void *user)
 {
     const scenario *s = user;
@@ -204,7 +267,7 @@ static pc_status pack_and_run(void *user)
         status = pc_session_new(&session, model, backend, &options);
     }
     if (status == PC_OK) {
-        status = pc_session_see(session, s->f->in.pixels, &soft);
+        status = pc_session_see(session, s->f->in.pixels, NULL, &soft, NULL);
     }
     if (status == PC_OK) {
         status = pc_session_read(session, s->f->in.ids, NULL, 4);
@@ -235,6 +298,10 @@ static void test_memory(void **state)
     } cases[] = {
         {"load", NULL, load_only},
         {"load clip", GOLDEN("clip"), load_only},
+        {"load siglip", GOLDEN("siglip/both"), load_only},
+        {"load yarn", GOLDEN("decoders/yarn"), load_only},
+        {"load, run next", GOLDEN("llava_next/hf"), load_and_run},
+        {"load original", GOLDEN("llava_original/llava-v1.5-tiny"), load_only},
         {"create", NULL, create_only},
         {"pack, session", NULL, pack_and_run},
         {"save", NULL, save_only},
@@ -259,6 +326,10 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_config, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_config_of_tiles, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_config_of_original, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_config_of_decoders, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_config_of_siglip, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_processor_config, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_preprocessor_config, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_tokenizer_config, set_up, tear_down),

@@ -147,6 +147,38 @@ static void test_prompts_equal_transformers(void **state)
     pc_json_free(templates);
 }
 
+/* LLaVA 1.0's tokens round a picture: outside the slot, and nothing else moves. */
+static void test_tokens_round_a_picture(void **state)
+{
+    (void)state;
+    static const char TEXT[] = "What is it?";
+    pc_tokenizer *tokenizer = load("llama");
+    pc_conversation conversation = {0};
+    pc_prompt bare = {0}, framed = {0};
+    pc_prompt_options options = options_for(tokenizer);
+    assert_int_equal(pc_conversation_begin(&conversation, PC_ROLE_USER), PC_OK);
+    assert_int_equal(pc_conversation_add_media(&conversation, PC_MEDIA_IMAGE, 0), PC_OK);
+    assert_int_equal(pc_conversation_add_text(&conversation, TEXT, strlen(TEXT)), PC_OK);
+    assert_int_equal(pc_prompt_build(&bare, tokenizer, by_name("vicuna_v1"), &conversation, &options), PC_OK);
+    options.media_open[PC_MEDIA_IMAGE] = 7;
+    options.media_close[PC_MEDIA_IMAGE] = 8;
+    assert_int_equal(pc_prompt_build(&framed, tokenizer, by_name("vicuna_v1"), &conversation, &options), PC_OK);
+    check_shape(&framed, options.media_id[PC_MEDIA_IMAGE]);
+    assert_int_equal(framed.ids.count, bare.ids.count + 2);
+    assert_int_equal(framed.slot_count, 1);
+    size_t first = framed.slots[0].first, behind = first + framed.slots[0].count;
+    assert_int_equal(first, bare.slots[0].first + 1);
+    assert_int_equal(framed.ids.data[first - 1], 7);
+    assert_int_equal(framed.ids.data[behind], 8);
+    assert_memory_equal(framed.ids.data, bare.ids.data, (first - 1) * sizeof *bare.ids.data);
+    assert_memory_equal(framed.ids.data + behind + 1, bare.ids.data + behind - 1,
+                        (bare.ids.count - behind + 1) * sizeof *bare.ids.data);
+    pc_prompt_clear(&bare);
+    pc_prompt_clear(&framed);
+    pc_conversation_clear(&conversation);
+    pc_tokenizer_free(tokenizer);
+}
+
 /* A user who writes control tokens gets their letters, and no others than the template's control
  * tokens appear. */
 static void test_control_tokens_enter_by_template_only(void **state)
@@ -429,6 +461,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_prompts_equal_transformers),
+        cmocka_unit_test(test_tokens_round_a_picture),
         cmocka_unit_test(test_control_tokens_enter_by_template_only),
         cmocka_unit_test(test_bos),
         cmocka_unit_test(test_independent_turns),

@@ -120,8 +120,25 @@ void golden_input_read(golden_input *out, const pc_store *fixture)
     }
 }
 
+void golden_input_tile(golden_input *in, const pc_store *fixture, const pc_model *model)
+{
+    const pc_array *sizes = pc_store_find(fixture, "image_sizes");
+    if (!sizes) {
+        return;
+    }
+    int32_t *numbers = golden_ids(sizes);
+    in->input.pictures = sizes->dim[0];
+    in->input.tilings = in->tilings = pc_calloc((size_t)sizes->dim[0], sizeof *in->tilings);
+    assert_non_null(in->tilings);
+    for (int64_t i = 0; i < sizes->dim[0]; i++) {
+        need(pc_image_tiling_plan(&in->tilings[i], &model->recipe, numbers[2 * i + 1], numbers[2 * i]), "tiling");
+    }
+    pc_free(numbers);
+}
+
 void golden_input_clear(golden_input *input)
 {
+    pc_free(input->tilings);
     pc_free(input->pixels);
     pc_free(input->ids);
     *input = (golden_input){0};

@@ -37,9 +37,12 @@ typedef struct golden_input {
     pc_trace_input input;
     float *pixels;
     int32_t *ids;
+    pc_image_tiling *tilings;
 } golden_input;
 
 void golden_input_read(golden_input *out, const pc_store *fixture);
+/* For a fixture with image_sizes [P,2] (height, width): the tiling of each picture by the model's recipe. */
+void golden_input_tile(golden_input *in, const pc_store *fixture, const pc_model *model);
 void golden_input_clear(golden_input *input);
 
 /* The largest difference relative to the truth's largest magnitude. */

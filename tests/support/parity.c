@@ -29,7 +29,7 @@ typedef struct comparison {
 /* transformers' name of a stage -> the trace's; NULL for what a trace does not name. */
 static const char *traced_name(const pc_model *model, const char *name, char out[64])
 {
-    static const char *const same[] = {"pixel_values", "encoder.features", "connector.tokens", "logits",
+    static const char *const same[] = {"pixel_values", "encoder.features", "connector.tokens", "connector.packed", "logits",
                                        "image_embeds", "text_embeds", "logits_per_image"};
     int index;
     for (size_t i = 0; i < sizeof same / sizeof same[0]; i++) {
@@ -108,6 +108,7 @@ void parity_check(const parity_fixture *f, const pc_backend *backend, const char
     pc_model *model = golden_model(f->model);
     golden_input in;
     golden_input_read(&in, truth);
+    golden_input_tile(&in, truth, model);
     comparison c = {.model = model, .truth = truth, .compute = compute, .texts = 1};
     c.texts = f->has_texts ? (int)pc_store_find(truth, "input_ids")->dim[0] : 1;
     pc_test_folder_new(folder);

@@ -17,6 +17,9 @@ bool pc_import_alias_of(const char *name, int i, const pc_import_rename *renames
  * less. */
 pc_status pc_import_rope(pc_json *json, const char *where);
 
+/* image_grid_pinpoints of a model's config -> the recipe's grids; pairs are height first, or width first. */
+pc_status pc_import_grids(pc_image_recipe *recipe, const pc_json *config, bool width_first, const char *where);
+
 /* For describe. Add the keys of a part's configuration that its object lacks; 0 and false, which mean "the usual", stay
  * out. `model_type` (or NULL) is added as well. json may be NULL: then nothing happens. */
 pc_status pc_import_complete(pc_json *json, const pc_field_table *table, const void *config, const char *model_type);

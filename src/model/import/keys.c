@@ -17,6 +17,27 @@ pc_status pc_import_rope(pc_json *json, const char *where)
     return pc_json_set(json, "rope_theta", pc_json_new_number(pc_json_number(theta, 0)));
 }
 
+pc_status pc_import_grids(pc_image_recipe *recipe, const pc_json *config, bool width_first, const char *where)
+{
+    const pc_json *list = pc_json_get(config, "image_grid_pinpoints");
+    size_t count = pc_json_length(list);
+    if (!pc_json_is_array(list) || !count || count > PC_IMAGE_MAX_GRIDS) {
+        return pc_fail(PC_ERR_DATA, "%s: image_grid_pinpoints must be a list of 1 to %d pairs", where, PC_IMAGE_MAX_GRIDS);
+    }
+    for (size_t i = 0; i < count; i++) {
+        for (int side = 0; side < 2; side++) {
+            int64_t pixels = pc_json_integer(pc_json_at(pc_json_at(list, i), (size_t)side), 0);
+            if (pixels < 1 || pixels > PC_IMAGE_MAX_SIDE) {
+                return pc_fail(PC_ERR_DATA, "%s: image_grid_pinpoints[%zu]: expected two sides from 1 to %d", where, i,
+                               PC_IMAGE_MAX_SIDE);
+            }
+            recipe->grid[i][width_first ? 1 - side : side] = (int)pixels;
+        }
+    }
+    recipe->grid_count = (int)count;
+    return PC_OK;
+}
+
 static bool is_usual(const pc_json *value)
 {
     return pc_json_is_null(value) || (pc_json_is_bool(value) && !pc_json_bool(value, false)) ||

@@ -1,5 +1,7 @@
 /* Every family of checkpoints. */
 PC_IMPORT(llava)
+PC_IMPORT(llava_next)
+PC_IMPORT(llava_original)
 PC_IMPORT(llama)
 PC_IMPORT(mistral)
 PC_IMPORT(qwen2)

@@ -1,4 +1,5 @@
-/* LlavaForConditionalGeneration directories of Hugging Face: LLaVA 1.5 and models of its shape.
+/* LlavaForConditionalGeneration directories of Hugging Face, LLaVA 1.5 and models of its shape; and
+ * LlavaNextForConditionalGeneration, LLaVA 1.6, which cuts pictures into tiles.
  *
  * Names come in three spellings: vision_tower.vision_model.* / language_model.model.* (files up to transformers 4, and
  * what percept writes), the same without "vision_model.", and model.vision_tower.* / model.language_model.* / lm_head
@@ -56,6 +57,20 @@ static pc_status configure(pc_model *model, const char *where)
     return PC_OK;
 }
 
+static pc_status configure_next(pc_model *model, const char *where)
+{
+    PC_TRY(configure(model, where));
+    model->tiles.merge = PC_MERGE_UNPAD;
+    model->tiles.rounded = true;
+    return pc_model_set_newline(model, "image_newline");
+}
+
+/* The processor's file has the grids; without one, the model's. */
+static pc_status finish_next(pc_model *model, const char *where)
+{
+    return model->recipe.grid_count ? PC_OK : pc_import_grids(&model->recipe, model->config, false, where);
+}
+
 static bool alias(const char *name, int i, char *out, size_t size)
 {
     static const pc_import_rename renames[] = {
@@ -65,6 +80,7 @@ static bool alias(const char *name, int i, char *out, size_t size)
         {"multi_modal_projector.", "model.multi_modal_projector."},
         {"language_model.model.", "model.language_model."},
         {"language_model.lm_head.", "lm_head."},
+        {"image_newline", "model.image_newline"},
     };
     return pc_import_alias_of(name, i, renames, sizeof renames / sizeof renames[0], out, size);
 }
@@ -89,9 +105,22 @@ static pc_status describe(const pc_model *model, pc_json *config)
 const pc_import pc_import_llava = {
     .model_type = "llava",
     .architecture = "LlavaForConditionalGeneration",
+    .processor = "LlavaProcessor",
     .prefixes = {.encoder = "vision_tower.vision_model.", .connector = "multi_modal_projector.",
                  .llm = "language_model."},
     .configure = configure,
+    .alias = alias,
+    .describe = describe,
+};
+
+const pc_import pc_import_llava_next = {
+    .model_type = "llava_next",
+    .architecture = "LlavaNextForConditionalGeneration",
+    .processor = "LlavaNextProcessor",
+    .prefixes = {.encoder = "vision_tower.vision_model.", .connector = "multi_modal_projector.",
+                 .llm = "language_model."},
+    .configure = configure_next,
+    .finish = finish_next,
     .alias = alias,
     .describe = describe,
 };

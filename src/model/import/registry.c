@@ -17,8 +17,14 @@ static const pc_import *const imports[] = {
 
 enum { IMPORTS = sizeof imports / sizeof imports[0] };
 
-const pc_import *pc_import_find(const char *model_type)
+const pc_import *pc_import_find(const pc_json *config)
 {
+    const char *model_type = pc_json_get_text(config, "model_type", "");
+    for (int i = 0; i < IMPORTS; i++) {
+        if (imports[i]->matches && imports[i]->matches(config)) {
+            return imports[i];
+        }
+    }
     for (int i = 0; i < IMPORTS; i++) {
         if (imports[i]->model_type && strcmp(imports[i]->model_type, model_type) == 0) {
             return imports[i];
