@@ -122,8 +122,10 @@ static pc_status add_caption(pc_conversation *conversation, const scenes *self, 
 static pc_status add_questions(pc_conversation *conversation, const scenes *self, const pc_scene *scene)
 {
     pc_scene_question questions[PC_SCENE_QUESTIONS];
-    int count = self->kinds ? pc_scene_questions_of(scene, self->language, self->kinds, questions)
-                            : pc_scene_questions(scene, self->language, questions);
+    int count = self->kinds ? pc_scene_questions_of(scene, self->language, self->kinds, questions) : 0;
+    if (count == 0) { /* no two objects to compare, for example */
+        count = pc_scene_questions(scene, self->language, questions);
+    }
     int wanted = self->turns > 0 && self->turns < count ? self->turns : count;
     for (int i = 0; i < wanted; i++) {
         uint64_t at = wanted < count ? pc_rng_permute(scene->seed, scene->index, (uint64_t)count, (uint64_t)i) : (uint64_t)i;
