@@ -1,6 +1,7 @@
 /* Every command, in the order of `percept --help`. */
 PC_COMMAND(version)
 PC_COMMAND(train)
+PC_COMMAND(plan)
 PC_COMMAND(run)
 PC_COMMAND(show)
 PC_COMMAND(eval)

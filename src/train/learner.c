@@ -316,9 +316,15 @@ int64_t pc_learner_trained(const pc_learner *learner)
     return count;
 }
 
+size_t pc_learner_state_bytes(const pc_learner *learner)
+{
+    return (size_t)pc_learner_trained(learner) * 2 * sizeof(float);
+}
+
 size_t pc_learner_bytes(const pc_learner *learner)
 {
-    return pc_exec_arena_bytes(learner->loss.exec) + (size_t)pc_learner_trained(learner) * 3 * sizeof(float);
+    return pc_exec_arena_bytes(learner->loss.exec) + (size_t)pc_learner_trained(learner) * sizeof(float) +
+           pc_learner_state_bytes(learner);
 }
 
 /* --- optimizer.safetensors: <name>.first, <name>.second, and "step" --- */

@@ -3,6 +3,7 @@
 
 #include "base/log.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -34,6 +35,12 @@ static pc_status load_model(pc_model **out, const pc_recipe *recipe)
         PC_TRY(pc_template_by_name(&(*out)->chat, (*out)->chat->train_as));
     }
     return (*out)->tokenizer ? PC_OK : pc_fail(PC_ERR_DATA, "the model has no tokenizer; set tokenizer_name_or_path");
+}
+
+int64_t pc_setup_steps(const pc_recipe *recipe, const pc_loader *loader)
+{
+    int64_t by_epochs = (int64_t)ceil(recipe->epochs * (double)pc_loader_steps_per_epoch(loader));
+    return recipe->max_steps >= 0 ? recipe->max_steps : by_epochs;
 }
 
 /* The encoder's parameters, by their names without the part's prefix. */

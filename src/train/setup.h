@@ -10,6 +10,8 @@
 pc_status pc_setup_check(const pc_recipe *recipe, const pc_stage **stage);
 /* The model with weights that are its own, its chat template and tokenizer as the recipe wants them. pc_model_free. */
 pc_status pc_setup_model(pc_model **out, const pc_recipe *recipe);
+/* Steps of the whole training. */
+int64_t pc_setup_steps(const pc_recipe *recipe, const pc_loader *loader);
 /* Borrows model and backend. pc_learner_free. */
 pc_status pc_setup_learner(pc_learner **out, const pc_recipe *recipe, pc_model *model, const pc_backend *backend,
                            const pc_stage *stage, const pc_loader *loader);

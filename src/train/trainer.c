@@ -48,8 +48,7 @@ static double now(void)
 static void plan_steps(trainer *t)
 {
     const pc_recipe *recipe = t->recipe;
-    int64_t by_epochs = (int64_t)ceil(recipe->epochs * (double)pc_loader_steps_per_epoch(t->data.loader));
-    t->steps = recipe->max_steps >= 0 ? recipe->max_steps : by_epochs;
+    t->steps = pc_setup_steps(recipe, t->data.loader);
     t->warmup = recipe->warmup_steps ? recipe->warmup_steps : (int64_t)ceil(recipe->warmup_ratio * (double)t->steps);
 }
 

@@ -89,3 +89,15 @@ EOF
     [ "$code" -eq 2 ]
     grep -q "no dataset 'pears'; there are: pairs" "$folder/err"
 }
+
+@test "plan: sizes are exact, memory is what training takes, nothing is written" {
+    json=$("$percept" plan "$folder/recipe.yaml" max_images=2 --seconds 0.2 --json)
+    [ "$(jq -c '[.steps, .steps_per_epoch, .tokens_per_image, .weights_bytes / .parameters]' <<<"$json")" = "[3,2,9,4]" ]
+    jq -e '.optimizer_bytes == 8 * .trained and .gradients_bytes == 4 * .trained' <<<"$json"
+    jq -e '.seconds_per_step > 0 and .memory_bytes > 1e6 and .memory_bytes_most >= .memory_bytes' <<<"$json"
+    [ ! -e "$folder/out/model.safetensors" ]
+    "$percept" train "$folder/recipe.yaml" max_images=2 max_steps=40 2>"$folder/err"
+    trained=$(sed -n 's/.* \([0-9]*\) MB  left.*/\1/p' "$folder/err" | sort -n | tail -n 1)
+    jq -e --argjson trained "$trained" '(.memory_bytes / 1e6 - $trained) | fabs <= 3' <<<"$json"
+    "$percept" plan "$folder/recipe.yaml" max_images=2 --seconds 0.1 | grep -q '^memory .* MB expected'
+}

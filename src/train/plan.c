@@ -1,0 +1,116 @@
+#include "train/plan.h"
+
+#include "train/data.h"
+#include "train/setup.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+enum { WARM_UP = 2, LEAST = 3 };
+
+typedef struct parts {
+    pc_model *model;
+    pc_train_data data;
+    pc_learner *learner;
+} parts;
+
+static double now(void)
+{
+    struct timespec time;
+    clock_gettime(CLOCK_MONOTONIC, &time);
+    return (double)time.tv_sec + (double)time.tv_nsec * 1e-9;
+}
+
+/* The most that was ever resident. */
+static size_t peak_bytes(void)
+{
+    char line[256];
+    unsigned long long kilobytes = 0;
+    FILE *file = fopen("/proc/self/status", "r");
+    while (file && fgets(line, sizeof line, file)) {
+        if (sscanf(line, "VmHWM: %llu kB", &kilobytes) == 1) {
+            break;
+        }
+    }
+    if (file) {
+        fclose(file);
+    }
+    return (size_t)kilobytes * 1024;
+}
+
+static pc_status measure(pc_plan *out, const parts *p, const pc_recipe *recipe, double seconds)
+{
+    double started = now(), spent = 0;
+    const pc_batch *batches;
+    pc_step_result result;
+    int64_t tokens = 0, images = 0;
+    for (int64_t step = 0; step < WARM_UP + LEAST || now() - started < seconds; step++) {
+        double before = now();
+        PC_TRY(pc_loader_next(p->data.loader, &batches));
+        PC_TRY(pc_learner_step(p->learner, batches, recipe->accumulation, 0, &result)); /* rate 0: weights stay good */
+        if (step >= WARM_UP) {
+            spent += now() - before;
+            tokens += result.tokens;
+            images += result.images;
+            out->measured++;
+        }
+    }
+    out->tokens_per_step = (double)tokens / (double)out->measured;
+    out->images_per_step = (double)images / (double)out->measured;
+    out->seconds_per_step = spent / (double)out->measured;
+    return PC_OK;
+}
+
+static void compute_sizes(pc_plan *out, const parts *p, const pc_recipe *recipe)
+{
+    size_t state = pc_learner_state_bytes(p->learner);
+    out->parameters = pc_params_elements(&p->model->params, NULL);
+    out->trained = pc_learner_trained(p->learner);
+    out->weights = (size_t)out->parameters * sizeof(float);
+    out->gradients = (size_t)out->trained * sizeof(float);
+    out->moments = state;
+    out->activations = pc_learner_bytes(p->learner) - out->gradients - state;
+    size_t checkpoint = out->weights + state, saved = out->weights;
+    int64_t kept = recipe->save_total_limit > 0 ? recipe->save_total_limit
+                   : recipe->save_steps > 0     ? out->steps / recipe->save_steps + 1
+                                                : 1;
+    out->disk = checkpoint * (size_t)(kept + 1) + saved; /* one more while the oldest is still there */
+}
+
+static pc_status open_parts(parts *p, const pc_recipe *recipe, const pc_backend *backend)
+{
+    const pc_stage *stage;
+    PC_TRY(pc_setup_check(recipe, &stage));
+    PC_TRY(pc_setup_model(&p->model, recipe));
+    PC_TRY(pc_train_data_open(&p->data, recipe, p->model, stage));
+    return pc_setup_learner(&p->learner, recipe, p->model, backend, stage, p->data.loader);
+}
+
+static pc_status plan(pc_plan *out, parts *p, const pc_recipe *recipe, const pc_backend *backend, double seconds)
+{
+    PC_TRY(open_parts(p, recipe, backend));
+    size_t before = peak_bytes();
+    out->steps_per_epoch = pc_loader_steps_per_epoch(p->data.loader);
+    out->steps = pc_setup_steps(recipe, p->data.loader);
+    out->tokens_per_image = p->model->connector.type ? p->model->connector.tokens : 0;
+    compute_sizes(out, p, recipe);
+    PC_TRY(measure(out, p, recipe, seconds));
+    out->expected = peak_bytes();
+    out->most = before + out->gradients + out->moments + out->activations;
+    out->most = out->most > out->expected ? out->most : out->expected;
+    out->seconds = out->seconds_per_step * (double)out->steps;
+    return PC_OK;
+}
+
+pc_status pc_plan_recipe(pc_plan *out, const pc_recipe *recipe, const pc_backend *backend, double seconds)
+{
+    parts p = {0};
+    *out = (pc_plan){0};
+    pc_status status = plan(out, &p, recipe, backend, seconds);
+    pc_learner_free(p.learner);
+    pc_train_data_close(&p.data);
+    pc_model_free(p.model);
+    return status;
+}
