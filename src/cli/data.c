@@ -1,8 +1,9 @@
-/* `percept data make scenes DIR`: writes data that percept makes itself. */
+/* `percept data`: make scenes (here), check and show the data of a recipe (data_check.c, data_show.c). */
 #include "base/field.h"
 #include "base/log.h"
 #include "base/str.h"
 #include "cli/command.h"
+#include "cli/data.h"
 #include "data/scenes_write.h"
 
 #include <inttypes.h>
@@ -26,7 +27,7 @@ static const pc_field fields[] = {
     FIELD(min_objects, PC_FIELD_INT, "1", 1, PC_SCENE_OBJECTS, "fewest objects in a scene"),
     FIELD(max_objects, PC_FIELD_INT, "8", 1, PC_SCENE_OBJECTS, "most objects in a scene"),
     FIELD(threads, PC_FIELD_INT, "0", 0, 1024, "worker threads; 0 = one for each processor"),
-    FIELD(lang, PC_FIELD_TEXT, "en", 0, 0, "language of the texts"),
+    FIELD(lang, PC_FIELD_TEXT, "en", 0, 0, "language of the texts: en, zh, or en,zh for both in turn"),
 };
 #undef FIELD
 static const pc_field_table table = {fields, sizeof fields / sizeof fields[0]};
@@ -68,6 +69,24 @@ static pc_status read_arguments(make_options *options, const char **directory, i
     return *directory ? PC_OK : pc_fail(PC_ERR_USAGE, "a directory is missing; see `percept data --help`");
 }
 
+static pc_status find_languages(pc_scene_set *set, const char *codes)
+{
+    for (const char *at = codes;;) {
+        size_t length = strcspn(at, ",");
+        char code[8];
+        snprintf(code, sizeof code, "%.*s", length < sizeof code ? (int)length : 0, at);
+        const pc_scene_language *language = pc_scene_language_find(code);
+        if (!language || set->language_count == PC_SCENE_LANGUAGES) {
+            return pc_fail(PC_ERR_USAGE, "--lang '%s': expected en, zh or en,zh", codes);
+        }
+        set->languages[set->language_count++] = language;
+        if (!at[length]) {
+            return PC_OK;
+        }
+        at += length + 1;
+    }
+}
+
 static pc_status make_scenes(int argc, char **argv)
 {
     make_options options = {0};
@@ -78,12 +97,8 @@ static pc_status make_scenes(int argc, char **argv)
     PC_GO(read_arguments(&options, &directory, argc, argv));
     pc_scene_set set = {
         .seed = (uint64_t)options.seed, .first = options.first, .count = options.n,
-        .language = pc_scene_language_find(options.lang),
         .options = {(int)options.side, (int)options.min_objects, (int)options.max_objects}};
-    if (!set.language) {
-        status = pc_fail(PC_ERR_USAGE, "there is no word table for language '%s'; there is: en", options.lang);
-        goto done;
-    }
+    PC_GO(find_languages(&set, options.lang));
     PC_GO(pc_pool_new(&pool, (int)options.threads));
     PC_GO(pc_scene_set_write(directory, &set, pool));
     printf("%s: %" PRId64 " scenes of %s, seed %" PRId64 ", from index %" PRId64 "\n", directory, options.n,
@@ -94,17 +109,48 @@ done:
     return status;
 }
 
-static pc_status run(int argc, char **argv)
+static pc_status make(int argc, char **argv)
 {
     for (int i = 1; i < argc; i++) {
         if (strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-h") == 0) {
             return print_help();
         }
     }
-    if (argc < 3 || strcmp(argv[1], "make") != 0 || strcmp(argv[2], "scenes") != 0) {
-        return pc_fail(PC_ERR_USAGE, "expected `percept data make scenes DIR`; see `percept data --help`");
+    if (argc < 2 || strcmp(argv[1], "scenes") != 0) {
+        return pc_fail(PC_ERR_USAGE, "expected `percept data make scenes DIR`; see `percept data make --help`");
     }
-    return make_scenes(argc - 3, argv + 3);
+    return make_scenes(argc - 2, argv + 2);
 }
 
-const pc_command pc_command_data = {.name = "data", .summary = "make labelled pictures to train and test with", .run = run};
+/* Each is called with its own name as argv[0]. */
+static const pc_command parts[] = {
+    {.name = "make", .summary = "write labelled pictures of shapes", .run = make},
+    {.name = "check", .summary = "go over every sample of a recipe's data", .run = pc_data_check},
+    {.name = "show", .summary = "show a sample of a recipe's data as the model sees it", .run = pc_data_show},
+};
+enum { PARTS = sizeof parts / sizeof parts[0] };
+
+static pc_status print_parts(void)
+{
+    printf("usage: percept data COMMAND ...\n\ncommands (each has --help):\n");
+    for (int i = 0; i < PARTS; i++) {
+        printf("  %-8s %s\n", parts[i].name, parts[i].summary);
+    }
+    return PC_OK;
+}
+
+static pc_status run(int argc, char **argv)
+{
+    if (argc > 1 && (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0)) {
+        return print_parts();
+    }
+    for (int i = 0; argc > 1 && i < PARTS; i++) {
+        if (strcmp(argv[1], parts[i].name) == 0) {
+            return parts[i].run(argc - 1, argv + 1);
+        }
+    }
+    return pc_fail(PC_ERR_USAGE, "expected `percept data make scenes DIR`, `percept data check RECIPE` or `percept data show "
+                                 "RECIPE`; see `percept data --help`");
+}
+
+const pc_command pc_command_data = {.name = "data", .summary = "make, check and show data to train with", .run = run};

@@ -27,7 +27,7 @@ typedef struct pc_options {
 } pc_options;
 
 typedef struct pc_arguments {
-    const char *items[8];
+    const char *items[64];
     int count;
     bool help; /* --help was given and printed: the command has nothing more to do */
 } pc_arguments;

@@ -129,9 +129,10 @@ static pc_status add_region_targets(pc_batch *batch, added *now, pc_batch_maker 
     PC_TRY(pc_region_label(&maker->labels, options, &maker->sample, image, dx, dy));
     for (int64_t token = 0; token < options->tokens_per_image; token++) {
         int region = labels->owner[token];
-        for (int word = 0; region >= 0 && word < labels->word_count[region]; word++) {
-            PC_TRY(add_target(batch, now, first_row + token, labels->words[region][word],
-                              options->region_weight / labels->word_count[region]));
+        const struct pc_region_words *words = region >= 0 ? &labels->words[region] : NULL;
+        int count = !words ? 0 : labels->middle[token] == region ? words->all : words->shared;
+        for (int word = 0; word < count; word++) {
+            PC_TRY(add_target(batch, now, first_row + token, words->ids[word], options->region_weight / count));
         }
     }
     return PC_OK;
@@ -155,6 +156,19 @@ static pc_status add_slot(pc_batch *batch, added *now, pc_batch_maker *maker, co
 }
 
 /* --- conversations --- */
+
+/* Ids that the model has embeddings for; the picture's placeholder is never looked up. */
+static pc_status check_ids(const pc_loader_options *options, const pc_ids *ids)
+{
+    for (size_t i = 0; i < ids->count; i++) {
+        int32_t id = ids->data[i];
+        if ((id < 0 || id >= options->vocabulary) && !(options->recipe && id == options->image_token)) {
+            return pc_fail(PC_ERR_DATA, "token id %d is outside the model's vocabulary of %" PRId64, id,
+                           options->vocabulary);
+        }
+    }
+    return PC_OK;
+}
 
 static pc_status tokens_of_image(void *user, pc_media_kind kind, int index, size_t *out)
 {
@@ -246,7 +260,10 @@ static pc_status add_conversation(pc_batch *batch, pc_batch_maker *maker, int dx
     how.media_open[PC_MEDIA_IMAGE] = options->image_open;
     how.media_close[PC_MEDIA_IMAGE] = options->image_close;
     PC_TRY(pc_prompt_build(prompt, options->tokenizer, options->chat, &maker->sample.conversation, &how));
+    PC_TRY(check_ids(options, &prompt->ids));
+    maker->fault = PC_FAULT_LENGTH;
     PC_TRY(cut_turns(prompt, options->cutoff, &tokens, &turns));
+    maker->fault = PC_FAULT_ANSWER;
     PC_TRY(room_for_rows(batch, (int64_t)tokens));
     if (options->turns == PC_TURNS_INDEPENDENT) {
         PC_TRY(add_turns(batch, &now, prompt, turns));
@@ -257,6 +274,7 @@ static pc_status add_conversation(pc_batch *batch, pc_batch_maker *maker, int dx
     if (now.targets == batch->targets) {
         return pc_fail(PC_ERR_DATA, "there is no answer to learn from");
     }
+    maker->fault = PC_FAULT_PICTURE;
     PC_TRY(add_slots(batch, &now, maker, tokens, dx, dy));
     now.tokens += (int64_t)tokens;
     *shortened = tokens < prompt->ids.count;
@@ -300,13 +318,17 @@ static pc_status text_ids(pc_batch_maker *maker, bool *shortened)
 static pc_status add_pair(pc_batch *batch, pc_batch_maker *maker, int dx, int dy, bool *shortened)
 {
     added now = start_adding(batch);
+    const pc_loader_options *options = maker->options;
     const pc_sample *sample = &maker->sample;
     const pc_ids *ids = &maker->ids;
     int64_t first = batch->tokens, end = batch->tokens;
+    maker->fault = PC_FAULT_PICTURE;
     if (sample->image_count == 0) {
         return pc_fail(PC_ERR_DATA, "there is no picture");
     }
+    maker->fault = PC_FAULT_ANSWER;
     PC_TRY(text_ids(maker, shortened));
+    PC_TRY(check_ids(options, ids));
     PC_TRY(room_for_rows(batch, (int64_t)ids->count));
     for (size_t i = 0; i < ids->count; i++, end++) {
         batch->ids[end] = ids->data[i];
@@ -315,14 +337,44 @@ static pc_status add_pair(pc_batch *batch, pc_batch_maker *maker, int dx, int dy
     }
     batch->text_ends[batch->samples] = (int32_t)end - 1;
     PC_TRY(add_target(batch, &now, end - 1, (int32_t)batch->samples, 1)); /* the diagonal */
-    PC_TRY(add_pixels(batch, &now, maker->options, sample->images[0], dx, dy));
+    maker->fault = PC_FAULT_PICTURE;
+    PC_TRY(add_pixels(batch, &now, options, sample->images[0], dx, dy));
     now.tokens = end;
+    commit(batch, &now);
+    return PC_OK;
+}
+
+/* --- regions --- */
+
+static pc_status add_regions(pc_batch *batch, pc_batch_maker *maker, int dx, int dy, bool *shortened)
+{
+    const pc_loader_options *options = maker->options;
+    const pc_sample *sample = &maker->sample;
+    added now = start_adding(batch);
+    *shortened = false;
+    maker->fault = PC_FAULT_PICTURE;
+    if (sample->image_count > (size_t)options->max_images) {
+        return pc_fail(PC_ERR_DATA, "%zu pictures in one sample are more than %" PRId64, sample->image_count,
+                       options->max_images);
+    }
+    for (size_t i = 0; i < sample->image_count; i++) {
+        PC_TRY(add_pixels(batch, &now, options, sample->images[i], dx, dy));
+        PC_TRY(add_region_targets(batch, &now, maker, now.soft, (int)i, dx, dy));
+        now.soft += options->tokens_per_image;
+    }
+    if (now.targets == batch->targets) {
+        return pc_fail(PC_ERR_DATA, "there is no picture with regions to learn from");
+    }
     commit(batch, &now);
     return PC_OK;
 }
 
 pc_status pc_batch_add(pc_batch *batch, pc_batch_maker *maker, int dx, int dy, bool *shortened)
 {
-    return maker->options->kind == PC_BATCH_PAIRS ? add_pair(batch, maker, dx, dy, shortened)
-                                                  : add_conversation(batch, maker, dx, dy, shortened);
+    maker->fault = PC_FAULT_OTHER;
+    switch (maker->options->kind) {
+    case PC_BATCH_PAIRS: return add_pair(batch, maker, dx, dy, shortened);
+    case PC_BATCH_REGIONS: return add_regions(batch, maker, dx, dy, shortened);
+    default: return add_conversation(batch, maker, dx, dy, shortened);
+    }
 }

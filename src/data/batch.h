@@ -1,4 +1,4 @@
-/* One sample becomes rows, targets and pixels of a packed micro-batch. Internal to data/.
+/* One sample becomes rows, targets and pixels of a packed micro-batch. For the loader, and for looking at samples.
  *
  * Flow: pc_sample -> prompt (ids, turns, mask) + recipe (pixels) -> rows behind those of the samples before.
  */
@@ -8,6 +8,14 @@
 #include "data/loader.h"
 #include "data/regions.h"
 
+/* Why a sample does not fit. */
+typedef enum pc_fault {
+    PC_FAULT_OTHER,   /* none, or none of the following */
+    PC_FAULT_LENGTH,  /* more tokens than the cutoff */
+    PC_FAULT_ANSWER,  /* nothing to learn from */
+    PC_FAULT_PICTURE, /* its pictures are too many, too few or of a wrong size */
+} pc_fault;
+
 /* What one thread needs to fill batches; its memory is kept from sample to sample. Initialise with {.options}. */
 typedef struct pc_batch_maker {
     const pc_loader_options *options; /* borrowed; checked by pc_loader_new */
@@ -15,6 +23,7 @@ typedef struct pc_batch_maker {
     pc_prompt prompt;
     pc_ids ids;
     pc_region_labels labels;
+    pc_fault fault; /* of the last sample that failed */
 } pc_batch_maker;
 
 void pc_batch_maker_clear(pc_batch_maker *maker);

@@ -43,6 +43,7 @@ const char *pc_dataset_kinds(void)
 void pc_sample_clear(pc_sample *sample)
 {
     pc_conversation_clear(&sample->conversation);
+    pc_conversation_clear(&sample->rejected);
     for (size_t i = 0; i < sample->image_count; i++) {
         pc_image_free(sample->images[i]);
     }
@@ -150,6 +151,8 @@ static pc_dataset_options merge(const written *from, const pc_dataset_options *o
         .max_objects = (int)from->max_objects,
         .content = from->content ? from->content : options->content,
         .lang = from->lang ? from->lang : options->lang,
+        .index_folder = options->index_folder,
+        .rows = options->rows,
     };
 }
 
@@ -170,6 +173,15 @@ static pc_status find_type(const pc_dataset_type **out, const char *path, const 
         return pc_fail(PC_ERR_IO, "%s: no such file or folder, and no generated dataset", path);
     }
     return pc_fail(PC_ERR_DATA, "%s: not recognised as a dataset; the kinds are:%s", path, names);
+}
+
+bool pc_dataset_is_generated(const char *path)
+{
+    const pc_dataset_type *type = NULL;
+    for (size_t i = 0; i < sizeof types / sizeof types[0] && !type; i++) {
+        type = types[i]->matches(path) ? types[i] : NULL;
+    }
+    return type && !pc_path_exists(path);
 }
 
 static pc_status open_path(pc_dataset *dataset, const char *format, const pc_dataset_options *options)
@@ -229,7 +241,13 @@ int64_t pc_dataset_count(const pc_dataset *dataset)
 static pc_status name_sample(pc_sample *sample, const pc_dataset *dataset, int64_t index)
 {
     pc_str where = {0};
-    pc_status status = pc_str_printf(&where, "%s: sample %" PRId64, dataset->path, index);
+    pc_status status = pc_str_puts(&where, dataset->path);
+    if (status == PC_OK && dataset->type->line) {
+        status = pc_str_printf(&where, ":%" PRId64, dataset->type->line(dataset->state, index));
+    }
+    if (status == PC_OK) {
+        status = pc_str_printf(&where, ": sample %" PRId64, index);
+    }
     sample->where = where.data;
     return status;
 }
@@ -244,7 +262,7 @@ pc_status pc_dataset_read(const pc_dataset *dataset, int64_t index, pc_sample *o
     PC_TRY(name_sample(out, dataset, index));
     pc_status status = dataset->type->read(dataset->state, index, out);
     if (status == PC_ERR_DATA || status == PC_ERR_IO) {
-        pc_fail_prefix(status, "%s: ", out->where);
+        pc_fail_prefix(status, "%s", out->where);
     }
     return status;
 }

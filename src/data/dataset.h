@@ -15,6 +15,7 @@ typedef struct pc_region {
     int image;      /* which of the sample's pictures */
     float box[4];   /* left, top, right, bottom as fractions of the picture; later regions cover earlier ones */
     char words[96]; /* separated by spaces: "large red circle" */
+    char middle[32]; /* what the token at the region's middle says besides, so that things can be counted; may be empty */
 } pc_region;
 
 /* Initialise with {0}; reusable; pc_sample_clear releases. */
@@ -24,7 +25,12 @@ typedef struct pc_sample {
     size_t image_count, image_capacity;
     pc_region *regions; /* may be none */
     size_t region_count, region_capacity;
-    char *where;       /* "train.json: sample 12" for messages; owned */
+    /* Preferences: `conversation` ends with the chosen answer, `rejected` has the one that lost (answers alone, no
+     * messages when there is none); label 1 = wanted, -1 = not wanted, 0 = not said. */
+    pc_conversation rejected;
+    int label;
+    size_t unmarked;   /* pictures that no mark places: they were put in front */
+    char *where;       /* "train.json:97: sample 12" for messages; owned */
 } pc_sample;
 
 void pc_sample_clear(pc_sample *sample);
@@ -32,6 +38,7 @@ pc_status pc_sample_add_image(pc_sample *sample, pc_image *image); /* takes owne
 pc_status pc_sample_add_region(pc_sample *sample, const pc_region *region); /* copies */
 
 typedef struct pc_dataset pc_dataset;
+typedef struct pc_row_format pc_row_format; /* rows.h */
 
 typedef struct pc_dataset_options {
     const char *image_folder; /* where picture paths start; NULL = the file's folder */
@@ -44,7 +51,9 @@ typedef struct pc_dataset_options {
     /* scenes: "questions" (also NULL), "captions" (detailed), "brief", "mixed" (detailed caption and questions);
      * easy_vqa: "questions" (also NULL), "captions" (a caption where one is known, and questions). */
     const char *content;
-    const char *lang;         /* scenes: "en" */
+    const char *lang;         /* scenes: "en" or "zh" */
+    const char *index_folder; /* where the index of a large file may be kept; NULL = nowhere */
+    const pc_row_format *rows; /* names of columns and tags; NULL = the usual ones */
 } pc_dataset_options;
 
 typedef struct pc_dataset_type {
@@ -55,15 +64,19 @@ typedef struct pc_dataset_type {
     pc_status (*open)(void **state, int64_t *count, const char *path, const pc_dataset_options *options);
     /* Thread safe. */
     pc_status (*read)(void *state, int64_t index, pc_sample *out);
+    /* Line of the file where a sample begins, from 1; NULL when there are no lines. */
+    int64_t (*line)(void *state, int64_t index);
     void (*close)(void *state);
 } pc_dataset_type;
 
+/* True when this is a generated dataset, whatever stands behind its name. */
+bool pc_dataset_is_generated(const char *path);
 /* `format` names a kind or is NULL ("by looking"). Options may also stand behind the path, where they win:
  * "scenes?seed=1&n=1000&content=mixed" (pc_dataset_fields has the keys). options NULL = defaults. PC_ERR_USAGE for an
  * unknown kind, key or value. Free with pc_dataset_close. */
 pc_status pc_dataset_open(pc_dataset **out, const char *path, const char *format, const pc_dataset_options *options);
 void pc_dataset_close(pc_dataset *dataset); /* NULL is fine */
-const char *pc_dataset_kinds(void); /* "scenes easy_vqa llava_json", for messages and help */
+const char *pc_dataset_kinds(void); /* "scenes easy_vqa llava_json jsonl", for messages and help */
 int64_t pc_dataset_count(const pc_dataset *dataset);
 /* Thread safe; `out` is emptied first. PC_ERR_DATA names file and sample. */
 pc_status pc_dataset_read(const pc_dataset *dataset, int64_t index, pc_sample *out);

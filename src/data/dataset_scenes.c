@@ -54,7 +54,7 @@ static pc_status set_up(scenes *self, const pc_dataset_options *options)
     };
     self->language = pc_scene_language_find(lang);
     if (!self->language) {
-        return pc_fail(PC_ERR_USAGE, "scenes: no words for language '%s'", lang);
+        return pc_fail(PC_ERR_USAGE, "scenes: no words for language '%s'; there are en and zh", lang);
     }
     PC_TRY(find_content(&self->content, options->content));
     return pc_scene_draw(&scene, self->seed, self->first, &self->options); /* refuses what is out of range */
@@ -119,6 +119,7 @@ static pc_status add_regions(pc_sample *out, const scenes *self, const pc_scene 
         pc_region region = {.box = {(object->x - reach) / PC_SCENE_UNIT, (object->y - reach) / PC_SCENE_UNIT,
                                     (object->x + reach) / PC_SCENE_UNIT, (object->y + reach) / PC_SCENE_UNIT}};
         pc_scene_object_words(region.words, sizeof region.words, object, self->language);
+        snprintf(region.middle, sizeof region.middle, "%s", self->language->nouns[PC_SCENE_NOUNS]);
         PC_TRY(pc_sample_add_region(out, &region));
     }
     return PC_OK;

@@ -178,7 +178,7 @@ static pc_status check_pictures(const pc_loader_options *o)
         o->image_height > PC_IMAGE_MAX_SIDE || o->tokens_per_image > INT32_MAX) {
         return pc_fail(PC_ERR_USAGE, "a loader's pictures are too large or too many");
     }
-    if (o->region_weight > 0 && o->kind == PC_BATCH_LANGUAGE && !pc_region_grid(o->tokens_per_image)) {
+    if (o->region_weight > 0 && o->kind != PC_BATCH_PAIRS && !pc_region_grid(o->tokens_per_image)) {
         return pc_fail(PC_ERR_USAGE, "region_weight needs picture tokens in a square grid; %" PRId64 " are none",
                        o->tokens_per_image);
     }
@@ -187,16 +187,19 @@ static pc_status check_pictures(const pc_loader_options *o)
 
 static pc_status check_options(const pc_loader_options *o)
 {
-    bool pairs = o->kind == PC_BATCH_PAIRS;
+    bool language = o->kind == PC_BATCH_LANGUAGE;
     int64_t rows;
-    if (!o->tokenizer || (pairs && !o->recipe) || (!pairs && !o->chat)) {
-        return pc_fail(PC_ERR_USAGE, "a loader needs a tokenizer, and an image recipe for pairs or a chat template for "
-                                     "conversations");
+    if (!o->tokenizer || (!language && !o->recipe) || (language && !o->chat)) {
+        return pc_fail(PC_ERR_USAGE, "a loader needs a tokenizer, and an image recipe for pairs or regions or a chat "
+                                     "template for conversations");
     }
-    if (o->batch_size < 1 || o->accumulation < 1 || o->cutoff < 1 || o->tokens_per_image < 0 || o->max_images < 0 ||
+    if (o->kind == PC_BATCH_REGIONS && !(o->region_weight > 0)) {
+        return pc_fail(PC_ERR_USAGE, "region_weight must be above 0: this stage learns the words of regions");
+    }
+    if (o->batch_size < 1 || o->vocabulary < 1 || o->accumulation < 1 || o->cutoff < 1 || o->tokens_per_image < 0 || o->max_images < 0 ||
         o->workers < 0 || o->ahead < 0 || o->shift < 0) {
-        return pc_fail(PC_ERR_USAGE, "a loader's sizes must not be negative, and batches, accumulation and cutoff at "
-                                     "least 1");
+        return pc_fail(PC_ERR_USAGE, "a loader's sizes must not be negative, and batches, accumulation, cutoff and "
+                                     "vocabulary at least 1");
     }
     if (__builtin_mul_overflow(o->batch_size, o->cutoff, &rows) || rows > INT32_MAX) {
         return pc_fail(PC_ERR_USAGE, "%" PRId64 " samples of %" PRId64 " tokens are too many for one micro-batch",
@@ -404,13 +407,18 @@ int64_t pc_loader_shortened(const pc_loader *loader)
     return loader->total.shortened;
 }
 
+const pc_loader_options *pc_loader_options_of(const pc_loader *loader)
+{
+    return &loader->options;
+}
+
 void pc_loader_limits(const pc_loader *loader, pc_batch_limits *out)
 {
     const pc_loader_options *o = &loader->options;
     bool pairs = o->kind == PC_BATCH_PAIRS;
     out->samples = o->batch_size;
     out->images = pairs ? o->batch_size : o->recipe ? o->batch_size * o->max_images : 0;
-    out->tokens = o->batch_size * o->cutoff;
+    out->tokens = o->kind == PC_BATCH_REGIONS ? 0 : o->batch_size * o->cutoff;
     out->soft = pairs ? 0 : out->images * o->tokens_per_image;
     out->targets = pairs ? o->batch_size : out->tokens;
     if (!pairs && o->region_weight > 0) {

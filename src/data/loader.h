@@ -9,7 +9,7 @@
  * the token behind it in the same turn; the last row of the prefix predicts the first one of every turn.
  *
  * Region labels: a soft token of a square grid that lies on a region predicts the region's words as well, at most
- * PC_REGION_IDS ids, from its own row.
+ * PC_REGION_IDS ids, from its own row; the token at the region's middle has one word more when the dataset gives one.
  *
  * One thread at a time may use a loader.
  */
@@ -28,7 +28,7 @@ typedef struct pc_batch {
     int64_t samples;     /* B */
     int64_t images;      /* N */
     float *pixels;       /* [N,3,Y,X] */
-    int64_t tokens;      /* T */
+    int64_t tokens;      /* T; 0 for PC_BATCH_REGIONS, whose target_rows count soft tokens */
     int32_t *ids;        /* [T]; 0 where a soft token stands */
     int32_t *positions;  /* [T] */
     pc_attention_range *ranges; /* [T] */
@@ -45,6 +45,7 @@ typedef struct pc_batch {
 typedef enum pc_batch_kind {
     PC_BATCH_LANGUAGE, /* pt, sft: conversations with a loss on answers */
     PC_BATCH_PAIRS,    /* contrastive: one picture and one text a sample */
+    PC_BATCH_REGIONS,  /* pictures and the words of their regions alone: rows are soft tokens */
 } pc_batch_kind;
 
 typedef struct pc_loader_options {
@@ -55,6 +56,7 @@ typedef struct pc_loader_options {
     pc_prompt_turns turns;     /* how the turns of a sample see each other */
     int32_t image_token;
     int32_t image_open, image_close; /* ids before and behind a picture; 0 = none */
+    int64_t vocabulary;        /* rows of the model's embeddings: a sample with another id is a bad one */
     int64_t tokens_per_image;  /* Q */
     int64_t image_width, image_height; /* pixels after the recipe */
     int64_t max_images;        /* pictures of a sample at most, more make it a bad one; 0 = 1 */
@@ -90,6 +92,9 @@ pc_status pc_loader_next(pc_loader *loader, const pc_batch **batches);
 void pc_loader_counts(const pc_loader *loader, int64_t *seen, int64_t *skipped);
 /* Samples that lost their last turns to the cutoff. */
 int64_t pc_loader_shortened(const pc_loader *loader);
+
+/* As they are in force, defaults filled in; borrowed. */
+const pc_loader_options *pc_loader_options_of(const pc_loader *loader);
 
 /* The largest sizes that a micro-batch can have, for planning. */
 typedef struct pc_batch_limits {

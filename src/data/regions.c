@@ -2,14 +2,16 @@
 
 #include "base/memory.h"
 
+#include <inttypes.h>
 #include <math.h>
+#include <stdio.h>
 #include <string.h>
 
 void pc_region_labels_clear(pc_region_labels *labels)
 {
     pc_free(labels->words);
-    pc_free(labels->word_count);
     pc_free(labels->owner);
+    pc_free(labels->middle);
     pc_ids_clear(&labels->ids);
     pc_ids_clear(&labels->other);
     memset(labels, 0, sizeof *labels);
@@ -63,6 +65,7 @@ static void paint(pc_region_labels *labels, int64_t grid, const double box[4], i
         int64_t y = (int64_t)floor((box[1] + box[3]) / 2 * (double)grid);
         if (x >= 0 && x < grid && y >= 0 && y < grid) {
             labels->owner[y * grid + x] = region;
+            labels->middle[y * grid + x] = region;
         }
         return;
     }
@@ -77,28 +80,45 @@ static void paint(pc_region_labels *labels, int64_t grid, const double box[4], i
 
 /* The ids that the words have inside an answer. With most tokenizers that is with the space in front of them, except
  * where the tokenizer writes one itself; the shorter spelling is the usual one. */
-static pc_status spell(pc_region_labels *labels, const pc_tokenizer *tokenizer, const pc_region *region, int at)
+static pc_status spell(pc_region_labels *labels, const pc_loader_options *options, const char *words,
+                       struct pc_region_words *out)
 {
-    char spaced[sizeof region->words + 1] = " ";
-    size_t length = strnlen(region->words, sizeof region->words);
-    memcpy(spaced + 1, region->words, length);
+    const pc_tokenizer *tokenizer = options->tokenizer;
+    int64_t vocabulary = options->vocabulary;
+    char spaced[sizeof((pc_region *)0)->words + 1] = " ";
+    size_t length = strlen(words);
+    memcpy(spaced + 1, words, length);
     pc_ids_reset(&labels->ids);
     pc_ids_reset(&labels->other);
     PC_TRY(pc_tokenizer_encode(tokenizer, spaced, length + 1, PC_TOKENIZE_CONTINUE, &labels->ids));
-    PC_TRY(pc_tokenizer_encode(tokenizer, region->words, length, PC_TOKENIZE_CONTINUE, &labels->other));
+    PC_TRY(pc_tokenizer_encode(tokenizer, words, length, PC_TOKENIZE_CONTINUE, &labels->other));
     const pc_ids *best = labels->other.count < labels->ids.count ? &labels->other : &labels->ids;
-    int count = best->count < PC_REGION_IDS ? (int)best->count : PC_REGION_IDS;
-    for (int i = 0; i < count; i++) {
-        labels->words[at][i] = best->data[i];
+    for (size_t i = 0; i < best->count && out->all < PC_REGION_IDS; i++) {
+        if (best->data[i] < 0 || best->data[i] >= vocabulary) {
+            return pc_fail(PC_ERR_DATA, "token id %d of a region's words is outside the model's vocabulary of %" PRId64,
+                           best->data[i], vocabulary);
+        }
+        out->ids[out->all++] = best->data[i];
     }
-    labels->word_count[at] = count;
     return PC_OK;
+}
+
+static pc_status spell_region(pc_region_labels *labels, const pc_loader_options *options, const pc_region *region, int at)
+{
+    struct pc_region_words *out = &labels->words[at];
+    char words[sizeof region->words];
+    snprintf(words, sizeof words, "%s", region->words);
+    out->all = 0;
+    PC_TRY(spell(labels, options, words, out));
+    out->shared = out->all;
+    snprintf(words, sizeof words, "%s", region->middle);
+    return words[0] ? spell(labels, options, words, out) : PC_OK;
 }
 
 static pc_status make_room(pc_region_labels *labels, size_t regions, size_t tokens)
 {
     PC_TRY(pc_grow(&labels->words, &labels->words_capacity, regions, sizeof *labels->words, "region labels"));
-    PC_TRY(pc_grow(&labels->word_count, &labels->count_capacity, regions, sizeof *labels->word_count, "region labels"));
+    PC_TRY(pc_grow(&labels->middle, &labels->middle_capacity, tokens, sizeof *labels->middle, "region labels"));
     return pc_grow(&labels->owner, &labels->owner_capacity, tokens, sizeof *labels->owner, "region labels");
 }
 
@@ -111,7 +131,7 @@ pc_status pc_region_label(pc_region_labels *labels, const pc_loader_options *opt
     PC_TRY(make_room(labels, sample->region_count, (size_t)options->tokens_per_image));
     PC_TRY(make_mapping(&map, options, picture, dx, dy));
     for (int64_t token = 0; token < options->tokens_per_image; token++) {
-        labels->owner[token] = -1;
+        labels->owner[token] = labels->middle[token] = -1;
     }
     for (int middle = 0; middle < 2; middle++) {
         for (size_t i = 0; i < sample->region_count; i++) {
@@ -126,7 +146,7 @@ pc_status pc_region_label(pc_region_labels *labels, const pc_loader_options *opt
     }
     for (size_t i = 0; i < sample->region_count; i++) {
         if (sample->regions[i].image == image) {
-            PC_TRY(spell(labels, options->tokenizer, &sample->regions[i], (int)i));
+            PC_TRY(spell_region(labels, options, &sample->regions[i], (int)i));
         }
     }
     return PC_OK;

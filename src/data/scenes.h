@@ -36,6 +36,7 @@ enum {
     PC_SCENE_MIN_SIDE = 96,
     PC_SCENE_MAX_SIDE = 1024,
     PC_SCENE_TEXT = 256, /* bytes of a question or an answer, NUL included */
+    PC_SCENE_LANGUAGES = 2,
 };
 
 /* What an object is; the first PC_SCENE_SHAPES are shapes in the order of the word tables. */
@@ -90,7 +91,7 @@ int pc_scene_row(const pc_scene_object *object);
 
 /* The words of one language; a new language is a new table. */
 typedef struct pc_scene_language pc_scene_language;
-const pc_scene_language *pc_scene_language_find(const char *code); /* "en"; NULL when unknown */
+const pc_scene_language *pc_scene_language_find(const char *code); /* "en", "zh"; NULL when unknown */
 
 typedef enum pc_scene_kind {
     PC_SCENE_EXISTENCE, PC_SCENE_COLOUR, PC_SCENE_SHAPE, PC_SCENE_COUNT, PC_SCENE_SIZE, PC_SCENE_TEXTURE,
@@ -123,7 +124,8 @@ void pc_scene_caption_write(pc_scene_caption *out, const pc_scene *scene, const 
  * of the soft tokens that lie inside its box. */
 void pc_scene_object_words(char *out, size_t size, const pc_scene_object *object, const pc_scene_language *language);
 
-/* out_hex = SHA-256 over objects, pixels and texts of the first 64 scenes of seed 1: identifies what this program draws. */
-pc_status pc_scene_hash(char out_hex[65]);
+/* out_hex = SHA-256 over objects, pixels and texts of the first 64 scenes of seed 1: identifies what this program draws
+ * and says in that language. */
+pc_status pc_scene_hash(const pc_scene_language *language, char out_hex[65]);
 
 #endif

@@ -11,6 +11,7 @@ const pc_scene_language pc_scene_english = {
                 "digits", "objects"},
     .phrase = "{size} {texture} {colour} {noun}",
     .phrase_named = "{size} {colour} {noun} {name}",
+    .space = " ",
     .article = "a ",
     .article_vowel = "an ",
     .definite = "the ",

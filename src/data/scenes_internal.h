@@ -57,6 +57,7 @@ struct pc_scene_language {
     const char *plurals[PC_SCENE_NOUNS + 1];
     const char *phrase;            /* order of the words: {size} {texture} {colour} {noun}; spaces shrink round empty ones */
     const char *phrase_named;      /* the same for one letter or digit, with {name} behind the noun */
+    const char *space;             /* between words */
     const char *article, *article_vowel, *definite; /* put in front, with their space */
     const char *yes, *no;
     const char *numbers[PC_SCENE_OBJECTS + 1];       /* answers to counts */
@@ -76,7 +77,7 @@ struct pc_scene_language {
     pc_scene_ask_words asks[PC_ASKS];
 };
 
-extern const pc_scene_language pc_scene_english;
+extern const pc_scene_language pc_scene_english, pc_scene_chinese;
 
 /* Values for the blanks of a pattern. */
 enum { PC_BLANK_TEXT = 160, PC_SCENE_BLANKS = 12 };

@@ -4,11 +4,11 @@
 #include <stdio.h>
 #include <string.h>
 
-static const pc_scene_language *const languages[] = {&pc_scene_english};
+static const pc_scene_language *const languages[PC_SCENE_LANGUAGES] = {&pc_scene_english, &pc_scene_chinese};
 
 const pc_scene_language *pc_scene_language_find(const char *code)
 {
-    for (size_t i = 0; i < sizeof languages / sizeof languages[0]; i++) {
+    for (int i = 0; i < PC_SCENE_LANGUAGES; i++) {
         if (strcmp(languages[i]->code, code) == 0) {
             return languages[i];
         }
@@ -146,7 +146,7 @@ void pc_scene_object_words(char *out, size_t size, const pc_scene_object *object
     char phrase[PC_BLANK_TEXT], place[PC_BLANK_TEXT];
     pc_scene_phrase(phrase, language, &all, false);
     pc_scene_place(place, language, pc_scene_row(object), pc_scene_column(object));
-    snprintf(out, size, "%s %s", phrase, place);
+    snprintf(out, size, "%s%s%s", phrase, language->space, place);
 }
 
 static void append(char *out, size_t size, const char *text)

@@ -199,7 +199,7 @@ done:
 
 static pc_status make_scene(made *out, const batch *b, int64_t index)
 {
-    const pc_scene_language *language = b->set->language;
+    const pc_scene_language *language = b->set->languages[index % b->set->language_count];
     pc_scene scene;
     pc_scene_question questions[PC_SCENE_QUESTIONS];
     pc_scene_caption caption;
@@ -325,19 +325,27 @@ static pc_status write_all(output outputs[FILES], batch *b, pc_pool *pool)
     return PC_OK;
 }
 
+static pc_status version_text(pc_str *out, const pc_scene_set *set)
+{
+    PC_TRY(pc_str_printf(out, "%s\nseed %" PRIu64 "\nfirst %" PRId64 "\ncount %" PRId64 "\nside %d\n", PC_SCENE_VERSION,
+                         set->seed, set->first, set->count, set->options.side ? set->options.side : PC_SCENE_UNIT));
+    for (int i = 0; i < set->language_count; i++) {
+        char hash[65];
+        PC_TRY(pc_scene_hash(set->languages[i], hash));
+        PC_TRY(pc_str_printf(out, "language %s sha256 %s\n", set->languages[i]->code, hash));
+    }
+    return PC_OK;
+}
+
 static pc_status write_version(const char *directory, const pc_scene_set *set)
 {
-    char hash[65], text[512];
-    PC_TRY(pc_scene_hash(hash));
-    int length = snprintf(text, sizeof text,
-                          "%s\nsha256 %s\nseed %" PRIu64 "\nfirst %" PRId64 "\ncount %" PRId64 "\nside %d\nlanguage %s\n",
-                          PC_SCENE_VERSION, hash, set->seed, set->first, set->count,
-                          set->options.side ? set->options.side : PC_SCENE_UNIT, set->language->code);
+    pc_str text = {0};
     char *path = pc_path_join(directory, "VERSION");
-    if (!path) {
-        return pc_fail_memory(strlen(directory) + 8, "a path");
+    pc_status status = path ? version_text(&text, set) : pc_fail_memory(strlen(directory) + 8, "a path");
+    if (status == PC_OK) {
+        status = pc_file_write(path, text.data, text.length);
     }
-    pc_status status = pc_file_write(path, text, (size_t)length);
+    pc_str_clear(&text);
     pc_free(path);
     return status;
 }
@@ -378,7 +386,7 @@ done:
 
 enum { HASHED = 64 };
 
-static pc_status hash_scene(pc_str *bytes, uint64_t index)
+static pc_status hash_scene(pc_str *bytes, const pc_scene_language *language, uint64_t index)
 {
     pc_scene scene;
     pc_scene_question questions[PC_SCENE_QUESTIONS];
@@ -392,23 +400,23 @@ static pc_status hash_scene(pc_str *bytes, uint64_t index)
     }
     pc_scene_render(&scene, pixels);
     PC_TRY(pc_str_add(bytes, (const char *)pixels, sizeof pixels));
-    int count = pc_scene_questions(&scene, &pc_scene_english, questions);
+    int count = pc_scene_questions(&scene, language, questions);
     for (int i = 0; i < count; i++) {
         PC_TRY(pc_str_printf(bytes, "%d %s %s\n", (int)questions[i].kind, questions[i].question, questions[i].answer));
     }
     for (int detailed = 0; detailed < 2; detailed++) {
-        pc_scene_caption_write(&caption, &scene, &pc_scene_english, detailed);
+        pc_scene_caption_write(&caption, &scene, language, detailed);
         PC_TRY(pc_str_printf(bytes, "%s %s\n", caption.request, caption.text));
     }
     return PC_OK;
 }
 
-pc_status pc_scene_hash(char out_hex[65])
+pc_status pc_scene_hash(const pc_scene_language *language, char out_hex[65])
 {
     pc_str bytes = {0};
     pc_status status = PC_OK;
     for (uint64_t index = 0; index < HASHED; index++) {
-        PC_GO(hash_scene(&bytes, index));
+        PC_GO(hash_scene(&bytes, language, index));
     }
     pc_sha256(bytes.data, bytes.length, out_hex);
 done:

@@ -16,7 +16,8 @@
 typedef struct pc_scene_set {
     uint64_t seed;
     int64_t first, count; /* indices first .. first + count - 1 */
-    const pc_scene_language *language;
+    const pc_scene_language *languages[PC_SCENE_LANGUAGES];
+    int language_count;   /* scene i speaks languages[i % language_count] */
     pc_scene_options options;
 } pc_scene_set;
 

@@ -1,5 +1,7 @@
 /* Every task, in the order in which they are asked whether a path is theirs. One line each:
  * PC_TASK(descriptor). */
 PC_TASK(scenes)
+PC_TASK(scenes_zh)
 PC_TASK(easy_vqa)
 PC_TASK(questions)
+PC_TASK(data)

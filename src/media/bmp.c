@@ -18,7 +18,7 @@
 
 #include <string.h>
 
-enum { FILE_HEADER = 14, OS2_HEADER = 12, RAW = 0, RLE8 = 1, RLE4 = 2, BIT_FIELDS = 3, MAX_COLORS = 65536 };
+enum { FILE_HEADER = 14, OS2_HEADER = 12, RAW = 0, RLE8 = 1, RLE4 = 2, BIT_FIELDS = 3 };
 
 typedef struct bmp {
     const uint8_t *bytes;
@@ -167,11 +167,11 @@ static pc_status read_palette(bmp *b)
         b->pixels_at = b->pixels_at ? b->pixels_at : at;
         return PC_OK;
     }
-    if (b->colors > MAX_COLORS) {
-        return pc_fail(PC_ERR_DATA, "a palette of %u colours", b->colors);
+    if (b->colors > 256) {
+        return pc_fail(PC_ERR_DATA, "a palette of %u colours; the most is 256", b->colors);
     }
-    PC_TRY(need(b, at + entry * (b->colors < 256 ? b->colors : 256), "the palette"));
-    for (size_t i = 0; i < b->colors && i < 256; i++) {
+    PC_TRY(need(b, at + entry * b->colors, "the palette"));
+    for (size_t i = 0; i < b->colors; i++) {
         for (int c = 0; c < 3; c++) {
             b->palette[i][c] = b->bytes[at + i * entry + 2 - (size_t)c];
         }

@@ -70,6 +70,8 @@ typedef struct pc_image_decoder {
     pc_status (*decode_frames)(pc_image_frames *frames, const uint8_t *bytes, size_t size, const pc_image_limits *limits);
     /* Where the EXIF block (a TIFF file) lies within bytes: its length goes to *exif_size, 0 when there is none. */
     const uint8_t *(*find_exif)(const uint8_t *bytes, size_t size, size_t *exif_size);
+    /* The same for an XMP packet, which is asked when EXIF has no orientation. */
+    const uint8_t *(*find_xmp)(const uint8_t *bytes, size_t size, size_t *xmp_size);
 } pc_image_decoder;
 
 /* For decoders: PC_ERR_DATA when a declared size is empty or beyond the limits. */
@@ -78,8 +80,11 @@ pc_status pc_image_check_size(const pc_image_limits *limits, uint64_t width, uin
 /* For decoders: one row of stored CMYK, inverted (255 - ink), as RGB by Adobe's convention. */
 void pc_image_row_from_cmyk(uint8_t *rgb, const uint8_t *inverted, int width);
 
-/* Orientation (1..8) in an EXIF block: tag 0x0112 of the first directory; 1 when absent, malformed or out of range. */
+/* Orientation (1..8) in an EXIF block: tag 0x0112 of the first directory; 1 when it is out of range or of a wrong type, 0
+ * when there is none. */
 int pc_exif_orientation(const uint8_t *exif, size_t size);
+/* The same in an XMP packet: tiff:Orientation as an attribute or element. */
+int pc_xmp_orientation(const uint8_t *xmp, size_t size);
 
 /* The names of all formats, NULL after the last: index 0, 1, ... */
 const char *pc_image_format(int index);

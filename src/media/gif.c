@@ -1,4 +1,10 @@
-/* GIF through giflib; the pictures of an animation are drawn over each other here.
+/* GIF, read by hand: palettes, interlacing, animations, whose pictures are drawn over each other.
+ *
+ *     13 bytes     "GIF89a", u16 width, u16 height, flags, background, aspect
+ *     palette      2^(bits + 1) colours, if flags say so
+ *     "!" label    an extension: blocks up to an empty one; 0xf9 holds disposal, delay, transparent index
+ *     ","          a picture: u16 left, top, width, height, flags, its own palette, bits, blocks (gif_lzw.c)
+ *     ";"          the end; anything else between these is skipped
  *
  *     for each picture: clear what the one before asks for -> canvas; draw, but for the transparent colour -> canvas
  *
@@ -7,17 +13,17 @@
  * An index behind the palette is black; without a palette an index is a gray. A picture may reach over the screen, which
  * then grows. How to clear is kept from the last picture that said it.
  *
- * The part of a file that is read must be whole; what comes behind the last picture wanted is not looked at.
+ * The pictures that are read must be whole; what comes behind the last one wanted is not looked at.
  */
 #include "base/memory.h"
 #include "media/decode.h"
+#include "media/gif_lzw.h"
 
 #include <string.h>
 
-#include <gif_lib.h>
-
 enum {
-    MAX_EXPANSION = 4096, /* pixels that a byte may stand for: one code of 12 bits gives at most 4,096 */
+    HEADER = 13, DESCRIPTOR = 9, CONTROL = 0xf9, COMMENT = 0xfe,
+    MAX_EXPANSION = 4096, /* pixels that a byte may stand for: a code of at least 9 bits gives at most 4,096 */
     CLEAR = 2,            /* disposal: fill with the background; above: bring back what was there */
 };
 
@@ -25,60 +31,104 @@ typedef struct rectangle {
     int x, y, width, height;
 } rectangle;
 
+typedef struct palette {
+    uint8_t color[256][3];
+    int count; /* colours that the file gives */
+} palette;
+
 typedef struct reader {
     const uint8_t *bytes;
     size_t size, at;
     const pc_image_limits *limits;
-    GifFileType *file;
+    int width, height, background; /* of the screen */
+    palette common;
+    palette colors;       /* of the current picture */
     pc_image *canvas;
     pc_image *undo;       /* what is put at `place` before the next picture; NULL = nothing */
     rectangle place;      /* of the current picture */
-    uint8_t palette[256][3];
-    int colors;
+    bool interlaced;
     int transparent;      /* index, -1 = none */
     int disposal;
     int milliseconds;
 } reader;
 
-static int on_read(GifFileType *file, GifByteType *target, int count)
+static pc_status need(const reader *r, size_t bytes, const char *what)
 {
-    reader *r = file->UserData;
-    size_t left = r->size - r->at;
-    size_t taken = count < 0 ? 0 : (size_t)count < left ? (size_t)count : left;
-    memcpy(target, r->bytes + r->at, taken);
-    r->at += taken;
-    return (int)taken;
+    return bytes <= r->size - r->at ? PC_OK
+                                    : pc_fail(PC_ERR_DATA, "the file ends after %zu bytes, within %s", r->size, what);
 }
 
-static pc_status fail(const reader *r, int error)
+static int u16(const uint8_t *p)
 {
-    const char *text = GifErrorString(error);
-    if (error == D_GIF_ERR_NOT_ENOUGH_MEM) {
-        return pc_fail(PC_ERR_MEMORY, "memory is short");
+    return p[0] | p[1] << 8;
+}
+
+/* The palette that `flags` announce; *out is left as it is when there is none. */
+static pc_status read_palette(reader *r, palette *out, int flags)
+{
+    int count = 2 << (flags & 7);
+    if (!(flags & 0x80)) {
+        return PC_OK;
     }
+    PC_TRY(need(r, (size_t)count * 3, "a palette"));
+    *out = (palette){.count = count};
+    memcpy(out->color, r->bytes + r->at, (size_t)count * 3);
+    r->at += (size_t)count * 3;
+    return PC_OK;
+}
+
+static pc_status read_screen(reader *r)
+{
+    PC_TRY(need(r, HEADER, "the header"));
+    int flags = r->bytes[10];
+    r->width = u16(r->bytes + 6);
+    r->height = u16(r->bytes + 8);
+    r->background = flags & 0x80 ? r->bytes[11] : 0;
+    r->at = HEADER;
+    r->common.count = 256;
+    for (int i = 0; i < 256; i++) {
+        memset(r->common.color[i], i, 3);
+    }
+    return read_palette(r, &r->common, flags);
+}
+
+/* The next block of an extension or picture, its length before it; NULL behind the last one and at the end of the file. */
+static const uint8_t *next_block(reader *r)
+{
+    const uint8_t *block = r->bytes + r->at;
     if (r->at >= r->size) {
-        return pc_fail(PC_ERR_DATA, "the file ends after %zu bytes, before its picture", r->size);
+        return NULL;
     }
-    return pc_fail(PC_ERR_DATA, "%s (at byte %zu of %zu)", text ? text : "damaged data", r->at, r->size);
+    r->at += 1;
+    if (*block > r->size - r->at) {
+        r->at = r->size;
+        return NULL;
+    }
+    r->at += *block;
+    return *block ? block : NULL;
 }
 
-#define GIF_TRY(r, call)                               \
-    do {                                               \
-        if ((call) == GIF_ERROR) {                     \
-            return fail((r), (r)->file->Error);        \
-        }                                              \
-    } while (0)
-
-static void read_palette(reader *r)
+static void skip_blocks(reader *r)
 {
-    const ColorMapObject *map = r->file->Image.ColorMap ? r->file->Image.ColorMap : r->file->SColorMap;
-    r->colors = map ? map->ColorCount : 256;
-    memset(r->palette, 0, sizeof r->palette);
-    for (int i = 0; i < r->colors && i < 256; i++) {
-        r->palette[i][0] = (uint8_t)(map ? map->Colors[i].Red : i);
-        r->palette[i][1] = (uint8_t)(map ? map->Colors[i].Green : i);
-        r->palette[i][2] = (uint8_t)(map ? map->Colors[i].Blue : i);
+    while (next_block(r)) {
     }
+}
+
+static pc_status read_extension(reader *r)
+{
+    PC_TRY(need(r, 1, "an extension"));
+    int label = r->bytes[r->at++];
+    const uint8_t *block = next_block(r);
+    if (label == CONTROL && block && block[0] >= 4) {
+        int disposal = block[1] >> 2 & 7;
+        r->disposal = disposal ? disposal : r->disposal;
+        r->transparent = block[1] & 1 ? block[4] : r->transparent;
+        r->milliseconds = u16(block + 2) * 10;
+    }
+    if (block || label != COMMENT) { /* the reference goes on behind an empty block, except in a comment */
+        skip_blocks(r);
+    }
+    return PC_OK;
 }
 
 static void fill(pc_image *image, const uint8_t color[3])
@@ -101,8 +151,8 @@ static void paste(pc_image *onto, const pc_image *image, int left, int top)
 static pc_status widen_canvas(reader *r)
 {
     static const uint8_t black[3] = {0};
-    int width = r->canvas ? r->canvas->width : r->file->SWidth;
-    int height = r->canvas ? r->canvas->height : r->file->SHeight;
+    int width = r->canvas ? r->canvas->width : r->width;
+    int height = r->canvas ? r->canvas->height : r->height;
     int right = r->place.x + r->place.width;
     int bottom = r->place.y + r->place.height;
     pc_image *wider = NULL;
@@ -114,9 +164,9 @@ static pc_status widen_canvas(reader *r)
     PC_TRY(pc_image_check_size(r->limits, (uint64_t)width, (uint64_t)height));
     PC_TRY(pc_image_new(&wider, width, height));
     if (!r->canvas) {
-        fill(wider, r->palette[r->transparent < 0 ? 0 : r->transparent]);
+        fill(wider, r->colors.color[r->transparent < 0 ? 0 : r->transparent]);
     } else {
-        fill(wider, r->transparent < 0 ? r->palette[0] : black);
+        fill(wider, r->transparent < 0 ? r->colors.color[0] : black);
         paste(wider, r->canvas, 0, 0);
     }
     pc_image_free(r->canvas);
@@ -136,102 +186,96 @@ static pc_status plan_undo(reader *r, bool first)
     if (r->disposal > CLEAR && !first) {
         return pc_image_crop(&r->undo, r->canvas, p->x, p->y, p->width, p->height);
     }
-    int color = r->transparent >= 0 ? r->transparent : r->file->SColorMap ? r->file->SBackGroundColor : 0;
-    color = !first && color >= r->colors ? 0 : color;
+    int color = r->transparent >= 0 ? r->transparent : r->background;
+    color = !first && color >= r->colors.count ? 0 : color;
     PC_TRY(pc_image_new(&r->undo, p->width, p->height));
-    fill(r->undo, r->palette[color]);
+    fill(r->undo, r->colors.color[color]);
     return PC_OK;
 }
 
-static pc_status draw_row(reader *r, uint8_t *indices, int y, bool first)
+static void draw_row(reader *r, const uint8_t *indices, int y, bool first)
 {
     const rectangle *p = &r->place;
     uint8_t *target = r->canvas->pixels + ((size_t)(p->y + y) * (size_t)r->canvas->width + (size_t)p->x) * 3;
-    GIF_TRY(r, DGifGetLine(r->file, indices, p->width));
     for (int x = 0; x < p->width; x++) {
         if (first || indices[x] != r->transparent) {
-            memcpy(target + (size_t)x * 3, r->palette[indices[x]], 3);
+            memcpy(target + (size_t)x * 3, r->colors.color[indices[x]], 3);
         }
     }
-    return PC_OK;
 }
 
 /* Interlaced rows come in four rounds, others in one. */
-static pc_status draw(reader *r, bool first)
+static pc_status draw(reader *r, int bits, bool first)
 {
     static const struct { int from, step; } rounds[] = {{0, 1}, {0, 8}, {4, 8}, {2, 4}, {1, 2}};
-    bool interlaced = r->file->Image.Interlace;
+    size_t width = (size_t)r->place.width;
+    size_t row = 0; /* in stored order */
     uint8_t *indices = NULL;
-    pc_status status = PC_OK;
-    PC_TRY(PC_NEW_ARRAY(indices, (size_t)r->place.width, "a row of a GIF"));
-    for (int i = interlaced ? 1 : 0; i < (interlaced ? 5 : 1); i++) {
-        for (int y = rounds[i].from; y < r->place.height && status == PC_OK; y += rounds[i].step) {
-            status = draw_row(r, indices, y, first);
+    PC_TRY(PC_NEW_ARRAY(indices, width * (size_t)r->place.height, "the indices of a GIF"));
+    pc_status status = pc_gif_unpack(indices, width * (size_t)r->place.height, bits, r->bytes, r->size, r->at);
+    for (int i = r->interlaced ? 1 : 0; status == PC_OK && i < (r->interlaced ? 5 : 1); i++) {
+        for (int y = rounds[i].from; y < r->place.height; y += rounds[i].step) {
+            draw_row(r, indices + row++ * width, y, first);
         }
     }
     pc_free(indices);
     return status;
 }
 
+static pc_status read_descriptor(reader *r)
+{
+    PC_TRY(need(r, DESCRIPTOR, "a picture's header"));
+    const uint8_t *d = r->bytes + r->at;
+    r->place = (rectangle){u16(d), u16(d + 2), u16(d + 4), u16(d + 6)};
+    r->interlaced = d[8] & 0x40;
+    r->at += DESCRIPTOR;
+    PC_TRY(pc_image_check_size(r->limits, (uint64_t)r->place.width, (uint64_t)r->place.height));
+    if ((size_t)r->place.width * (size_t)r->place.height / MAX_EXPANSION > r->size) {
+        return pc_fail(PC_ERR_DATA, "%d x %d pixels can't be in a file of %zu bytes", r->place.width, r->place.height,
+                       r->size);
+    }
+    r->colors = r->common;
+    return read_palette(r, &r->colors, d[8]);
+}
+
 static pc_status add_picture(reader *r, pc_image_frames *frames)
 {
     pc_image *copy = NULL;
     bool first = frames->count == 0;
-    GIF_TRY(r, DGifGetImageDesc(r->file));
     if (r->undo) {
         paste(r->canvas, r->undo, r->place.x, r->place.y);
     }
-    const GifImageDesc *d = &r->file->Image;
-    r->place = (rectangle){d->Left, d->Top, d->Width, d->Height};
-    PC_TRY(pc_image_check_size(r->limits, (uint64_t)d->Width, (uint64_t)d->Height));
-    if ((size_t)d->Width * (size_t)d->Height / MAX_EXPANSION > r->size) {
-        return pc_fail(PC_ERR_DATA, "%d x %d pixels can't be in a file of %zu bytes", d->Width, d->Height, r->size);
-    }
-    read_palette(r);
+    PC_TRY(read_descriptor(r));
     PC_TRY(widen_canvas(r));
     PC_TRY(plan_undo(r, first));
-    PC_TRY(draw(r, first));
+    PC_TRY(need(r, 1, "a picture"));
+    int bits = r->bytes[r->at++];
+    PC_TRY(draw(r, bits, first));
     PC_TRY(pc_image_copy(&copy, r->canvas));
     PC_TRY(pc_image_frames_add(frames, copy, r->milliseconds));
+    skip_blocks(r);
     r->transparent = -1; /* said anew for each picture */
     r->milliseconds = 0;
     return PC_OK;
 }
 
-static pc_status read_extension(reader *r)
+static pc_status read_pictures(reader *r, pc_image_frames *frames)
 {
-    int code = 0;
-    GifByteType *block = NULL; /* its length, then its bytes */
-    GIF_TRY(r, DGifGetExtension(r->file, &code, &block));
-    if (code == GRAPHICS_EXT_FUNC_CODE && block && block[0] >= 4) {
-        int disposal = block[1] >> 2 & 7;
-        r->disposal = disposal ? disposal : r->disposal;
-        r->transparent = block[1] & 1 ? block[4] : r->transparent;
-        r->milliseconds = (block[2] | block[3] << 8) * 10;
-    }
-    while (block) {
-        GIF_TRY(r, DGifGetExtensionNext(r->file, &block));
-    }
-    return PC_OK;
-}
-
-static pc_status read_records(reader *r, pc_image_frames *frames)
-{
-    GifRecordType type = UNDEFINED_RECORD_TYPE;
     bool one = r->limits->max_frames == 1; /* then nobody asks whether there are more */
+    int mark = 0;
     r->transparent = -1;
-    while (!one || frames->count == 0) {
-        GIF_TRY(r, DGifGetRecordType(r->file, &type));
-        if (type == IMAGE_DESC_RECORD_TYPE) {
-            if (pc_image_frames_full(frames, r->limits)) {
-                frames->more = true;
+    PC_TRY(read_screen(r));
+    while (mark != ';' && !(one && frames->count == 1)) {
+        PC_TRY(need(r, 1, "its pictures"));
+        mark = r->bytes[r->at++];
+        if (mark == '!') {
+            PC_TRY(read_extension(r));
+        } else if (mark == ',') {
+            frames->more = pc_image_frames_full(frames, r->limits);
+            if (frames->more) {
                 return PC_OK;
             }
             PC_TRY(add_picture(r, frames));
-        } else if (type == EXTENSION_RECORD_TYPE) {
-            PC_TRY(read_extension(r));
-        } else {
-            break;
         }
     }
     return frames->count ? PC_OK : pc_fail(PC_ERR_DATA, "there is no picture in the file");
@@ -240,13 +284,7 @@ static pc_status read_records(reader *r, pc_image_frames *frames)
 static pc_status decode_frames(pc_image_frames *frames, const uint8_t *bytes, size_t size, const pc_image_limits *limits)
 {
     reader r = {.bytes = bytes, .size = size, .limits = limits};
-    int error = 0;
-    r.file = DGifOpen(&r, on_read, &error);
-    if (!r.file) {
-        return fail(&r, error);
-    }
-    pc_status status = read_records(&r, frames);
-    DGifCloseFile(r.file, &error);
+    pc_status status = read_pictures(&r, frames);
     pc_image_free(r.canvas);
     pc_image_free(r.undo);
     return status;

@@ -9,7 +9,7 @@
 #ifndef PC_MEDIA_IMAGE_H
 #define PC_MEDIA_IMAGE_H
 
-#include "base/status.h"
+#include "base/str.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -58,5 +58,8 @@ pc_status pc_image_orient(pc_image **out, const pc_image *image, int orientation
 
 /* Write an 8-bit RGB PNG; readers see the old file or the whole new one. PC_ERR_IO when it can't be written. */
 pc_status pc_image_save_png(const pc_image *image, const char *path);
+
+/* The same PNG appended to *out. */
+pc_status pc_image_encode_png(const pc_image *image, pc_str *out);
 
 #endif

@@ -233,12 +233,13 @@ static bool matches(const uint8_t *bytes, size_t size)
     return size >= 3 && bytes[0] == 0xff && bytes[1] == 0xd8 && bytes[2] == 0xff;
 }
 
-/* Walks the markers before the first scan: 0xff, code, then a length that counts itself. */
-static const uint8_t *find_exif(const uint8_t *bytes, size_t size, size_t *exif_size)
+/* What follows `name` in the first APP1 segment that begins with it. Walks the markers before the first scan: 0xff, code,
+ * then a length that counts itself. */
+static const uint8_t *find_app1(const uint8_t *bytes, size_t size, const char *name, size_t name_size, size_t *found_size)
 {
-    enum { SOS = 0xda, EOI = 0xd9, APP1 = 0xe1, NAME = 6 };
+    enum { SOS = 0xda, EOI = 0xd9, APP1 = 0xe1 };
     size_t at = 2;
-    *exif_size = 0;
+    *found_size = 0;
     while (size - at >= 4) {
         size_t length = (size_t)bytes[at + 2] << 8 | bytes[at + 3];
         int code = bytes[at + 1];
@@ -253,13 +254,24 @@ static const uint8_t *find_exif(const uint8_t *bytes, size_t size, size_t *exif_
         if (code == SOS || code == EOI || length < 2 || length > size - at - 2) {
             return NULL;
         }
-        if (code == APP1 && length >= 2 + NAME && memcmp(bytes + at + 4, "Exif\0\0", NAME) == 0) {
-            *exif_size = length - 2 - NAME;
-            return bytes + at + 4 + NAME;
+        if (code == APP1 && length >= 2 + name_size && memcmp(bytes + at + 4, name, name_size) == 0) {
+            *found_size = length - 2 - name_size;
+            return bytes + at + 4 + name_size;
         }
         at += 2 + length;
     }
     return NULL;
+}
+
+static const uint8_t *find_exif(const uint8_t *bytes, size_t size, size_t *exif_size)
+{
+    return find_app1(bytes, size, "Exif\0", 6, exif_size);
+}
+
+static const uint8_t *find_xmp(const uint8_t *bytes, size_t size, size_t *xmp_size)
+{
+    static const char name[] = "http://ns.adobe.com/xap/1.0/";
+    return find_app1(bytes, size, name, sizeof name, xmp_size);
 }
 
 const pc_image_decoder pc_image_decoder_jpeg = {
@@ -267,4 +279,5 @@ const pc_image_decoder pc_image_decoder_jpeg = {
     .matches = matches,
     .decode = decode,
     .find_exif = find_exif,
+    .find_xmp = find_xmp,
 };

@@ -203,19 +203,20 @@ static bool matches(const uint8_t *bytes, size_t size)
     return size >= SIGNATURE && memcmp(bytes, signature, SIGNATURE) == 0;
 }
 
-/* Walks the chunks: length, type, data, checksum. eXIf may stand before or behind the pixels. */
-static const uint8_t *find_exif(const uint8_t *bytes, size_t size, size_t *exif_size)
+/* The data of the first chunk of a type that begin with `start`. Walks the chunks: length, type, data, checksum. */
+static const uint8_t *find_chunk(const uint8_t *bytes, size_t size, const char *type, const char *start, size_t start_size,
+                                 size_t *found_size)
 {
     size_t at = SIGNATURE;
-    *exif_size = 0;
+    *found_size = 0;
     while (size - at >= CHUNK) {
         size_t length = (size_t)bytes[at] << 24 | (size_t)bytes[at + 1] << 16 | (size_t)bytes[at + 2] << 8 |
                         (size_t)bytes[at + 3];
         if (length > size - at - CHUNK) {
             return NULL;
         }
-        if (memcmp(bytes + at + 4, "eXIf", 4) == 0) {
-            *exif_size = length;
+        if (memcmp(bytes + at + 4, type, 4) == 0 && length >= start_size && memcmp(bytes + at + 8, start, start_size) == 0) {
+            *found_size = length;
             return bytes + at + 8;
         }
         at += CHUNK + length;
@@ -223,9 +224,23 @@ static const uint8_t *find_exif(const uint8_t *bytes, size_t size, size_t *exif_
     return NULL;
 }
 
+/* It may stand before or behind the pixels, as may the next. */
+static const uint8_t *find_exif(const uint8_t *bytes, size_t size, size_t *exif_size)
+{
+    return find_chunk(bytes, size, "eXIf", "", 0, exif_size);
+}
+
+/* iTXt: keyword, NUL, whether compressed, how, language, NUL, translated keyword, NUL, text. XMP is never compressed. */
+static const uint8_t *find_xmp(const uint8_t *bytes, size_t size, size_t *xmp_size)
+{
+    static const char start[] = "XML:com.adobe.xmp\0"; /* its last NUL: not compressed */
+    return find_chunk(bytes, size, "iTXt", start, sizeof start, xmp_size);
+}
+
 const pc_image_decoder pc_image_decoder_png = {
     .name = "PNG",
     .matches = matches,
     .decode = decode,
     .find_exif = find_exif,
+    .find_xmp = find_xmp,
 };

@@ -86,6 +86,17 @@ static pc_status encode(writer *w, const pc_image *image)
     return w->starved ? pc_fail(PC_ERR_MEMORY, "writing a PNG: memory is short") : PC_OK;
 }
 
+pc_status pc_image_encode_png(const pc_image *image, pc_str *out)
+{
+    writer w = {0};
+    pc_status status = encode(&w, image);
+    if (status == PC_OK) {
+        status = pc_str_add(out, w.bytes.data, w.bytes.length);
+    }
+    pc_str_clear(&w.bytes);
+    return status;
+}
+
 pc_status pc_image_save_png(const pc_image *image, const char *path)
 {
     writer w = {0};

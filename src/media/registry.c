@@ -94,11 +94,22 @@ bool pc_image_frames_full(const pc_image_frames *frames, const pc_image_limits *
     return frames->count >= (chosen ? limits->max_frames : PC_IMAGE_MAX_FRAMES);
 }
 
+/* 1..8 */
+static int find_orientation(const pc_image_decoder *decoder, const uint8_t *bytes, size_t size)
+{
+    size_t length = 0;
+    const uint8_t *exif = decoder->find_exif ? decoder->find_exif(bytes, size, &length) : NULL;
+    int orientation = exif ? pc_exif_orientation(exif, length) : 0;
+    if (orientation == 0) {
+        const uint8_t *xmp = decoder->find_xmp ? decoder->find_xmp(bytes, size, &length) : NULL;
+        orientation = xmp ? pc_xmp_orientation(xmp, length) : 0;
+    }
+    return orientation ? orientation : 1;
+}
+
 static pc_status turn_upright(pc_image_frames *frames, const pc_image_decoder *decoder, const uint8_t *bytes, size_t size)
 {
-    size_t exif_size = 0;
-    const uint8_t *exif = decoder->find_exif ? decoder->find_exif(bytes, size, &exif_size) : NULL;
-    int orientation = exif ? pc_exif_orientation(exif, exif_size) : 1;
+    int orientation = find_orientation(decoder, bytes, size);
     for (int i = 0; i < frames->count && orientation != 1; i++) {
         pc_image *upright = NULL;
         PC_TRY(pc_image_orient(&upright, frames->images[i], orientation));

@@ -134,6 +134,17 @@ static pc_status check_kind(reader *r)
     return PC_OK;
 }
 
+static void read_orientation(reader *r)
+{
+    uint32_t size = 0;
+    const void *xmp = NULL;
+    r->orientation = 1;
+    if (!TIFFGetField(r->tiff, TIFFTAG_ORIENTATION, &r->orientation) &&
+        TIFFGetField(r->tiff, TIFFTAG_XMLPACKET, &size, &xmp)) {
+        r->orientation = (uint16_t)pc_xmp_orientation(xmp, size);
+    }
+}
+
 static pc_status read_tags(reader *r)
 {
     uint16_t extras = 0;
@@ -150,7 +161,7 @@ static pc_status read_tags(reader *r)
     TIFFGetFieldDefaulted(t, TIFFTAG_PLANARCONFIG, &r->planar);
     TIFFGetFieldDefaulted(t, TIFFTAG_SAMPLEFORMAT, &r->format);
     TIFFGetFieldDefaulted(t, TIFFTAG_COMPRESSION, &r->compression);
-    TIFFGetFieldDefaulted(t, TIFFTAG_ORIENTATION, &r->orientation);
+    read_orientation(r);
     TIFFGetFieldDefaulted(t, TIFFTAG_EXTRASAMPLES, &extras, &kinds);
     r->associated = r->photometric == PHOTOMETRIC_RGB && r->samples > color && extras > 0 && kinds[0] == EXTRASAMPLE_ASSOCALPHA;
     return check_kind(r);

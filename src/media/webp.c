@@ -88,25 +88,40 @@ static bool matches(const uint8_t *bytes, size_t size)
 }
 
 /* Walks the chunks: name, little-endian length, data padded to an even length. */
-static const uint8_t *find_exif(const uint8_t *bytes, size_t size, size_t *exif_size)
+static const uint8_t *find_chunk(const uint8_t *bytes, size_t size, const char *name, size_t *found_size)
 {
-    static const char prefix[6] = "Exif\0";
     size_t at = RIFF_HEADER;
-    *exif_size = 0;
+    *found_size = 0;
     while (at < size && size - at >= CHUNK) {
         const uint8_t *c = bytes + at;
         size_t length = (size_t)c[4] | (size_t)c[5] << 8 | (size_t)c[6] << 16 | (size_t)c[7] << 24;
         if (length > size - at - CHUNK) {
             return NULL;
         }
-        if (memcmp(c, "EXIF", 4) == 0) {
-            bool named = length >= sizeof prefix && memcmp(c + CHUNK, prefix, sizeof prefix) == 0;
-            *exif_size = named ? length - sizeof prefix : length;
-            return c + CHUNK + (named ? sizeof prefix : 0);
+        if (memcmp(c, name, 4) == 0) {
+            *found_size = length;
+            return c + CHUNK;
         }
         at += CHUNK + length + length % 2;
     }
     return NULL;
+}
+
+/* Some writers put the name of JPEG's segment before the block. */
+static const uint8_t *find_exif(const uint8_t *bytes, size_t size, size_t *exif_size)
+{
+    static const char prefix[6] = "Exif\0";
+    const uint8_t *found = find_chunk(bytes, size, "EXIF", exif_size);
+    if (found && *exif_size >= sizeof prefix && memcmp(found, prefix, sizeof prefix) == 0) {
+        *exif_size -= sizeof prefix;
+        found += sizeof prefix;
+    }
+    return found;
+}
+
+static const uint8_t *find_xmp(const uint8_t *bytes, size_t size, size_t *xmp_size)
+{
+    return find_chunk(bytes, size, "XMP ", xmp_size);
 }
 
 const pc_image_decoder pc_image_decoder_webp = {
@@ -114,4 +129,5 @@ const pc_image_decoder pc_image_decoder_webp = {
     .matches = matches,
     .decode_frames = decode_frames,
     .find_exif = find_exif,
+    .find_xmp = find_xmp,
 };

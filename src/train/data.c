@@ -1,17 +1,38 @@
 #include "train/data.h"
 
+#include "base/file.h"
 #include "base/memory.h"
+#include "data/dataset_info.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-static pc_status open_entry(pc_train_data *data, const pc_recipe *recipe, const char *text)
+/* A name in dataset_info.json, when the text is neither a path nor a generated dataset. */
+static pc_status open_named(pc_train_data *data, const pc_recipe *recipe, const char *name, pc_dataset_options options)
 {
-    pc_dataset_options options = {.image_folder = recipe->media_dir, .limit = recipe->max_samples};
+    pc_dataset_entry entry;
+    pc_status status = pc_dataset_info_find(&entry, recipe->dataset_dir, name);
+    if (status == PC_OK) {
+        options.rows = &entry.format;
+        options.image_folder = options.image_folder ? options.image_folder : recipe->dataset_dir;
+        options.limit = options.limit ? options.limit : entry.limit;
+        status = pc_dataset_open(&data->datasets[data->count], entry.path, recipe->dataset_format, &options);
+    }
+    pc_dataset_entry_clear(&entry);
+    return status;
+}
+
+static pc_status open_entry(pc_train_data *data, const pc_recipe *recipe, const char *text, const char *index_folder)
+{
+    pc_dataset_options options = {
+        .image_folder = recipe->media_dir, .limit = recipe->max_samples, .index_folder = index_folder};
     if (data->count == PC_TRAIN_DATASETS) {
         return pc_fail(PC_ERR_USAGE, "dataset: more than %d entries", PC_TRAIN_DATASETS);
     }
-    PC_TRY(pc_dataset_open(&data->datasets[data->count], text, recipe->dataset_format, &options));
+    bool plain = pc_path_exists(text) || pc_dataset_is_generated(text) || strchr(text, '?') || strchr(text, '/');
+    PC_TRY(!plain && pc_dataset_info_exists(recipe->dataset_dir)
+               ? open_named(data, recipe, text, options)
+               : pc_dataset_open(&data->datasets[data->count], text, recipe->dataset_format, &options));
     data->count++;
     return PC_OK;
 }
@@ -19,10 +40,12 @@ static pc_status open_entry(pc_train_data *data, const pc_recipe *recipe, const 
 static pc_status open_datasets(pc_train_data *data, const pc_recipe *recipe)
 {
     char *list = pc_strdup(recipe->dataset), *rest = list;
-    pc_status status = list ? PC_OK : pc_fail_memory(strlen(recipe->dataset), "a list");
+    char *folder = pc_path_join(recipe->output_dir, "index");
+    pc_status status = list && folder ? PC_OK : pc_fail_memory(strlen(recipe->dataset), "a list");
     for (char *text; status == PC_OK && (text = strsep(&rest, ","));) {
-        status = open_entry(data, recipe, text + strspn(text, " "));
+        status = open_entry(data, recipe, text + strspn(text, " "), folder);
     }
+    pc_free(folder);
     pc_free(list);
     return status;
 }
@@ -58,9 +81,11 @@ static pc_status open_loader(pc_train_data *data, const pc_recipe *recipe, const
         .image_token = (int32_t)model->image_token,
         .image_open = model->image_open,
         .image_close = model->image_close,
+        .vocabulary = model->contrast.present ? model->contrast.config.vocab_size : model->llm.info.vocabulary,
         .tokens_per_image = model->connector.type ? model->connector.tokens : 0,
         .image_width = side,
         .image_height = side,
+        .max_images = recipe->max_images,
         .batch_size = recipe->batch_size,
         .accumulation = recipe->accumulation,
         .cutoff = recipe->cutoff_len,
@@ -73,6 +98,9 @@ static pc_status open_loader(pc_train_data *data, const pc_recipe *recipe, const
     };
     if (stage->batches == PC_BATCH_LANGUAGE && model->tiles.merge != PC_MERGE_NONE) {
         return pc_fail(PC_ERR_DATA, "pictures cut into tiles can be answered about, not trained on yet");
+    }
+    if (stage->batches == PC_BATCH_PAIRS && options.cutoff > model->contrast.config.max_position_embeddings) {
+        options.cutoff = model->contrast.config.max_position_embeddings; /* a text tower has no more positions */
     }
     if (model->llm.info.rotary_limit && recipe->cutoff_len > model->llm.info.rotary_limit) {
         return pc_fail(PC_ERR_DATA, "cutoff_len is %lld; beyond %lld tokens this model's rotary positions depend on the length "

@@ -1,14 +1,13 @@
-/* Recipes: the table of keys, reading YAML, the learning-rate schedules. */
+/* Recipes: the table of keys, overrides, the learning-rate schedules. Reading YAML: recipe_yaml.c. */
 #include "train/recipe.h"
 
-#include "base/file.h"
 #include "base/memory.h"
 #include "base/str.h"
+#include "train/recipe_yaml.h"
 
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
-#include <yaml.h>
 
 static const char *const schedules[] = {"cosine", "linear", "constant", NULL};
 static const char *const turns[] = {"history", "independent", NULL};
@@ -26,17 +25,19 @@ static const pc_field fields[] = {
     TEXT(model_init, NULL, "config.json of a new model with random weights, in place of model_name_or_path"),
     TEXT(tokenizer_name_or_path, NULL, "tokenizer of a new model (directory or file)"),
     TEXT(vision_tower_path, NULL, "take the encoder's weights from this directory (a contrastive model, for example)"),
-    TEXT(stage, "sft", "pt, sft or contrastive"),
+    TEXT(stage, "sft", "pt, sft, regions or contrastive"),
     FIELD(template_name, "template", PC_FIELD_TEXT, NULL, 0, 0, "chat template; unset = the model's own"),
     FLAG(freeze_vision_tower, "true", "the encoder does not train"),
     FLAG(freeze_multi_modal_projector, "false", "the connector does not train"),
     FLAG(freeze_language_model, "false", "the language model does not train"),
-    TEXT(dataset, NULL, "datasets, separated by commas: FILE, FOLDER or scenes?seed=1&n=1000"),
+    TEXT(dataset, NULL, "datasets, separated by commas: FILE, FOLDER, scenes?seed=1&n=1000 or a name in dataset_info.json"),
+    TEXT(dataset_dir, "data", "folder of dataset_info.json"),
     TEXT(dataset_format, NULL, "kind of the datasets; unset = found by looking"),
     TEXT(media_dir, NULL, "folder where picture paths start; unset = the dataset's own"),
     TEXT(interleave_probs, NULL, "shares of the datasets, separated by commas; unset = by size"),
     COUNT(cutoff_len, "cutoff_len", "2048", 1, "tokens of a sample at most"),
     COUNT(max_samples, "max_samples", "0", 0, "use at most so many samples of each dataset; 0 = all"),
+    COUNT(max_images, "max_images", "1", 1, "pictures of a sample at most"),
     COUNT(dataloader_num_workers, "dataloader_num_workers", "1", 0, "threads that prepare batches"),
     FIELD(image_shift, "image_shift", PC_FIELD_INT, "0", 0, 1024, "augmentation: move pictures by up to so many pixels"),
     REAL(region_weight, "region_weight", "0", 0, 1e3, "dense labels: weight of a region's words at each picture token"),
@@ -74,131 +75,6 @@ static const pc_field fields[] = {
 
 const pc_field_table pc_recipe_fields = {fields, sizeof fields / sizeof fields[0]};
 
-enum { RECIPE_LIMIT = 1 << 20 };
-
-typedef struct reader {
-    pc_recipe *recipe;
-    const char *path;
-    yaml_parser_t parser;
-    yaml_event_t event;
-    bool have_event;
-} reader;
-
-static pc_status next_event(reader *r)
-{
-    if (r->have_event) {
-        yaml_event_delete(&r->event);
-        r->have_event = false;
-    }
-    if (!yaml_parser_parse(&r->parser, &r->event)) {
-        return pc_fail(PC_ERR_USAGE, "%s:%zu: %s", r->path, r->parser.problem_mark.line + 1,
-                       r->parser.problem ? r->parser.problem : "not YAML");
-    }
-    r->have_event = true;
-    return PC_OK;
-}
-
-static size_t line_of(const reader *r)
-{
-    return r->event.start_mark.line + 1;
-}
-
-static const char *scalar(const reader *r)
-{
-    return (const char *)r->event.data.scalar.value;
-}
-
-/* [a, b] becomes "a,b". */
-static pc_status read_sequence(reader *r, pc_str *out)
-{
-    for (;;) {
-        PC_TRY(next_event(r));
-        if (r->event.type == YAML_SEQUENCE_END_EVENT) {
-            return PC_OK;
-        }
-        if (r->event.type != YAML_SCALAR_EVENT) {
-            return pc_fail(PC_ERR_USAGE, "%s:%zu: expected plain values in a list", r->path, line_of(r));
-        }
-        PC_TRY(out->length ? pc_str_putc(out, ',') : PC_OK);
-        PC_TRY(pc_str_puts(out, scalar(r)));
-    }
-}
-
-static bool is_null(const char *text)
-{
-    return strcmp(text, "null") == 0 || strcmp(text, "~") == 0 || !*text;
-}
-
-static pc_status read_pair(reader *r)
-{
-    char where[512];
-    pc_str key = {0}, value = {0};
-    snprintf(where, sizeof where, "%s:%zu", r->path, line_of(r));
-    pc_status status = pc_str_puts(&key, scalar(r));
-    if (status == PC_OK) {
-        status = next_event(r);
-    }
-    if (status == PC_OK && r->event.type == YAML_SCALAR_EVENT) {
-        status = pc_str_puts(&value, scalar(r));
-    } else if (status == PC_OK && r->event.type == YAML_SEQUENCE_START_EVENT) {
-        status = read_sequence(r, &value);
-    } else if (status == PC_OK) {
-        status = pc_fail(PC_ERR_USAGE, "%s: '%s' has sections below it; recipes are flat", where, key.data);
-    }
-    const char *text = value.data ? value.data : "";
-    if (status == PC_OK && !is_null(text)) {
-        status = pc_fields_set(&pc_recipe_fields, r->recipe, key.data ? key.data : "", text, where);
-    } else if (status == PC_OK && !pc_fields_find(&pc_recipe_fields, key.data ? key.data : "")) {
-        status = pc_fields_set(&pc_recipe_fields, r->recipe, key.data ? key.data : "", "", where);
-    }
-    pc_str_clear(&key);
-    pc_str_clear(&value);
-    return status;
-}
-
-static pc_status read_document(reader *r)
-{
-    do {
-        PC_TRY(next_event(r));
-        if (r->event.type == YAML_STREAM_END_EVENT) {
-            return PC_OK;
-        }
-    } while (r->event.type == YAML_STREAM_START_EVENT || r->event.type == YAML_DOCUMENT_START_EVENT);
-    if (r->event.type != YAML_MAPPING_START_EVENT) {
-        return pc_fail(PC_ERR_USAGE, "%s:%zu: expected lines of the form key: value", r->path, line_of(r));
-    }
-    for (;;) {
-        PC_TRY(next_event(r));
-        if (r->event.type == YAML_MAPPING_END_EVENT) {
-            return PC_OK;
-        }
-        if (r->event.type != YAML_SCALAR_EVENT) {
-            return pc_fail(PC_ERR_USAGE, "%s:%zu: expected a key", r->path, line_of(r));
-        }
-        PC_TRY(read_pair(r));
-    }
-}
-
-static pc_status read_file(pc_recipe *out, const char *path)
-{
-    reader r = {.recipe = out, .path = path};
-    char *text = NULL;
-    size_t size;
-    PC_TRY(pc_file_read(&text, &size, path, RECIPE_LIMIT));
-    if (!yaml_parser_initialize(&r.parser)) {
-        pc_free(text);
-        return pc_fail_memory(sizeof r.parser, "a YAML parser");
-    }
-    yaml_parser_set_input_string(&r.parser, (const unsigned char *)text, size);
-    pc_status status = read_document(&r);
-    if (r.have_event) {
-        yaml_event_delete(&r.event);
-    }
-    yaml_parser_delete(&r.parser);
-    pc_free(text);
-    return status;
-}
-
 static pc_status apply_override(pc_recipe *out, const char *text)
 {
     const char *equals = strchr(text, '=');
@@ -218,7 +94,7 @@ pc_status pc_recipe_read(pc_recipe *out, const char *path, const char *const *ov
 {
     memset(out, 0, sizeof *out);
     PC_TRY(pc_fields_default(&pc_recipe_fields, out));
-    PC_TRY(read_file(out, path));
+    PC_TRY(pc_recipe_read_yaml(out, path));
     for (int i = 0; i < count; i++) {
         PC_TRY(apply_override(out, overrides[i]));
     }

@@ -14,8 +14,8 @@ typedef struct pc_recipe {
     char *model_name_or_path, *model_init, *tokenizer_name_or_path, *vision_tower_path, *stage, *template_name;
     bool freeze_vision_tower, freeze_multi_modal_projector, freeze_language_model;
     /* data */
-    char *dataset, *dataset_format, *media_dir, *interleave_probs;
-    int64_t cutoff_len, max_samples, dataloader_num_workers, image_shift;
+    char *dataset, *dataset_dir, *dataset_format, *media_dir, *interleave_probs;
+    int64_t cutoff_len, max_samples, max_images, dataloader_num_workers, image_shift;
     int turns;
     bool strict;
     /* optimisation */

@@ -9,6 +9,7 @@
 #include "store/checkpoint.h"
 #include "train/data.h"
 #include "train/log.h"
+#include "train/setup.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -43,82 +44,6 @@ static double now(void)
 }
 
 /* --- setting up --- */
-
-static pc_status load_model(trainer *t)
-{
-    const pc_recipe *recipe = t->recipe;
-    if (recipe->model_init) {
-        PC_TRY(pc_model_create(&t->model, recipe->model_init, recipe->tokenizer_name_or_path, (uint64_t)recipe->seed));
-    } else {
-        PC_TRY(pc_model_load(&t->model, recipe->model_name_or_path));
-        PC_TRY(pc_params_own(&t->model->params));
-    }
-    if (recipe->template_name) {
-        PC_TRY(pc_template_by_name(&t->model->chat, recipe->template_name));
-    }
-    if (t->model->chat && t->model->chat->train_as) {
-        PC_TRY(pc_template_by_name(&t->model->chat, t->model->chat->train_as));
-    }
-    return t->model->tokenizer ? PC_OK : pc_fail(PC_ERR_DATA, "the model has no tokenizer; set tokenizer_name_or_path");
-}
-
-/* The encoder's parameters, by their names without the part's prefix. */
-static pc_status load_vision_tower(trainer *t)
-{
-    pc_model *donor = NULL;
-    const char *path = t->recipe->vision_tower_path;
-    if (!path) {
-        return PC_OK;
-    }
-    PC_TRY(pc_model_load(&donor, path));
-    const char *from = donor->import->prefixes.encoder, *to = t->model->import->prefixes.encoder;
-    int copied = 0;
-    pc_status status = PC_OK;
-    for (size_t i = 0; i < t->model->params.count && status == PC_OK; i++) {
-        pc_param *param = &t->model->params.items[i]->param;
-        char name[600];
-        if (!from || !to || strcmp(param->part, "encoder") != 0) {
-            continue;
-        }
-        snprintf(name, sizeof name, "%s%s", from, param->name + strlen(to));
-        const pc_param *source = pc_params_find(&donor->params, name);
-        if (!source || !pc_shape_equal(&source->shape, &param->shape)) {
-            status = pc_fail(PC_ERR_DATA, "%s: no tensor '%s' of the encoder's shape", path, name);
-        } else {
-            pc_convert_to_f32(param->data, source->data, source->dtype, (size_t)pc_shape_count(&param->shape));
-            copied++;
-        }
-    }
-    pc_log(PC_LOG_INFO, "took %d tensors of the encoder from %s", copied, path);
-    pc_model_free(donor);
-    return status;
-}
-
-static pc_status new_learner(trainer *t)
-{
-    const pc_recipe *recipe = t->recipe;
-    double vision = recipe->vision_lr > 0 ? recipe->vision_lr : recipe->learning_rate;
-    double projector = recipe->projector_lr > 0 ? recipe->projector_lr : recipe->learning_rate;
-    const pc_part_rate rates[] = {
-        {"encoder", recipe->freeze_vision_tower ? 0 : vision},
-        {"connector", recipe->freeze_multi_modal_projector ? 0 : projector},
-        {"llm", recipe->freeze_language_model ? 0 : recipe->learning_rate},
-        {"text", recipe->freeze_language_model ? 0 : recipe->learning_rate},
-    };
-    pc_learner_options options = {
-        .stage = t->stage,
-        .compute = recipe->bf16 ? PC_BF16 : PC_F32,
-        .beta1 = recipe->beta1,
-        .beta2 = recipe->beta2,
-        .eps = recipe->epsilon,
-        .weight_decay = recipe->weight_decay,
-        .max_norm = recipe->max_grad_norm,
-        .rates = rates,
-        .rate_count = sizeof rates / sizeof rates[0],
-    };
-    pc_loader_limits(t->data.loader, &options.limits);
-    return pc_learner_new(&t->learner, t->model, t->backend, &options);
-}
 
 static void plan_steps(trainer *t)
 {
@@ -408,28 +333,14 @@ static pc_status finish(trainer *t)
     return t->recipe->plot_loss ? pc_train_log_plot(t->recipe->output_dir) : PC_OK;
 }
 
-static pc_status check(trainer *t)
-{
-    int dtype = pc_dtype_from_name(t->recipe->save_dtype);
-    t->stage = pc_stage_find(t->recipe->stage);
-    if (!t->stage) {
-        return pc_fail(PC_ERR_USAGE, "stage '%s' is unknown; known: %s", t->recipe->stage, pc_stage_names());
-    }
-    if (dtype != PC_F32 && dtype != PC_BF16 && dtype != PC_F16) {
-        return pc_fail(PC_ERR_USAGE, "save_dtype '%s': expected float32, bfloat16 or float16", t->recipe->save_dtype);
-    }
-    return PC_OK;
-}
-
 static pc_status carry_out(trainer *t)
 {
     const pc_recipe *recipe = t->recipe;
-    PC_TRY(check(t));
+    PC_TRY(pc_setup_check(recipe, &t->stage));
     PC_TRY(hash_recipe(t));
-    PC_TRY(load_model(t));
-    PC_TRY(load_vision_tower(t));
+    PC_TRY(pc_setup_model(&t->model, recipe));
     PC_TRY(pc_train_data_open(&t->data, recipe, t->model, t->stage));
-    PC_TRY(new_learner(t));
+    PC_TRY(pc_setup_learner(&t->learner, recipe, t->model, t->backend, t->stage, t->data.loader));
     plan_steps(t);
     PC_TRY(pc_make_directories(recipe->output_dir));
     PC_TRY(begin(t));

@@ -30,6 +30,7 @@ static inline void case_open(loader_case *c)
         .batch_size = 3,
         .accumulation = 2,
         .cutoff = 2000,
+        .vocabulary = 100000,
         .end_token = 1,
         .seed = 11,
     };

@@ -326,6 +326,28 @@ static void test_regions(void **state)
     tear_down(&f);
 }
 
+/* A word that the middle of a region has to itself. */
+static void test_middle_of_a_region(void **state)
+{
+    fixture f;
+    pc_region region = {.box = {0, 0, 0.5f, 0.75f}, .words = "red circle", .middle = "object"};
+    (void)state;
+    set_up(&f);
+    f.c.options.region_weight = 0.5;
+    fill_sample(&f.maker.sample, 1, true);
+    must(pc_sample_add_region(&f.maker.sample, &region));
+    add(&f);
+    const char *const a = "red circle";
+    assert_labels(&f, (const char *const[SOFT]){a, a, NULL, NULL, a, "red circle object", NULL, NULL, a, a});
+    int alone = 0; /* targets of tokens that do not have the middle's word */
+    for (int64_t i = 0; i < f.batch.targets; i++) {
+        alone += f.batch.target_rows[i] == f.batch.soft_rows[0] && f.batch.target_weights[i] < 1;
+        alone -= f.batch.target_rows[i] == f.batch.soft_rows[5] && f.batch.target_weights[i] < 1;
+    }
+    assert_true(alone < 0);
+    tear_down(&f);
+}
+
 /* Boxes go through the recipe: a wide picture loses its sides to the crop, or gets borders above and below. */
 static void test_regions_behind_a_recipe(void **state)
 {
@@ -347,6 +369,50 @@ static void test_regions_behind_a_recipe(void **state)
     f.c.recipe.pad_square = true; /* rows 1 and 2 of four hold the picture */
     add(&f);
     assert_labels(&f, (const char *const[SOFT]){NULL, NULL, NULL, NULL, a, a, NULL, NULL, NULL, NULL, NULL, b});
+    tear_down(&f);
+}
+
+/* An id that the model has no embedding for makes the sample a bad one, and the batch stays as it is. */
+static void test_outside_the_vocabulary(void **state)
+{
+    fixture f;
+    (void)state;
+    set_up(&f);
+    fill_sample(&f.maker.sample, 1, true);
+    add(&f);
+    int64_t tokens = f.batch.tokens;
+    f.c.options.vocabulary = 30;
+    for (int kind = 0; kind < 2; kind++) {
+        f.c.options.kind = kind ? PC_BATCH_PAIRS : PC_BATCH_LANGUAGE;
+        assert_int_equal(pc_batch_add(&f.batch, &f.maker, 0, 0, &f.shortened), PC_ERR_DATA);
+        assert_non_null(strstr(pc_error(), "outside the model's vocabulary of 30"));
+        assert_int_equal(f.batch.tokens, tokens);
+        assert_int_equal(f.batch.samples, 1);
+    }
+    tear_down(&f);
+}
+
+/* Without a conversation: rows are soft tokens, picture after picture. */
+static void test_regions_alone(void **state)
+{
+    fixture f;
+    (void)state;
+    set_up(&f);
+    f.c.options.kind = PC_BATCH_REGIONS;
+    f.c.options.region_weight = 0.5;
+    for (int s = 0; s < 2; s++) {
+        fill_sample(&f.maker.sample, 1, true);
+        add_region(&f.maker.sample, 0, 0, 0.25, 0.25, "red"); /* the first token */
+        add(&f);
+        assert_int_equal(f.batch.samples, s + 1);
+        assert_int_equal(f.batch.images, s + 1);
+        assert_int_equal(f.batch.tokens, 0);
+        assert_int_equal(f.batch.soft, (s + 1) * f.c.options.tokens_per_image);
+        assert_int_equal(f.batch.target_rows[f.batch.targets - 1], s * f.c.options.tokens_per_image);
+    }
+    fill_sample(&f.maker.sample, 1, true);
+    assert_int_equal(pc_batch_add(&f.batch, &f.maker, 0, 0, &f.shortened), PC_ERR_DATA); /* no regions */
+    assert_int_equal(f.batch.samples, 2);
     tear_down(&f);
 }
 
@@ -408,6 +474,9 @@ int main(void)
         cmocka_unit_test(test_pixels),
         cmocka_unit_test(test_regions),
         cmocka_unit_test(test_regions_behind_a_recipe),
+        cmocka_unit_test(test_middle_of_a_region),
+        cmocka_unit_test(test_regions_alone),
+        cmocka_unit_test(test_outside_the_vocabulary),
         cmocka_unit_test(test_pairs),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -45,7 +45,7 @@ static void test_paths_and_options(void **state)
 /* What is drawn on the fly is what `percept data make scenes` writes, pixel by pixel and word by word. */
 static void test_scenes_equal_their_files(void **state)
 {
-    pc_scene_set set = {.seed = 3, .first = 40, .count = 12, .language = pc_scene_language_find("en")};
+    pc_scene_set set = {.seed = 3, .first = 40, .count = 12, .languages = {pc_scene_language_find("en")}, .language_count = 1};
     char path[512];
     pc_sample drawn = {0}, stored = {0};
     must(pc_scene_set_write(*state, &set, NULL));

@@ -138,7 +138,7 @@ static void test_bad_samples(void **state)
     pc_sample sample = {0};
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         must_fail(read_one(&sample, *state, cases[i].object), cases[i].status, cases[i].part);
-        assert_non_null(strstr(pc_error(), "data.json: sample 0"));
+        assert_non_null(strstr(pc_error(), "data.json:1: sample 0"));
     }
     pc_sample_clear(&sample);
 }
@@ -150,7 +150,7 @@ static void test_bad_files(void **state)
     } cases[] = {
         {"", "byte 0: the file ends"},
         {"  \n", "byte 3"},
-        {"{}", "byte 0: expected a list of samples, found '{'"},
+        {"x", "byte 0: expected a list of samples, found 'x'"},
         {"[{}", "byte 3: the file ends"},
         {"[{} {}]", "byte 4: expected ',' or ']'"},
         {"[{},]", "byte 4: expected an object"},
@@ -207,7 +207,7 @@ static void test_large_file(void **state)
         must(pc_dataset_read(dataset, i, &sample));
         snprintf(id, sizeof id, "Which [one]? {\"%d\"}", i);
         assert_string_equal(text_of(&sample, 0), id);
-        snprintf(id, sizeof id, "data.json: sample %d", i);
+        snprintf(id, sizeof id, "data.json:%d: sample %d", i + 1, i);
         assert_non_null(strstr(sample.where, id));
     }
     pc_dataset_close(dataset);

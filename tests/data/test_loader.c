@@ -209,7 +209,7 @@ static void test_pictures_must_fit(void **state)
     pc_dataset *dataset = write_samples(*state, 4, 100);
     pc_loader *loader = new_loader(&c, dataset);
     must_fail(pc_loader_next(loader, &batch), PC_ERR_DATA, "57 x 48");
-    assert_non_null(strstr(pc_error(), "data.json: sample"));
+    assert_non_null(strstr(pc_error(), "data.json:1: sample"));
     pc_loader_free(loader);
     pc_dataset_close(dataset);
     case_close(&c);

@@ -1,5 +1,6 @@
 /* The scenes generator: the same scenes everywhere and always, objects visible, answers balanced and true. */
 #include "base/memory.h"
+#include "base/str.h"
 #include "data/scenes.h"
 
 #include <setjmp.h>
@@ -11,14 +12,19 @@
 #include <cmocka.h>
 
 /* Changes only together with PC_SCENE_VERSION. */
-static const char frozen_hash[] = "8b9ff5728b7026d0d6d091b915cd22f9c4b1cfe64178bfab51581eaea51a7080";
+static const char *const frozen[][2] = {
+    {"en", "8b9ff5728b7026d0d6d091b915cd22f9c4b1cfe64178bfab51581eaea51a7080"},
+    {"zh", "4bfe196d7f9fed58dbc0025ebe7760b214c408c2d789b03809fbea287c025034"},
+};
 
 static void test_frozen_hash(void **state)
 {
     (void)state;
-    char hash[65];
-    assert_int_equal(pc_scene_hash(hash), PC_OK);
-    assert_string_equal(hash, frozen_hash);
+    for (int i = 0; i < PC_SCENE_LANGUAGES; i++) {
+        char hash[65];
+        assert_int_equal(pc_scene_hash(pc_scene_language_find(frozen[i][0]), hash), PC_OK);
+        assert_string_equal(hash, frozen[i][1]);
+    }
 }
 
 static void test_same_index_same_scene(void **state)
@@ -157,29 +163,80 @@ static void test_blind_guessing(void **state)
     assert_true((double)kinds[PC_SCENE_RELATION] / total >= 0.20);
 }
 
-static void test_words_fit(void **state)
+/* No blank is left, nothing is cut, sentences end with `stop`. */
+static void check_words(const char *code, const char *stop)
 {
-    (void)state;
     pc_scene scene;
     pc_scene_question questions[PC_SCENE_QUESTIONS];
     pc_scene_caption caption;
-    const pc_scene_language *english = pc_scene_language_find("en");
+    const pc_scene_language *language = pc_scene_language_find(code);
     for (uint64_t index = 0; index < 500; index++) {
         pc_scene_draw(&scene, 6, index, NULL);
-        int count = pc_scene_questions(&scene, english, questions);
+        int count = pc_scene_questions(&scene, language, questions);
         for (int i = 0; i < count; i++) {
             assert_null(strpbrk(questions[i].question, "{}"));
             assert_null(strpbrk(questions[i].answer, "{}"));
             assert_null(strstr(questions[i].question, "  "));
             assert_true(strlen(questions[i].question) < 200 && questions[i].answer[0]);
             if (questions[i].sentence) {
-                assert_int_equal(questions[i].answer[strlen(questions[i].answer) - 1], '.');
+                assert_true(pc_ends_with(questions[i].answer, stop));
             }
         }
         for (int detailed = 0; detailed < 2; detailed++) {
-            pc_scene_caption_write(&caption, &scene, english, detailed);
+            pc_scene_caption_write(&caption, &scene, language, detailed);
             assert_null(strpbrk(caption.text, "{}"));
-            assert_int_equal(caption.text[strlen(caption.text) - 1], '.');
+            assert_true(pc_ends_with(caption.text, stop));
+        }
+    }
+}
+
+static void test_words_fit(void **state)
+{
+    (void)state;
+    check_words("en", ".");
+    check_words("zh", "。");
+}
+
+/* Row i of both tables: short answers that mean the same. */
+static bool same_meaning(const char *en, const char *zh)
+{
+    static const char *const words[][2] = {
+        {"yes", "是"}, {"no", "否"}, {"small", "小号"}, {"medium", "中号"}, {"large", "大号"}, {"solid", "纯色"},
+        {"striped", "条纹"}, {"dotted", "圆点"}, {"red", "红色"}, {"orange", "橙色"}, {"yellow", "黄色"},
+        {"green", "绿色"}, {"cyan", "青色"}, {"blue", "蓝色"}, {"purple", "紫色"}, {"pink", "粉色"}, {"brown", "棕色"},
+        {"gray", "灰色"}, {"circle", "圆形"}, {"square", "正方形"}, {"triangle", "三角形"}, {"diamond", "菱形"},
+        {"star", "星形"}, {"cross", "十字形"}, {"heart", "心形"}, {"ring", "圆环"}, {"left", "左边"}, {"right", "右边"},
+        {"above", "上面"}, {"below", "下面"}, {"top", "上排"}, {"middle", "中排"}, {"bottom", "下排"}, {"left", "左列"},
+        {"center", "中列"}, {"right", "右列"},
+    };
+    for (size_t i = 0; i < sizeof words / sizeof words[0]; i++) {
+        size_t n = strlen(words[i][0]), m = strlen(words[i][1]);
+        if (strncmp(en, words[i][0], n) == 0 && strncmp(zh, words[i][1], m) == 0) {
+            if ((!en[n] && !zh[m]) || (en[n] == ' ' && same_meaning(en + n + 1, zh + m))) {
+                return true;
+            }
+        }
+    }
+    return strcmp(en, zh) == 0 && !en[1]; /* a digit or letter */
+}
+
+/* Question i of a scene is the same one in both languages, with the same answer. */
+static void test_languages_agree(void **state)
+{
+    (void)state;
+    pc_scene scene;
+    pc_scene_question en[PC_SCENE_QUESTIONS], zh[PC_SCENE_QUESTIONS];
+    for (uint64_t index = 0; index < 2000; index++) {
+        pc_scene_draw(&scene, 8, index, NULL);
+        int count = pc_scene_questions(&scene, pc_scene_language_find("en"), en);
+        assert_int_equal(pc_scene_questions(&scene, pc_scene_language_find("zh"), zh), count);
+        for (int i = 0; i < count; i++) {
+            assert_int_equal(zh[i].pattern, en[i].pattern);
+            assert_int_equal(zh[i].sentence, en[i].sentence);
+            if (!en[i].sentence && !same_meaning(en[i].answer, zh[i].answer)) {
+                fail_msg("scene %d: '%s' %s, '%s' %s", (int)index, en[i].question, en[i].answer, zh[i].question,
+                         zh[i].answer);
+            }
         }
     }
 }
@@ -203,7 +260,7 @@ int main(void)
         cmocka_unit_test(test_frozen_hash), cmocka_unit_test(test_same_index_same_scene),
         cmocka_unit_test(test_options),     cmocka_unit_test(test_visible),
         cmocka_unit_test(test_blind_guessing), cmocka_unit_test(test_words_fit),
-        cmocka_unit_test(test_object_words),
+        cmocka_unit_test(test_object_words),  cmocka_unit_test(test_languages_agree),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -19,7 +19,7 @@ enum { NAMES = sizeof names / sizeof names[0] };
 
 static void make(const char *folder, const char *name, int count, pc_pool *pool)
 {
-    pc_scene_set set = {.seed = 2, .first = 5, .count = count, .language = pc_scene_language_find("en")};
+    pc_scene_set set = {.seed = 2, .first = 5, .count = count, .languages = {pc_scene_language_find("en")}, .language_count = 1};
     char *path = pc_path_join(folder, name);
     assert_non_null(path);
     assert_int_equal(pc_scene_set_write(path, &set, pool), PC_OK);
@@ -71,7 +71,7 @@ static void test_files_read_back(void **state)
 static void test_short_memory(void **state)
 {
     char path[512];
-    pc_scene_set set = {.seed = 2, .count = 1, .language = pc_scene_language_find("en")};
+    pc_scene_set set = {.seed = 2, .count = 1, .languages = {pc_scene_language_find("en")}, .language_count = 1};
     snprintf(path, sizeof path, "%s/memory", (const char *)*state);
     pc_status status = PC_ERR_MEMORY;
     long n = 1;

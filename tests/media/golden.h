@@ -38,6 +38,25 @@ static inline int number_at(const pc_json *row, size_t index)
     return (int)pc_json_integer(pc_json_at(row, index), -1);
 }
 
+/* Whether this build reads a golden file: false when its format's library was not there. */
+static inline bool is_readable(const char *name)
+{
+    static const char *const optional[][2] = {{".webp", "WebP"}, {".tiff", "TIFF"}, {".avif", "HEIF"}};
+    const char *ending = strrchr(name, '.');
+    for (size_t i = 0; i < sizeof optional / sizeof optional[0]; i++) {
+        if (strcmp(ending, optional[i][0]) != 0) {
+            continue;
+        }
+        for (int k = 0; pc_image_format(k); k++) {
+            if (strcmp(pc_image_format(k), optional[i][1]) == 0) {
+                return true;
+            }
+        }
+        return false;
+    }
+    return true;
+}
+
 /* The generator of tests/oracle/make_media.py. */
 static inline pc_image *noise(uint32_t seed, int width, int height)
 {

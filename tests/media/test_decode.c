@@ -35,6 +35,9 @@ static void test_equals_pillow(void **state)
         const pc_json *row = pc_json_at(files, i);
         char path[512];
         pc_image *image = NULL;
+        if (!is_readable(name_at(files, i))) {
+            continue;
+        }
         snprintf(path, sizeof path, GOLDEN "%s", name_at(files, i));
         OK(pc_image_load(&image, path, NULL));
         assert_pixels(image, number_at(row, 1), number_at(row, 2), pc_json_text(pc_json_at(row, 3)));
@@ -74,7 +77,7 @@ static void test_exif(void **state)
     uint8_t block[] = {'I', 'I', 42, 0, 8, 0, 0, 0, 1, 0, 0x12, 0x01, 3, 0, 1, 0, 0, 0, 6, 0, 0, 0};
     assert_int_equal(pc_exif_orientation(block, sizeof block), 6);
     for (size_t size = 0; size < sizeof block; size++) {
-        assert_int_equal(pc_exif_orientation(block, size), 1);
+        assert_int_equal(pc_exif_orientation(block, size), 0);
     }
     block[18] = 9;
     assert_int_equal(pc_exif_orientation(block, sizeof block), 1);
@@ -87,7 +90,39 @@ static void test_exif(void **state)
     assert_int_equal(pc_exif_orientation(block, sizeof block), 1);
     block[12] = 3;
     block[4] = block[5] = block[6] = block[7] = 0xff; /* directory far outside */
-    assert_int_equal(pc_exif_orientation(block, sizeof block), 1);
+    assert_int_equal(pc_exif_orientation(block, sizeof block), 0);
+}
+
+static int xmp(const char *text)
+{
+    return pc_xmp_orientation((const uint8_t *)text, strlen(text));
+}
+
+static void test_xmp(void **state)
+{
+    (void)state;
+    pc_image *image = NULL, *stored = NULL, *turned = NULL;
+    assert_int_equal(xmp("<rdf tiff:Orientation=\"6\"/>"), 6);
+    assert_int_equal(xmp("<tiff:Orientation>3</tiff:Orientation>"), 3);
+    assert_int_equal(xmp("tiff:Orientation=x tiff:Orientation>8"), 8);
+    assert_int_equal(xmp("<tiff:Orientation>9"), 1);
+    assert_int_equal(xmp("<tiff:Orientation>"), 0);
+    assert_int_equal(xmp("tiff:Orientation=\""), 0);
+    assert_int_equal(xmp(""), 0);
+    static const char *const names[] = {"xmp_6.jpg", "xmp_6.png", "xmp_6.webp"};
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+        file f = open_golden(names[i]);
+        if (is_readable(names[i])) {
+            OK(pc_image_decode(&image, f.bytes, f.size, NULL, "x"));
+            OK(pc_image_decode(&stored, f.bytes, f.size, &(pc_image_limits){.as_stored = true}, "x"));
+            OK(pc_image_orient(&turned, stored, 6));
+            assert_same(image, turned);
+            pc_image_free(image);
+            pc_image_free(stored);
+            pc_image_free(turned);
+        }
+        pc_free(f.bytes);
+    }
 }
 
 static void test_limits(void **state)
@@ -140,33 +175,51 @@ static void test_unknown(void **state)
 {
     (void)state;
     pc_image *image = NULL;
-    assert_int_equal(pc_image_decode(&image, "GIF89a", 6, NULL, "a.gif"), PC_ERR_DATA);
-    assert_string_equal(pc_error(), "a.gif: the first bytes are of no known picture format");
+    assert_int_equal(pc_image_decode(&image, "GIF88a", 6, NULL, "a.gif"), PC_ERR_DATA);
+    assert_non_null(strstr(pc_error(), "a.gif: the first bytes are of no known picture format (JPEG, PNG, "));
     assert_int_equal(pc_image_decode(&image, "", 0, NULL, "a"), PC_ERR_DATA);
     assert_int_equal(pc_image_load(&image, GOLDEN "absent.png", NULL), PC_ERR_IO);
     assert_string_equal(pc_image_format(0), "JPEG");
     assert_string_equal(pc_image_format(1), "PNG");
-    assert_null(pc_image_format(2));
     assert_null(pc_image_format(-1));
+    assert_null(pc_image_format(100));
 }
 
-/* A file that is cut anywhere is refused: nothing is shown that is not there. */
+/* JPEG and PNG name their end, so a file cut anywhere is refused. Elsewhere bytes behind the picture (padding, an end
+ * mark) may be missing, but nothing is shown that is not there: refused, or the whole picture. */
+static void check_prefix(const file *f, const char *name, size_t size, const pc_image *whole)
+{
+    pc_image *image = NULL;
+    char *copy = malloc(size ? size : 1); /* of just this size, so that reading on is seen */
+    memcpy(copy, f->bytes, size);
+    pc_status status = pc_image_decode(&image, copy, size, NULL, "x");
+    bool strict = strstr(name, ".jpg") || strstr(name, ".png");
+    if (status != PC_ERR_DATA && (strict || status != PC_OK)) {
+        fail_msg("%s cut to %zu of %zu bytes: not refused", name, size, f->size);
+    }
+    if (status == PC_OK) {
+        assert_same(image, whole);
+    }
+    pc_image_free(image);
+    free(copy);
+}
+
 static void test_every_prefix(void **state)
 {
     (void)state;
     pc_json *json = golden();
     const pc_json *files = pc_json_get(json, "files");
     for (size_t i = 0; i < pc_json_length(files); i++) {
-        file f = open_golden(name_at(files, i));
-        for (size_t size = 0; size < f.size; size++) {
-            pc_image *image = NULL;
-            char *copy = malloc(size ? size : 1); /* of just this size, so that reading on is seen */
-            memcpy(copy, f.bytes, size);
-            if (pc_image_decode(&image, copy, size, NULL, "x") != PC_ERR_DATA) {
-                fail_msg("%s cut to %zu of %zu bytes: not refused", name_at(files, i), size, f.size);
+        const char *name = name_at(files, i);
+        file f = open_golden(name);
+        pc_image *whole = NULL;
+        if (is_readable(name)) {
+            OK(pc_image_decode(&whole, f.bytes, f.size, NULL, "x"));
+            for (size_t size = 0; size < f.size; size++) {
+                check_prefix(&f, name, size, whole);
             }
-            free(copy);
         }
+        pc_image_free(whole);
         pc_free(f.bytes);
     }
     pc_json_free(json);
@@ -219,7 +272,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_equals_pillow), cmocka_unit_test(test_orientations_look_alike),
-        cmocka_unit_test(test_exif),          cmocka_unit_test(test_limits),
+        cmocka_unit_test(test_exif), cmocka_unit_test(test_xmp),          cmocka_unit_test(test_limits),
         cmocka_unit_test(test_bombs),         cmocka_unit_test(test_unknown),
         cmocka_unit_test(test_every_prefix),  cmocka_unit_test(test_mutants),
         cmocka_unit_test(test_memory),

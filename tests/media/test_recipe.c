@@ -100,6 +100,11 @@ static void test_refusals(void **state)
         {"{\"image_processor_type\": \"LlavaImageProcessor\", \"do_pad\": true, \"image_mean\": 127.5}", "do_pad"},
         {"{\"do_image_splitting\": true}", "do_image_splitting"},
         {"{\"image_grid_pinpoints\": [[336, 672]]}", "image_grid_pinpoints"},
+        {"{\"image_processor_type\": \"LlavaNextImageProcessor\", \"image_grid_pinpoints\": \"(1x1)\"}", "image_grid_pinpoints"},
+        {"{\"image_processor_type\": \"LlavaNextImageProcessor\", \"image_grid_pinpoints\": []}", "image_grid_pinpoints"},
+        {"{\"image_processor_type\": \"LlavaNextImageProcessor\", \"image_grid_pinpoints\": [[336]]}", "image_grid_pinpoints"},
+        {"{\"image_processor_type\": \"LlavaNextImageProcessor\", \"image_grid_pinpoints\": [[336, 0]]}", "image_grid_pinpoints"},
+        {"{\"image_processor_type\": \"LlavaNextImageProcessor\", \"do_pad\": 3}", "do_pad"},
         {"{\"data_format\": \"channels_last\"}", "data_format"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {

@@ -20,6 +20,36 @@ static void test_equals_pillow(void **state)
     pc_json_free(json);
 }
 
+/* 200 sizes from 1 to 120 by nearest, bilinear, bicubic and Lanczos; one hash for the four results. */
+static void test_random_sizes(void **state)
+{
+    (void)state;
+    static const pc_image_filter order[] = {PC_FILTER_NEAREST, PC_FILTER_BILINEAR, PC_FILTER_BICUBIC, PC_FILTER_LANCZOS};
+    pc_json *json = golden();
+    const pc_json *rows = pc_json_get(json, "random");
+    assert_int_equal(pc_json_length(rows), 200);
+    for (size_t i = 0; i < 200; i++) {
+        const pc_json *row = pc_json_at(rows, i);
+        pc_image *image = noise((uint32_t)i, number_at(row, 0), number_at(row, 1));
+        size_t size = (size_t)number_at(row, 2) * (size_t)number_at(row, 3) * 3;
+        uint8_t *all = NULL;
+        char hex[65];
+        OK(PC_NEW_ARRAY(all, size * 4, "results"));
+        for (size_t k = 0; k < 4; k++) {
+            pc_image *result = NULL;
+            OK(pc_image_resize(&result, image, number_at(row, 2), number_at(row, 3), order[k]));
+            memcpy(all + size * k, result->pixels, size);
+            pc_image_free(result);
+        }
+        pc_sha256(all, size * 4, hex);
+        hex[16] = '\0';
+        assert_string_equal(hex, pc_json_text(pc_json_at(row, 4)));
+        pc_free(all);
+        pc_image_free(image);
+    }
+    pc_json_free(json);
+}
+
 static void test_same_size_is_a_copy(void **state)
 {
     (void)state;
@@ -93,7 +123,7 @@ static void test_memory(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_equals_pillow), cmocka_unit_test(test_same_size_is_a_copy),
+        cmocka_unit_test(test_equals_pillow), cmocka_unit_test(test_random_sizes), cmocka_unit_test(test_same_size_is_a_copy),
         cmocka_unit_test(test_flat_stays_flat), cmocka_unit_test(test_refusals), cmocka_unit_test(test_filter_names),
         cmocka_unit_test(test_memory),
     };

@@ -2,6 +2,11 @@
 
 golden/media/media.json:
   "files":   name, width, height, hash of the RGB bytes after ImageOps.exif_transpose
+  "frames":  name, milliseconds of each picture, hash of the RGB bytes of each
+  "random":  200 rows of width, height of a noise picture whose seed is the row's number; new width, height; hash of the
+             RGB bytes of the nearest, bilinear, bicubic and Lanczos results, one behind the other
+  "tiles":   a preprocessor_config.json and cases: seed, width, height of a noise picture; N, Y, X, rows and columns of the
+             grid, hash of the f32 [N,3,Y,X] that LlavaNextImageProcessor (use_fast=False) gives
   "resizes": seed, width, height of a noise picture; new width, height, filter; hash of the RGB bytes
   "recipes": a preprocessor_config.json and cases: seed, width, height of a noise picture; width, height, hash of the
              f32 [3,Y,X] that transformers' processor (use_fast=False) gives
@@ -17,10 +22,12 @@ import zlib
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import Image, ImageOps, PngImagePlugin
+from transformers.image_processing_utils import select_best_resolution
 from transformers.models.blip.image_processing_pil_blip import BlipImageProcessorPil
 from transformers.models.clip.image_processing_pil_clip import CLIPImageProcessorPil
 from transformers.models.llava.image_processing_pil_llava import LlavaImageProcessorPil
+from transformers.models.llava_next.image_processing_pil_llava_next import LlavaNextImageProcessorPil
 from transformers.models.siglip.image_processing_pil_siglip import SiglipImageProcessorPil
 from transformers.models.vit.image_processing_pil_vit import ViTImageProcessorPil
 
@@ -129,6 +136,139 @@ def make_jpeg_files():
     save(picture, "restart.jpg", quality=80, restart_marker_blocks=1)
 
 
+def bmp(name, width, height, bits, compression, data, palette=b"", masks=b"", header=40, flip=False):
+    """A BMP with the header that Windows 3 has, or OS/2's (header=12)."""
+    at = 14 + header + len(masks) + len(palette)
+    if header == 12:
+        info = struct.pack("<IHHHH", 12, width, height, 1, bits)
+    else:
+        info = struct.pack("<IiiHHIIiiII", 40, width, -height if flip else height, 1, bits, compression, len(data), 0, 0,
+                           len(palette) // 4, 0)
+    (OUT / name).write_bytes(struct.pack("<2sIHHI", b"BM", at + len(data), 0, 0, at) + info + masks + palette + data)
+
+
+def make_bmp_files():
+    rng = np.random.default_rng(11)
+    for bits in (1, 4, 8, 16, 24, 32):
+        stride = (13 * bits + 31) // 32 * 4
+        palette = rng.integers(0, 256, 4 << min(bits, 4), dtype=np.uint8).tobytes() if bits <= 8 else b""
+        data = rng.integers(0, 256 if bits != 8 else 16, stride * 7, dtype=np.uint8).tobytes()
+        bmp(f"{bits}.bmp", 13, 7, bits, 0, data, palette)
+    row = rng.integers(0, 256, 28 * 7, dtype=np.uint8).tobytes()
+    bmp("fields.bmp", 13, 7, 16, 3, row, masks=struct.pack("<3I", 0xf800, 0x7e0, 0x1f), flip=True)
+    bmp("os2.bmp", 13, 7, 4, 0, row[:8 * 7], palette=rng.integers(0, 256, 48, dtype=np.uint8).tobytes(), header=12)
+    colors = rng.integers(0, 256, 64, dtype=np.uint8).tobytes()
+    runs = bytes([9, 3, 4, 5, 0, 0, 0, 5, 1, 2, 3, 4, 5, 0, 8, 7, 0, 0, 0, 2, 4, 1, 9, 6, 0, 0] + [13, 1, 0, 0] * 3 + [0, 1])
+    bmp("rle8.bmp", 13, 7, 8, 1, runs, colors)
+    runs = bytes([13, 0x3a, 0, 0, 0, 5, 0x12, 0x34, 0x50, 0, 8, 0x77, 0, 0] + [20, 0x21, 0, 0] * 5 + [0, 1])
+    bmp("rle4.bmp", 13, 7, 4, 2, runs, colors)
+
+
+def palette_image(rng, width, height, colors=16):
+    image = Image.fromarray(rng.integers(0, colors, (height, width), dtype=np.uint8), "P")
+    image.putpalette(rng.integers(0, 256, 3 * colors, dtype=np.uint8).tobytes())
+    return image
+
+
+def make_gif_files():
+    rng = np.random.default_rng(12)
+    palette_image(rng, 13, 11).save(OUT / "plain.gif", interlace=0)
+    palette_image(rng, 13, 11).save(OUT / "interlaced.gif", interlace=1)
+    Image.fromarray(smooth(40, 30)[:, :, 0]).save(OUT / "gray.gif")
+    for disposal in (1, 2, 3):
+        frames = []
+        for i in range(4):
+            frame = palette_image(rng, 9, 8)
+            frame.paste(5, (i, i, i + 4, i + 3))
+            frames.append(frame)
+        frames[0].save(OUT / f"moving_{disposal}.gif", save_all=True, append_images=frames[1:], duration=[40, 50, 0, 70],
+                       disposal=disposal, transparency=5, optimize=False)
+
+
+def make_webp_files():
+    rng = np.random.default_rng(13)
+    save(smooth(35, 27), "lossy.webp", quality=60)
+    save(rng.integers(0, 256, (9, 11, 3), dtype=np.uint8), "lossless.webp", lossless=True)
+    rgba = np.dstack([smooth(20, 16), (np.indices((16, 20)).sum(0) * 7 % 256).astype(np.uint8)])
+    save(rgba, "alpha.webp", lossless=True, exact=True)
+    save(rgba, "alpha_lossy.webp", quality=70)
+    save(smooth(24, 16), "orient_6.webp", lossless=True, exif=exif(6, "<"))
+    frames = [Image.fromarray(np.roll(rgba, 3 * i, 1)) for i in range(3)]
+    frames[0].save(OUT / "moving.webp", save_all=True, append_images=frames[1:], duration=[40, 50, 60], lossless=True)
+
+
+def make_tiff_files():
+    rng = np.random.default_rng(14)
+    rgb = rng.integers(0, 256, (9, 11, 3), dtype=np.uint8)
+    for compression in ("raw", "tiff_lzw", "tiff_adobe_deflate", "packbits"):
+        save(rgb, f"{compression}.tiff", compression=compression)
+    save(smooth(35, 27), "jpeg.tiff", compression="jpeg", quality=80)
+    save(rgb[:, :, 0] > 99, "bits.tiff", compression="group4")
+    save(rgb[:, :, 0], "gray.tiff")
+    save(rng.integers(0, 600, (9, 11), dtype=np.uint16), "gray16.tiff")
+    palette_image(rng, 13, 11).save(OUT / "palette.tiff")
+    save(np.dstack([rgb, rgb[:, :, 0]]), "rgba.tiff")
+    Image.fromarray(rgb).convert("CMYK").save(OUT / "cmyk.tiff")
+    save(rgb, "orient_6.tiff", tiffinfo={274: 6})
+    pages = [Image.fromarray(np.roll(rgb, i, 0)) for i in range(3)]
+    pages[0].save(OUT / "pages.tiff", save_all=True, append_images=pages[1:], compression="tiff_lzw")
+
+
+def make_xmp_files():
+    picture = smooth(24, 16)
+    packet = '<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:Description tiff:Orientation="6"/></x:xmpmeta>'
+    save(picture, "xmp_6.jpg", quality=80, xmp=packet.encode())
+    save(picture, "xmp_6.webp", lossless=True, xmp=packet.encode())
+    text = PngImagePlugin.PngInfo()
+    text.add_itxt("XML:com.adobe.xmp", packet)
+    save(picture, "xmp_6.png", pnginfo=text)
+
+
+def make_avif_file():
+    """And smooth_avif.png, what Pillow's decoder shows; libheif's conversion from YCbCr rounds differently."""
+    save(smooth(40, 30), "smooth.avif", quality=95, subsampling="4:4:4")
+    Image.open(OUT / "smooth.avif").convert("RGB").save(OUT / "smooth_avif.png")
+
+
+def frames_of(path):
+    image = Image.open(path)
+    hashes, times = [], []
+    for i in range(image.n_frames):
+        image.seek(i)
+        image.load()
+        hashes.append(sha(np.array(image.convert("RGB"))))
+        times.append(image.info.get("duration", 0))
+    return [path.name, times, hashes]
+
+
+def random_resizes():
+    rng = np.random.default_rng(15)
+    rows = []
+    for seed in range(200):
+        w, h, ow, oh = (int(x) for x in np.exp(rng.uniform(0, np.log(120), 4)).round())
+        image = Image.fromarray(noise(seed, w, h))
+        results = [np.array(image.resize((ow, oh), resample)) for resample in (0, 2, 3, 1)]
+        rows.append([w, h, ow, oh, sha(np.stack(results))[:16]])
+    return rows
+
+
+def tile_cases():
+    grids = [[32, 64], [64, 32], [64, 64], [96, 32], [32, 96]]
+    kinds = [{}, {"resample": 2}, {"crop_size": 24, "size": {"shortest_edge": 24}, "image_grid_pinpoints": [[24, 24], [48, 24]]},
+             {"size": {"height": 40, "width": 40}, "crop_size": 32}, {"do_center_crop": False, "do_rescale": False}]
+    cases = []
+    for kind in kinds:
+        processor = LlavaNextImageProcessorPil(**{"size": {"shortest_edge": 32}, "crop_size": 32, "image_grid_pinpoints": grids, **kind})
+        rows = []
+        for seed, (w, h) in enumerate([(40, 40), (61, 35), (28, 83), (9, 14), (130, 41), (64, 64), (1, 50)]):
+            values = processor(Image.fromarray(noise(seed, w, h)), return_tensors="np")["pixel_values"][0].astype(np.float32)
+            side = processor.crop_size["height"]
+            best = select_best_resolution((h, w), processor.image_grid_pinpoints)
+            rows.append([seed, w, h, values.shape[0], values.shape[2], values.shape[3], best[0] // side, best[1] // side, sha(values)])
+        cases.append({"config": json.loads(processor.to_json_string()), "cases": rows})
+    return cases
+
+
 def decoded(path):
     image = ImageOps.exif_transpose(Image.open(path)).convert("RGB")
     return [path.name, image.width, image.height, sha(np.array(image))]
@@ -172,8 +312,16 @@ def main():
     for name, data in make_png_files().items():
         (OUT / name).write_bytes(data)
     make_jpeg_files()
-    pictures = sorted(p for p in OUT.iterdir() if p.suffix in (".jpg", ".png"))
-    truth = {"files": [decoded(p) for p in pictures], "resizes": resize_cases(), "recipes": recipe_cases()}
+    make_bmp_files()
+    make_gif_files()
+    make_webp_files()
+    make_tiff_files()
+    make_avif_file()
+    make_xmp_files()
+    pictures = sorted(p for p in OUT.iterdir() if p.suffix in (".jpg", ".png", ".bmp", ".gif", ".webp", ".tiff"))
+    moving = sorted(p for p in OUT.iterdir() if p.stem.startswith("moving") or p.stem == "pages")
+    truth = {"files": [decoded(p) for p in pictures], "frames": [frames_of(p) for p in moving], "resizes": resize_cases(),
+             "random": random_resizes(), "recipes": recipe_cases(), "tiles": tile_cases()}
     lines = [f' "{key}": [\n' + ",\n".join("  " + json.dumps(row) for row in rows) + "\n ]" for key, rows in truth.items()]
     (OUT / "media.json").write_text("{\n" + ",\n".join(lines) + "\n}\n")
 

@@ -4,7 +4,8 @@
  * swap blocks lengths     add to, or set to an edge, an integer of 1-8 bytes, little or big endian,
  * at a place where the seed holds a small number (that is where lengths are), or anywhere text
  * replace a number by an edge or a size bomb; delete, double or exchange a token; change a key;
- * nest deeply; unbalance brackets; break UTF-8; long digits; duplicate a key with its value
+ * nest deeply; unbalance brackets; break UTF-8; long digits; duplicate a key with its value; for YAML
+ * the edits of mutant_yaml.c
  *
  * Text edits are chosen when most of the seed, or the part of it that opens with a brace, is text.
  * One to four edits are stacked, so that a mutant often passes the first check and fails a later
@@ -13,6 +14,7 @@
 #include "mutate.h"
 
 #include "base/rng.h"
+#include "mutant_yaml.h"
 
 #include <ctype.h>
 #include <stdbool.h>
@@ -445,9 +447,13 @@ const char *pc_mutant_make(unsigned char **out, size_t *out_size, const void *se
     }
     memcpy(m.bytes, seed, size);
     pc_rng_init(&m.rng, 20240607, number);
-    bool text = looks_like_text(m.bytes, size);
+    bool text = looks_like_text(m.bytes, size), yaml = pc_mutant_is_yaml(m.bytes, size);
     size_t rounds = below(&m, 3) > 0 ? 1 : 2 + below(&m, 3);
     while (rounds-- > 0 && m.size > 0) {
+        if (yaml && below(&m, 4) > 0) {
+            name = pc_mutant_edit_yaml(m.bytes, &m.size, m.capacity, &m.rng);
+            continue;
+        }
         const edit *e = &edits[below(&m, EDITS)];
         while (text ? below(&m, 2) == 0 && !e->text : e->text) {
             e = &edits[below(&m, EDITS)];

@@ -2,3 +2,4 @@
 PC_STAGE(pt)
 PC_STAGE(sft)
 PC_STAGE(contrastive)
+PC_STAGE(regions)

@@ -1,0 +1,10 @@
+/* The parts of `percept data` that have files of their own. argv[0] is the part's name. */
+#ifndef PC_CLI_DATA_H
+#define PC_CLI_DATA_H
+
+#include "base/status.h"
+
+pc_status pc_data_check(int argc, char **argv);
+pc_status pc_data_show(int argc, char **argv);
+
+#endif

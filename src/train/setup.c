@@ -1,0 +1,109 @@
+/* The parts of a training, made from its recipe. */
+#include "train/setup.h"
+
+#include "base/log.h"
+
+#include <stdio.h>
+#include <string.h>
+
+pc_status pc_setup_check(const pc_recipe *recipe, const pc_stage **stage)
+{
+    int dtype = pc_dtype_from_name(recipe->save_dtype);
+    *stage = pc_stage_find(recipe->stage);
+    if (!*stage) {
+        return pc_fail(PC_ERR_USAGE, "stage '%s' is unknown; known: %s", recipe->stage, pc_stage_names());
+    }
+    if (dtype != PC_F32 && dtype != PC_BF16 && dtype != PC_F16) {
+        return pc_fail(PC_ERR_USAGE, "save_dtype '%s': expected float32, bfloat16 or float16", recipe->save_dtype);
+    }
+    return PC_OK;
+}
+
+static pc_status load_model(pc_model **out, const pc_recipe *recipe)
+{
+    if (recipe->model_init) {
+        PC_TRY(pc_model_create(out, recipe->model_init, recipe->tokenizer_name_or_path, (uint64_t)recipe->seed));
+    } else {
+        PC_TRY(pc_model_load(out, recipe->model_name_or_path));
+        PC_TRY(pc_params_own(&(*out)->params));
+    }
+    if (recipe->template_name) {
+        PC_TRY(pc_template_by_name(&(*out)->chat, recipe->template_name));
+    }
+    if ((*out)->chat && (*out)->chat->train_as) {
+        PC_TRY(pc_template_by_name(&(*out)->chat, (*out)->chat->train_as));
+    }
+    return (*out)->tokenizer ? PC_OK : pc_fail(PC_ERR_DATA, "the model has no tokenizer; set tokenizer_name_or_path");
+}
+
+/* The encoder's parameters, by their names without the part's prefix. */
+static pc_status load_vision_tower(pc_model *model, const pc_recipe *recipe)
+{
+    pc_model *donor = NULL;
+    const char *path = recipe->vision_tower_path;
+    if (!path) {
+        return PC_OK;
+    }
+    PC_TRY(pc_model_load(&donor, path));
+    const char *from = donor->import->prefixes.encoder, *to = model->import->prefixes.encoder;
+    int copied = 0;
+    pc_status status = PC_OK;
+    for (size_t i = 0; i < model->params.count && status == PC_OK; i++) {
+        pc_param *param = &model->params.items[i]->param;
+        char name[600];
+        if (!from || !to || strcmp(param->part, "encoder") != 0) {
+            continue;
+        }
+        snprintf(name, sizeof name, "%s%s", from, param->name + strlen(to));
+        const pc_param *source = pc_params_find(&donor->params, name);
+        if (!source || !pc_shape_equal(&source->shape, &param->shape)) {
+            status = pc_fail(PC_ERR_DATA, "%s: no tensor '%s' of the encoder's shape", path, name);
+        } else {
+            pc_convert_to_f32(param->data, source->data, source->dtype, (size_t)pc_shape_count(&param->shape));
+            copied++;
+        }
+    }
+    pc_log(PC_LOG_INFO, "took %d tensors of the encoder from %s", copied, path);
+    pc_model_free(donor);
+    return status;
+}
+
+pc_status pc_setup_model(pc_model **out, const pc_recipe *recipe)
+{
+    *out = NULL;
+    pc_status status = load_model(out, recipe);
+    if (status == PC_OK) {
+        status = load_vision_tower(*out, recipe);
+    }
+    if (status != PC_OK) {
+        pc_model_free(*out);
+        *out = NULL;
+    }
+    return status;
+}
+
+pc_status pc_setup_learner(pc_learner **out, const pc_recipe *recipe, pc_model *model, const pc_backend *backend,
+                           const pc_stage *stage, const pc_loader *loader)
+{
+    double vision = recipe->vision_lr > 0 ? recipe->vision_lr : recipe->learning_rate;
+    double projector = recipe->projector_lr > 0 ? recipe->projector_lr : recipe->learning_rate;
+    const pc_part_rate rates[] = {
+        {"encoder", recipe->freeze_vision_tower ? 0 : vision},
+        {"connector", recipe->freeze_multi_modal_projector ? 0 : projector},
+        {"llm", recipe->freeze_language_model ? 0 : recipe->learning_rate},
+        {"text", recipe->freeze_language_model ? 0 : recipe->learning_rate},
+    };
+    pc_learner_options options = {
+        .stage = stage,
+        .compute = recipe->bf16 ? PC_BF16 : PC_F32,
+        .beta1 = recipe->beta1,
+        .beta2 = recipe->beta2,
+        .eps = recipe->epsilon,
+        .weight_decay = recipe->weight_decay,
+        .max_norm = recipe->max_grad_norm,
+        .rates = rates,
+        .rate_count = sizeof rates / sizeof rates[0],
+    };
+    pc_loader_limits(loader, &options.limits);
+    return pc_learner_new(out, model, backend, &options);
+}

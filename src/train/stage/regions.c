@@ -1,0 +1,49 @@
+/* Stage regions: each soft token on a region says the region's words, before any language model reads it.
+ *
+ *   pixels -> encoder -> connector -> rows on regions, scaled to length sqrt(D') -> language head [R,V] -> sum_r w_r CE
+ *
+ * The language model does not run, so a step costs a fraction of one of stage pt, and its embeddings (or head) and the
+ * soft tokens come to share one space. A dense form of the alignment that captions give (stage pt).
+ */
+#include "ops/loss.h"
+#include "ops/multiply.h"
+#include "ops/norm.h"
+#include "ops/rows.h"
+#include "train/stage.h"
+
+#include <math.h>
+
+static const double TINY_NORM = 1e-6; /* a zero soft token does not divide by zero */
+
+static pc_status check(const pc_model *model)
+{
+    if (!model->llm.type || !model->connector.type) {
+        return pc_fail(PC_ERR_DATA, "stage regions needs an encoder, a connector and a language model");
+    }
+    return PC_OK;
+}
+
+static pc_tensor *loss(const pc_build *build, const pc_model *model, const pc_batch_limits *limits,
+                       pc_stage_inputs *in)
+{
+    pc_graph *graph = build->graph;
+    int64_t side = model->encoder.info.image_size;
+    double length = sqrt((double)model->llm.info.width);
+    in->pixels = pc_graph_input(graph, "pixel_values", PC_F32, pc_dims(4, limits->images, 3, side, side));
+    in->target_rows = pc_graph_input(graph, "target_rows", PC_I32, pc_dims(1, limits->targets));
+    in->target_ids = pc_graph_input(graph, "target_ids", PC_I32, pc_dims(1, limits->targets));
+    in->weights = pc_graph_input(graph, "weights", PC_F32, pc_dims(1, limits->targets));
+    pc_tensor *soft = pc_model_connect(build, model, pc_model_encode(build, model, in->pixels)); /* [S,D'] */
+    soft = pc_take_rows(graph, soft, in->target_rows);                                           /* [R,D'] */
+    soft = pc_scale(graph, pc_l2_norm(graph, soft, TINY_NORM), length);
+    pc_tensor *logits = pc_model_logits(build, model, soft); /* [R,V] */
+    return pc_cross_entropy(graph, logits, in->target_ids, in->weights);
+}
+
+const pc_stage pc_stage_regions = {
+    .name = "regions",
+    .help = "picture tokens say the words of the regions they lie on",
+    .batches = PC_BATCH_REGIONS,
+    .loss = loss,
+    .check = check,
+};

@@ -1,0 +1,91 @@
+#!/usr/bin/env bats
+# percept data check, percept data show, training on mixed rows.
+
+setup() {
+    cd "$BATS_TEST_DIRNAME/../.."
+    percept="${PERCEPT:-build/release/percept}"
+    folder=$BATS_TEST_TMPDIR
+    cp tests/golden/llava/shapes.png "$folder/a.png"
+    cat >"$folder/recipe.yaml" <<EOF
+model_init: $PWD/tests/golden/llava/hf/config.json
+template: vicuna_v1
+dataset: $folder/rows.jsonl
+cutoff_len: 512
+per_device_train_batch_size: 2
+max_steps: 3
+output_dir: $folder/out
+EOF
+    cat >"$folder/rows.jsonl" <<'EOF'
+{"messages": [{"role": "user", "content": "<image>What?"}, {"role": "assistant", "content": "red"}], "images": ["a.png"]}
+{"messages": [{"role": "user", "content": "Hello"}, {"role": "assistant", "content": "Good day"}]}
+
+{"messages": [{"role": "user", "content": "Same?"}, {"role": "assistant", "content": "yes"}], "images": ["a.png", "a.png"]}
+EOF
+}
+
+@test "data check: good data, counts as text and JSON" {
+    out=$("$percept" data check "$folder/recipe.yaml" max_images=2)
+    [[ $out == "3 samples: 3 good, 0 bad"* ]]
+    [[ $out == *"1 have pictures without a mark"* ]]
+    [[ $out == *"1 have no picture"* ]]
+    json=$("$percept" data check "$folder/recipe.yaml" max_images=2 --json)
+    [ "$(jq -c '[.samples, .bad, .images, .text_only, .unmarked]' <<<"$json")" = "[3,0,3,1,1]" ]
+    jq -e '.tokens > .targets and .targets > 0' <<<"$json"
+}
+
+@test "data check: every kind of bad sample, with file and line" {
+    cat >>"$folder/rows.jsonl" <<'EOF'
+{"messages": [{"role": "user", "content": "<image>x"}, {"role": "assistant", "content": "y"}], "images": ["none.png"]}
+{"messages": [{"role": "user", "content": "<image><image>x"}, {"role": "assistant", "content": "y"}], "images": ["a.png"]}
+{"messages": [{"role": "user", "content": "x"}]}
+{"messages": [
+{"messages": [{"role": "user", "content": "x"}, {"role": "assistant", "content": "LONG"}]}
+EOF
+    sed -i "s/LONG/$(printf 'word %.0s' {1..600})/" "$folder/rows.jsonl"
+    code=0
+    "$percept" data check "$folder/recipe.yaml" >"$folder/log" 2>"$folder/err" || code=$?
+    [ "$code" -eq 3 ]
+    [ "$(cat "$folder/err")" = "percept data: 6 of 8 samples are bad" ]
+    grep -q 'rows.jsonl:4: sample 2: more than 1 picture' "$folder/log"
+    grep -q 'rows.jsonl:5: sample 3: .*none.png: cannot open' "$folder/log"
+    grep -q 'rows.jsonl:6: sample 4: .*image 2' "$folder/log"
+    grep -q 'rows.jsonl:7: sample 5: there is no answer to learn from' "$folder/log"
+    grep -q 'rows.jsonl:8: sample 6: .*line 1' "$folder/log"
+    grep -q 'rows.jsonl:9: sample 7: .* tokens are more than the cutoff of 512' "$folder/log"
+    grep -q '8 samples: 2 good, 6 bad' "$folder/log"
+    for count in "1 missing or unreadable file" "2 row that can't be read" "1 pictures that don't fit" "1 longer than cutoff_len" \
+        "1 nothing to learn from"; do
+        grep -q "^  $count\$" "$folder/log"
+    done
+}
+
+@test "data show: ids and mask as text; a page with the picture" {
+    "$percept" data show "$folder/recipe.yaml" >"$folder/text"
+    grep -q 'rows.jsonl:1: sample 0' "$folder/text"
+    grep -q '1 picture of 9 soft tokens each' "$folder/text"
+    [ "$(grep -c ' x "' "$folder/text")" -eq 3 ]
+    tail -n 1 "$folder/text" | grep -q 'x "</s>"'
+    "$percept" data show "$folder/recipe.yaml" --index 0 --html "$folder/page.html"
+    [ "$(grep -c '<img alt="picture 1" src="data:image/png;base64,' "$folder/page.html")" -eq 1 ]
+    [ "$(grep -o 'class="picture"' "$folder/page.html" | wc -l)" -eq 10 ]
+    sed -n 's/.*base64,\([^"]*\)".*/\1/p' "$folder/page.html" | base64 -d | head -c 4 | grep -q PNG
+    code=0
+    "$percept" data show "$folder/recipe.yaml" --index 3 2>"$folder/err" || code=$?
+    [ "$code" -eq 2 ]
+}
+
+@test "training: rows with no, one and two pictures; a dataset by its name" {
+    "$percept" train "$folder/recipe.yaml" max_images=2 strict=true 2>"$folder/err"
+    [ "$(wc -l <"$folder/out/train_log.jsonl")" -eq 3 ]
+    mkdir "$folder/data"
+    cp "$folder/a.png" "$folder/data"
+    printf '{"pairs": {"file_name": "rows.json", "columns": {"prompt": "ask", "response": "say", "images": "pic"}}}' \
+        >"$folder/data/dataset_info.json"
+    printf '[{"ask": "<image>What?", "say": "red", "pic": "a.png"}]' >"$folder/data/rows.json"
+    "$percept" train "$folder/recipe.yaml" dataset=pairs dataset_dir="$folder/data" output_dir="$folder/named" strict=true 2>"$folder/err"
+    [ -s "$folder/named/model.safetensors" ]
+    code=0
+    "$percept" train "$folder/recipe.yaml" dataset=pears dataset_dir="$folder/data" output_dir="$folder/x" 2>"$folder/err" || code=$?
+    [ "$code" -eq 2 ]
+    grep -q "no dataset 'pears'; there are: pairs" "$folder/err"
+}
