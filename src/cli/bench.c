@@ -7,6 +7,7 @@
 #include "cli/bench_cases.h"
 #include "cli/command.h"
 #include "cli/options.h"
+#include "cli/record.h"
 #include "tensor/exec.h"
 
 #include <stdio.h>
@@ -200,9 +201,9 @@ static uint32_t flags_of_level(int level)
     return flags[level];
 }
 
-static pc_status print_json(pc_json *list, const limits *limit, const pc_backend *backend)
+/* Takes the list. */
+static pc_status make_json(pc_str *text, pc_json *list, const limits *limit, const pc_backend *backend)
 {
-    pc_str text = {0};
     pc_json *root = pc_json_new_object();
     pc_status status = pc_json_set(root, "kernels", list);
     PC_GO(status);
@@ -210,10 +211,8 @@ static pc_status print_json(pc_json *list, const limits *limit, const pc_backend
     PC_GO(pc_json_set(root, "peak_f32_gflops", pc_json_new_number(1e-9 * limit->f32)));
     PC_GO(pc_json_set(root, "peak_bf16_gflops", pc_json_new_number(1e-9 * limit->bf16)));
     PC_GO(pc_json_set(root, "copy_gb_per_s", pc_json_new_number(1e-9 * limit->copy)));
-    PC_GO(pc_json_write(&text, root, 2));
-    printf("%s\n", text.data);
+    PC_GO(pc_json_write(text, root, 2));
 done:
-    pc_str_clear(&text);
     pc_json_free(root);
     return status;
 }
@@ -227,16 +226,16 @@ static pc_status run_cases(const bench_config *config, pc_backend *const backend
             continue;
         }
         PC_TRY(run_case(item, backends[item->one_thread ? 0 : 1], config->seconds, &r));
-        if (config->json) {
-            PC_TRY(add_json(list, item, &r, limit));
-        } else {
+        PC_TRY(add_json(list, item, &r, limit));
+        if (!config->json) {
             print_line(item, &r, limit);
         }
     }
     return PC_OK;
 }
 
-static pc_status bench_kernels(const bench_config *config)
+/* *text = the results as JSON. */
+static pc_status bench_kernels(const bench_config *config, pc_str *text)
 {
     const uint32_t flags = flags_of_level(config->level);
     pc_backend *backends[2] = {0}; /* one thread, all threads */
@@ -248,22 +247,33 @@ static pc_status bench_kernels(const bench_config *config)
     limit.f32 = pc_cpu_peak_flops(flags, PC_F32);
     limit.bf16 = pc_cpu_peak_flops(flags, PC_BF16);
     PC_GO(measure_copy(&limit.copy));
-    if (config->json) {
-        list = pc_json_new_array();
-    } else {
+    list = pc_json_new_array();
+    if (!config->json) {
         printf("level %s; one thread: %.1f GFLOP/s f32, %.1f GFLOP/s bf16, copy %.1f GB/s\n",
                pc_cpu_backend_level(backends[1]), 1e-9 * limit.f32, 1e-9 * limit.bf16, 1e-9 * limit.copy);
     }
     PC_GO(run_cases(config, backends, &limit, list));
+    pc_json *whole = list;
+    list = NULL; /* owned by what is made of it */
+    PC_GO(make_json(text, whole, &limit, backends[1]));
     if (config->json) {
-        pc_json *whole = list;
-        list = NULL; /* owned by what is printed */
-        status = print_json(whole, &limit, backends[1]);
+        printf("%s\n", text->data);
     }
 done:
     pc_json_free(list);
     pc_cpu_backend_free(backends[0]);
     pc_cpu_backend_free(backends[1]);
+    return status;
+}
+
+static pc_status bench(const bench_config *config)
+{
+    pc_record record;
+    pc_str text = {0};
+    pc_record_begin(&record, &(pc_run_start){.kind = "bench", .name = config->filter ? config->filter : "kernels"});
+    pc_status status = bench_kernels(config, &text);
+    pc_record_end(&record, status, text.data);
+    pc_str_clear(&text);
     return status;
 }
 
@@ -278,7 +288,7 @@ static pc_status run(int argc, char **argv)
     pc_arguments arguments;
     pc_status status = pc_options_parse(&options, &config, &arguments, argc, argv);
     if (status == PC_OK && !arguments.help) {
-        status = config.kernels ? bench_kernels(&config)
+        status = config.kernels ? bench(&config)
                                 : pc_fail(PC_ERR_USAGE, "nothing to measure; try `percept bench --kernels`");
     }
     pc_fields_clear(&options.fields, &config);

@@ -5,9 +5,11 @@
 #include "cli/command.h"
 #include "cli/inputs.h"
 #include "cli/options.h"
+#include "cli/record.h"
 #include "decode/local.h"
 #include "eval/tally.h"
 
+#include <ctype.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
@@ -67,6 +69,7 @@ typedef struct evaluating {
     int count;
     pc_cli_model opened;
     pc_local *local;
+    pc_str result; /* JSON, for the record */
     double told_ms; /* when progress was told last */
 } evaluating;
 
@@ -80,6 +83,15 @@ static void name_task(asked_task *asked)
         const char *base = pc_path_base(asked->path);
         snprintf(asked->name, sizeof asked->name, "%.*s",
                  (int)(strlen(base) - strlen(".jsonl")), base);
+    }
+    /* data:FOLDER?content=test -> data_content-test */
+    const char *choice = asked->path ? strchr(asked->path, '?') : NULL;
+    if (choice) {
+        size_t length = strlen(asked->name);
+        snprintf(asked->name + length, sizeof asked->name - length, "_%s", choice + 1);
+        for (char *c = asked->name + length; *c; c++) {
+            *c = isalnum((unsigned char)*c) || *c == '_' ? *c : '-';
+        }
     }
 }
 
@@ -257,11 +269,12 @@ static pc_status write_results(const evaluating *e, const pc_json *results)
     return status;
 }
 
-static pc_status tell_results(const evaluating *e)
+static pc_status tell_results(evaluating *e)
 {
     pc_json *results = NULL;
     pc_status status;
     PC_GO(make_results(e, &results));
+    PC_GO(pc_json_write(&e->result, results, 0));
     if (e->options.json) {
         PC_GO(print_json(results));
     } else {
@@ -296,6 +309,20 @@ static pc_status evaluate(evaluating *e, const char *path)
     return tell_results(e);
 }
 
+static void begin_record(pc_record *record, const evaluating *e, const char *model)
+{
+    pc_json *settings = pc_json_new_object();
+    pc_str text = {0};
+    pc_field_table table = {fields, sizeof fields / sizeof fields[0]};
+    *record = (pc_record){0};
+    if (pc_fields_to_json(&table, &e->options, settings) == PC_OK && pc_json_write(&text, settings, 2) == PC_OK) {
+        pc_record_begin(record, &(pc_run_start){.kind = "eval", .name = model, .settings = text.data,
+                                                .folder = e->options.output_path ? e->options.output_path : ""});
+    }
+    pc_json_free(settings);
+    pc_str_clear(&text);
+}
+
 static pc_status run(int argc, char **argv)
 {
     evaluating e = {0};
@@ -311,8 +338,12 @@ static pc_status run(int argc, char **argv)
     };
     pc_status status = pc_options_parse(&spec, &e.options, &arguments, argc, argv);
     if (status == PC_OK && !arguments.help) {
+        pc_record record;
+        begin_record(&record, &e, arguments.items[0]);
         status = evaluate(&e, arguments.items[0]);
+        pc_record_end(&record, status, e.result.data);
     }
+    pc_str_clear(&e.result);
     pc_local_free(e.local);
     pc_cli_model_close(&e.opened);
     pc_fields_clear(&spec.fields, &e.options);

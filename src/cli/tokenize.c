@@ -3,80 +3,58 @@
 #include "base/json.h"
 #include "base/memory.h"
 #include "cli/command.h"
+#include "cli/options.h"
 #include "text/tokenizer.h"
 
 #include <errno.h>
+#include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
 
-static const char help[] =
-    "usage: percept tokenize MODEL [TEXT | -f FILE] [--lines] [--special] [--parse-special] [--decode]\n"
-    "\n"
-    "Print the token ids of a text as one JSON array on a line. MODEL is a model's directory or a tokenizer file:\n"
-    "tokenizer.json, tokenizer.model (SentencePiece), tokenizer.bin (llama2.c), vocab.json. Without TEXT and -f the\n"
-    "text is read from standard input. No special tokens are added, nor parsed from the text, unless asked for.\n"
-    "\n"
-    "  -f, --file FILE   the text is the file's content (- is standard input)\n"
-    "  --lines           each line is a text of its own, without its line feed\n"
-    "  --special         add what the model puts round a text, such as <s> (with --decode: write special tokens)\n"
-    "  --parse-special   strings of special and added tokens in the text become their ids\n"
-    "  --decode          read JSON arrays of ids, one a line, and write the bytes they stand for; with --lines a line\n"
-    "                    feed after each\n";
-
 typedef struct options {
-    const char *model, *text, *file;
-    bool lines, special, parse_special, decode, help;
+    char *file;
+    bool lines, zero, special, parse_special, decode;
+    const char *model, *text; /* arguments; NULL: no text */
 } options;
 
-/* '-' and '_' are equal in names of options. */
-static bool is_option(const char *given, const char *name)
-{
-    while (*given && (*given == *name || (*given == '_' && *name == '-'))) {
-        given++;
-        name++;
-    }
-    return !*given && !*name;
-}
+static const pc_field fields[] = {
+    {.name = "file", .type = PC_FIELD_TEXT, .offset = offsetof(options, file),
+     .help = "the text is this file's content (- is standard input)"},
+    {.name = "lines", .type = PC_FIELD_BOOL, .offset = offsetof(options, lines),
+     .help = "each line is a text of its own, without its line feed (with --decode: write a line feed after each)"},
+    {.name = "null", .type = PC_FIELD_BOOL, .offset = offsetof(options, zero),
+     .help = "texts end with a NUL byte instead, so that they may hold line feeds (with --decode: write one after each)"},
+    {.name = "special", .type = PC_FIELD_BOOL, .offset = offsetof(options, special),
+     .help = "add what the model puts round a text, such as <s> (with --decode: write special tokens)"},
+    {.name = "parse-special", .type = PC_FIELD_BOOL, .offset = offsetof(options, parse_special),
+     .help = "strings of special and added tokens in the text become their ids"},
+    {.name = "decode", .type = PC_FIELD_BOOL, .offset = offsetof(options, decode),
+     .help = "read JSON arrays of ids, one a line, and write the bytes they stand for"},
+};
+static const pc_field_table table = {fields, sizeof fields / sizeof fields[0]};
 
-static pc_status read_options(options *out, int argc, char **argv)
+/* *done: --help was asked for and printed. */
+static pc_status read_options(options *out, int argc, char **argv, bool *done)
 {
-    bool literal = false; /* behind "--" */
-    for (int i = 1; i < argc; i++) {
-        const char *argument = argv[i];
-        bool option = !literal && argument[0] == '-' && argument[1];
-        if (option && strcmp(argument, "--") == 0) {
-            literal = true;
-        } else if (option && (is_option(argument, "-f") || is_option(argument, "--file"))) {
-            if (++i == argc) {
-                return pc_fail(PC_ERR_USAGE, "%s needs a file", argument);
-            }
-            out->file = argv[i];
-        } else if (option && is_option(argument, "--lines")) {
-            out->lines = true;
-        } else if (option && is_option(argument, "--special")) {
-            out->special = true;
-        } else if (option && is_option(argument, "--parse-special")) {
-            out->parse_special = true;
-        } else if (option && is_option(argument, "--decode")) {
-            out->decode = true;
-        } else if (option && (is_option(argument, "--help") || is_option(argument, "-h"))) {
-            out->help = true;
-        } else if (option && !(argument[1] >= '0' && argument[1] <= '9')) {
-            return pc_fail(PC_ERR_USAGE, "there is no option %s; `percept tokenize --help` lists them (-- before a text "
-                           "that begins with a dash)", argument);
-        } else if (!out->model) {
-            out->model = argument;
-        } else if (!out->text) {
-            out->text = argument;
-        } else {
-            return pc_fail(PC_ERR_USAGE, "one text at a time: '%s' is the second (quote a text with spaces)", argument);
-        }
+    static const pc_option_alias aliases[] = {{"-f", "file"}, {"-0", "null"}, {0}};
+    const pc_options spec = {
+        .usage = "percept tokenize MODEL [TEXT | -f FILE] [OPTION]...\n\n"
+                 "Print the token ids of a text as one JSON array on a line. MODEL is a model's directory or a tokenizer\n"
+                 "file: tokenizer.json, tokenizer.model (SentencePiece), *.tiktoken, tokenizer.bin (llama2.c), vocab.json,\n"
+                 "vocab.txt (BERT), bpe_simple_vocab_16e6.txt.gz (CLIP). Without TEXT and -f the text is read from standard\n"
+                 "input. No special tokens are added, nor parsed from the text, unless asked for; -- stands before a text\n"
+                 "that begins with a dash",
+        .fields = table, .aliases = aliases, .min_arguments = 1, .max_arguments = 2};
+    pc_arguments arguments;
+    PC_TRY(pc_options_parse(&spec, out, &arguments, argc, argv));
+    *done = arguments.help;
+    out->model = arguments.count > 0 ? arguments.items[0] : NULL;
+    out->text = arguments.count > 1 ? arguments.items[1] : NULL;
+    if (out->text && out->file) {
+        return pc_fail(PC_ERR_USAGE, "give a TEXT or -f FILE, not both");
     }
-    if (!out->help && (!out->model || (out->text && out->file))) {
-        return pc_fail(PC_ERR_USAGE, out->model ? "give a TEXT or -f FILE, not both" : "MODEL is missing");
-    }
-    return PC_OK;
+    return out->lines && out->zero ? pc_fail(PC_ERR_USAGE, "--lines and --null exclude each other") : PC_OK;
 }
 
 static pc_status read_stdin(pc_str *out)
@@ -182,8 +160,8 @@ static pc_status decode(work *w, const char *text, size_t length)
         status = pc_fail_prefix(status, "%s", where);
         goto done;
     }
-    if (w->options->lines) {
-        PC_GO(pc_str_putc(&w->out, '\n'));
+    if (w->options->lines || w->options->zero) {
+        PC_GO(pc_str_putc(&w->out, w->options->zero ? '\0' : '\n'));
     }
     PC_GO(write_out(&w->out));
 done:
@@ -191,10 +169,11 @@ done:
     return status;
 }
 
-static pc_status each_line(work *w, const char *text, size_t length, pc_status (*run)(work *, const char *, size_t))
+static pc_status each_line(work *w, const char *text, size_t length, char last,
+                           pc_status (*run)(work *, const char *, size_t))
 {
     for (size_t at = 0; at < length;) {
-        const char *end = memchr(text + at, '\n', length - at);
+        const char *end = memchr(text + at, last, length - at);
         size_t size = end ? (size_t)(end - text) - at : length - at;
         w->line++;
         PC_TRY(run(w, text + at, size));
@@ -203,22 +182,18 @@ static pc_status each_line(work *w, const char *text, size_t length, pc_status (
     return PC_OK;
 }
 
-static pc_status run(int argc, char **argv)
+static pc_status tokenize(const options *o)
 {
-    options o = {0};
-    PC_TRY(read_options(&o, argc, argv));
-    if (o.help) {
-        fputs(help, stdout);
-        return PC_OK;
-    }
-    work w = {.options = &o};
+    work w = {.options = o};
     pc_str input = {0};
     pc_status status;
-    PC_GO(pc_tokenizer_load(&w.tokenizer, o.model));
-    PC_GO(read_input(&o, &input));
+    PC_GO(pc_tokenizer_load(&w.tokenizer, o->model));
+    PC_GO(read_input(o, &input));
     const char *text = input.data ? input.data : "";
-    if (o.decode || o.lines) {
-        PC_GO(each_line(&w, text, input.length, o.decode ? decode : encode));
+    if (o->decode) {
+        PC_GO(each_line(&w, text, input.length, '\n', decode));
+    } else if (o->lines || o->zero) {
+        PC_GO(each_line(&w, text, input.length, o->zero ? '\0' : '\n', encode));
     } else {
         PC_GO(encode(&w, text, input.length));
     }
@@ -231,6 +206,18 @@ done:
     pc_str_clear(&w.out);
     pc_ids_clear(&w.ids);
     pc_tokenizer_free(w.tokenizer);
+    return status;
+}
+
+static pc_status run(int argc, char **argv)
+{
+    options o = {0};
+    bool done = false;
+    pc_status status = read_options(&o, argc, argv, &done);
+    if (status == PC_OK && !done) {
+        status = tokenize(&o);
+    }
+    pc_fields_clear(&table, &o);
     return status;
 }
 

@@ -1,15 +1,20 @@
 /* `percept train RECIPE.yaml [key=value]...` */
 #include "backend/cpu/cpu.h"
+#include "base/file.h"
 #include "base/signal.h"
 #include "base/str.h"
 #include "cli/command.h"
+#include "cli/record.h"
 #include "train/trainer.h"
 
+#include <limits.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 typedef struct display {
+    pc_record record;
     int64_t every; /* steps between lines */
     bool terminal;
 } display;
@@ -24,9 +29,18 @@ static void print_time(char out[32], double seconds)
     }
 }
 
+static void keep(pc_record *record, const pc_progress *p)
+{
+    pc_record_point(record, p->step, "loss", p->loss);
+    pc_record_point(record, p->step, "grad_norm", p->grad_norm);
+    pc_record_point(record, p->step, "learning_rate", p->learning_rate);
+    pc_record_point(record, p->step, "tokens_per_second", p->tokens_per_second);
+}
+
 static void show(void *user, const pc_progress *p)
 {
-    const display *d = user;
+    display *d = user;
+    keep(&d->record, p);
     char left[32];
     bool due = p->step % d->every == 0 || p->step == p->steps || p->step == 1;
     if (!due && !d->terminal) {
@@ -60,6 +74,18 @@ static pc_status print_help(void)
     return status;
 }
 
+static void begin_record(pc_record *record, const char *path, const pc_recipe *recipe)
+{
+    pc_str settings = {0};
+    char folder[PATH_MAX];
+    if (pc_recipe_write(recipe, &settings) == PC_OK) {
+        bool there = realpath(recipe->output_dir, folder) != NULL;
+        pc_record_begin(record, &(pc_run_start){.kind = "train", .name = pc_path_base(path), .settings = settings.data,
+                                                .folder = there ? folder : recipe->output_dir});
+    }
+    pc_str_clear(&settings);
+}
+
 static pc_status train(const char *path, const char *const *overrides, int count)
 {
     pc_recipe recipe;
@@ -69,9 +95,11 @@ static pc_status train(const char *path, const char *const *overrides, int count
         status = pc_cpu_backend_new(&backend, (int)recipe.threads, 0);
     }
     if (status == PC_OK) {
-        display d = {recipe.logging_steps, isatty(2)};
+        display d = {.every = recipe.logging_steps, .terminal = isatty(2)};
         pc_trainer_hooks hooks = {.user = &d, .progress = show, .stop = stop_wanted};
+        begin_record(&d.record, path, &recipe);
         status = pc_train(&recipe, backend, &hooks);
+        pc_record_end(&d.record, status, NULL);
         if (status == PC_OK) {
             printf("%s\n", recipe.output_dir);
         }

@@ -77,7 +77,7 @@ pc_status pc_sample_add_region(pc_sample *sample, const pc_region *region)
 
 typedef struct written {
     int64_t seed, first, limit, side, min_objects, max_objects, turns;
-    char *content, *lang, *image_folder;
+    char *content, *kinds, *lang, *image_folder;
 } written;
 
 #define FIELD(key, spelling, kind, hi, text) \
@@ -91,6 +91,7 @@ static const pc_field fields[] = {
     FIELD(turns, "turns", PC_FIELD_INT, 1 << 16, "questions of a scene; 0 = all"),
     FIELD(max_objects, "max_objects", PC_FIELD_INT, 1 << 16, "most objects of a scene"),
     FIELD(content, "content", PC_FIELD_TEXT, 0, "questions, captions, brief, mixed"),
+    FIELD(kinds, "kinds", PC_FIELD_TEXT, 0, "kinds of questions about a scene, joined by +"),
     FIELD(lang, "lang", PC_FIELD_TEXT, 0, "language of the texts"),
     FIELD(image_folder, "media_dir", PC_FIELD_TEXT, 0, "where picture paths start"),
 };
@@ -150,6 +151,7 @@ static pc_dataset_options merge(const written *from, const pc_dataset_options *o
         .turns = (int)from->turns,
         .max_objects = (int)from->max_objects,
         .content = from->content ? from->content : options->content,
+        .kinds = from->kinds ? from->kinds : options->kinds,
         .lang = from->lang ? from->lang : options->lang,
         .index_folder = options->index_folder,
         .rows = options->rows,

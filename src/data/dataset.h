@@ -51,6 +51,7 @@ typedef struct pc_dataset_options {
     /* scenes: "questions" (also NULL), "captions" (detailed), "brief", "mixed" (detailed caption and questions);
      * easy_vqa: "questions" (also NULL), "captions" (a caption where one is known, and questions). */
     const char *content;
+    const char *kinds;        /* scenes: "count+comparison" = several questions of these kinds alone; NULL = the usual mix */
     const char *lang;         /* scenes: "en" or "zh" */
     const char *index_folder; /* where the index of a large file may be kept; NULL = nowhere */
     const pc_row_format *rows; /* names of columns and tags; NULL = the usual ones */

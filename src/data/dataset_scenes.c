@@ -21,6 +21,7 @@ typedef struct scenes {
     const pc_scene_language *language;
     content content;
     int turns; /* questions of a sample; 0 = all */
+    unsigned kinds; /* 1 << pc_scene_kind; 0 = the usual mix */
 } scenes;
 
 static bool matches(const char *path)
@@ -37,6 +38,25 @@ static pc_status find_content(content *out, const char *name)
         }
     }
     return pc_fail(PC_ERR_USAGE, "scenes: content is questions, captions, brief or mixed, found '%s'", name);
+}
+
+/* *out = bits of the names in `list`, joined by +. */
+static pc_status find_kinds(unsigned *out, const char *list)
+{
+    *out = 0;
+    for (const char *at = list; at; at = strchr(at, '+') ? strchr(at, '+') + 1 : NULL) {
+        size_t length = strcspn(at, "+");
+        int kind = 0;
+        while (kind < PC_SCENE_KINDS && (strlen(pc_scene_kind_name((pc_scene_kind)kind)) != length ||
+                                         memcmp(pc_scene_kind_name((pc_scene_kind)kind), at, length) != 0)) {
+            kind++;
+        }
+        if (kind == PC_SCENE_KINDS) {
+            return pc_fail(PC_ERR_USAGE, "scenes: there are no questions of kind '%.*s'", (int)length, at);
+        }
+        *out |= 1u << kind;
+    }
+    return PC_OK;
 }
 
 static pc_status set_up(scenes *self, const pc_dataset_options *options)
@@ -57,6 +77,7 @@ static pc_status set_up(scenes *self, const pc_dataset_options *options)
         return pc_fail(PC_ERR_USAGE, "scenes: no words for language '%s'; there are en and zh", lang);
     }
     PC_TRY(find_content(&self->content, options->content));
+    PC_TRY(find_kinds(&self->kinds, options->kinds));
     return pc_scene_draw(&scene, self->seed, self->first, &self->options); /* refuses what is out of range */
 }
 
@@ -101,7 +122,8 @@ static pc_status add_caption(pc_conversation *conversation, const scenes *self, 
 static pc_status add_questions(pc_conversation *conversation, const scenes *self, const pc_scene *scene)
 {
     pc_scene_question questions[PC_SCENE_QUESTIONS];
-    int count = pc_scene_questions(scene, self->language, questions);
+    int count = self->kinds ? pc_scene_questions_of(scene, self->language, self->kinds, questions)
+                            : pc_scene_questions(scene, self->language, questions);
     int wanted = self->turns > 0 && self->turns < count ? self->turns : count;
     for (int i = 0; i < wanted; i++) {
         uint64_t at = wanted < count ? pc_rng_permute(scene->seed, scene->index, (uint64_t)count, (uint64_t)i) : (uint64_t)i;

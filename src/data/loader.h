@@ -55,8 +55,8 @@ typedef struct pc_loader_options {
     const pc_image_recipe *recipe; /* NULL: the model takes no pictures, samples that have some are bad */
     pc_prompt_turns turns;     /* how the turns of a sample see each other */
     int32_t image_token;
-    int32_t image_open, image_close; /* ids before and behind a picture; 0 = none */
     int64_t vocabulary;        /* rows of the model's embeddings: a sample with another id is a bad one */
+    int32_t image_open, image_close; /* ids before and behind a picture; 0 = none */
     int64_t tokens_per_image;  /* Q */
     int64_t image_width, image_height; /* pixels after the recipe */
     int64_t max_images;        /* pictures of a sample at most, more make it a bad one; 0 = 1 */

@@ -111,6 +111,10 @@ typedef struct pc_scene_question {
 int pc_scene_questions(const pc_scene *scene, const pc_scene_language *language,
                        pc_scene_question out[PC_SCENE_QUESTIONS]);
 
+/* As many different questions as there are, PC_SCENE_QUESTIONS at most, of the kinds whose bit (1 << pc_scene_kind) is set. */
+int pc_scene_questions_of(const pc_scene *scene, const pc_scene_language *language, unsigned kinds,
+                          pc_scene_question out[PC_SCENE_QUESTIONS]);
+
 /* A request for a caption and the caption. The detailed one names every object with size, texture, colour, shape and
  * place, row by row from the top and from left to right. */
 typedef struct pc_scene_caption {

@@ -20,7 +20,8 @@ enum { PC_SCENE_GLYPH_DIGITS = 10, PC_SCENE_GLYPHS = 28 };
 const pc_scene_glyph *pc_scene_glyph_find(char name);
 
 /* Streams of random numbers that one scene uses, so that layout, questions and captions are drawn independently. */
-enum { PC_SCENE_STREAM_LAYOUT, PC_SCENE_STREAM_QUESTIONS, PC_SCENE_STREAM_BRIEF, PC_SCENE_STREAM_DETAILED };
+enum { PC_SCENE_STREAM_LAYOUT, PC_SCENE_STREAM_QUESTIONS, PC_SCENE_STREAM_BRIEF, PC_SCENE_STREAM_DETAILED,
+       PC_SCENE_STREAM_KINDS };
 void pc_scene_rng(pc_rng *rng, uint64_t seed, uint64_t index, int stream);
 
 /* A description that objects may fit: the attributes whose bit is in `mask` count. */

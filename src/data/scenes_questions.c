@@ -548,6 +548,22 @@ static bool is_new(const pc_scene_question *questions, int count)
     return true;
 }
 
+/* out[count] = one more question of a slot; false when the scene has none that is new. */
+static bool ask_slot(asking *a, int slot, pc_scene_question *out, int count)
+{
+    for (int try = 0, first = below(a, CHOICES); try < CHOICES; try++) {
+        pc_scene_ask ask = slots[slot][(first + try) % CHOICES];
+        a->blanks.count = 0;
+        if (functions[ask](a)) {
+            phrase_question(a, ask, &out[count]);
+            if (is_new(out, count)) {
+                return true;
+            }
+        }
+    }
+    return false;
+}
+
 int pc_scene_questions(const pc_scene *scene, const pc_scene_language *language,
                        pc_scene_question out[PC_SCENE_QUESTIONS])
 {
@@ -555,15 +571,21 @@ int pc_scene_questions(const pc_scene *scene, const pc_scene_language *language,
     int count = 0;
     pc_scene_rng(&a.rng, scene->seed, scene->index, PC_SCENE_STREAM_QUESTIONS);
     for (int slot = 0; slot < SLOTS; slot++) {
-        for (int try = 0, first = below(&a, CHOICES); try < CHOICES; try++) {
-            pc_scene_ask ask = slots[slot][(first + try) % CHOICES];
-            a.blanks.count = 0;
-            if (functions[ask](&a)) {
-                phrase_question(&a, ask, &out[count]);
-                if (is_new(out, count)) {
-                    count++;
-                    break;
-                }
+        count += ask_slot(&a, slot, out, count);
+    }
+    return count;
+}
+
+int pc_scene_questions_of(const pc_scene *scene, const pc_scene_language *language, unsigned kinds,
+                          pc_scene_question out[PC_SCENE_QUESTIONS])
+{
+    asking a = {.scene = scene, .language = language};
+    int count = 0;
+    pc_scene_rng(&a.rng, scene->seed, scene->index, PC_SCENE_STREAM_KINDS);
+    for (int round = 0; round < PC_SCENE_QUESTIONS; round++) {
+        for (int slot = 0; slot < SLOTS && count < PC_SCENE_QUESTIONS; slot++) {
+            if (kinds >> language->asks[slots[slot][0]].kind & 1) {
+                count += ask_slot(&a, slot, out, count);
             }
         }
     }

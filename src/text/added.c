@@ -4,10 +4,10 @@
 
 #include "base/memory.h"
 #include "text/unicode.h"
+#include "text/unicode_table.h"
 
 #include <stdlib.h>
 #include <string.h>
-#include <utf8proc.h>
 
 bool pc_added_is_plain(const char *text, size_t length, bool special)
 {
@@ -119,21 +119,6 @@ static const pc_added_token *longest_at(const pc_matcher *matcher, const char *t
     return found;
 }
 
-/* \w of Rust's regular expressions, but for a few alphabetic symbols. */
-static bool is_word_char(unsigned code_point)
-{
-    switch (utf8proc_category((utf8proc_int32_t)code_point)) {
-    case UTF8PROC_CATEGORY_MN:
-    case UTF8PROC_CATEGORY_MC:
-    case UTF8PROC_CATEGORY_ME:
-    case UTF8PROC_CATEGORY_ND:
-    case UTF8PROC_CATEGORY_NL:
-    case UTF8PROC_CATEGORY_PC: return true;
-    default: break;
-    }
-    return (pc_char_class_of(code_point) & PC_CHAR_LETTER) || code_point == 0x200c || code_point == 0x200d;
-}
-
 /* Start of the character that ends before `end`. */
 static size_t char_before(const char *text, size_t end)
 {
@@ -147,7 +132,7 @@ static size_t char_before(const char *text, size_t end)
 static bool word_char_at(const char *text, size_t length, size_t at)
 {
     unsigned code_point;
-    return at < length && pc_utf8_decode(text + at, length - at, &code_point) > 0 && is_word_char(code_point);
+    return at < length && pc_utf8_decode(text + at, length - at, &code_point) > 0 && pc_char_is(PC_CHAR_TABLE_WORD, code_point);
 }
 
 static bool stands_alone(const char *text, size_t length, size_t start, size_t end)
@@ -169,6 +154,14 @@ static void take_spaces(pc_match *match, const char *text, size_t length, size_t
            (pc_char_class(text, length, match->end, &size) & PC_CHAR_SPACE)) {
         match->end += (size_t)size;
     }
+}
+
+bool pc_matcher_begins(const pc_matcher *matcher, const char *text, size_t length, pc_match *out)
+{
+    const pc_added_token *token =
+        length > 0 && matcher->first[(unsigned char)text[0]] ? longest_at(matcher, text, length) : NULL;
+    *out = (pc_match){token, 0, token ? token->length : 0};
+    return token != NULL;
 }
 
 bool pc_matcher_find(const pc_matcher *matcher, const char *text, size_t length, size_t from, pc_match *out)

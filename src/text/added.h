@@ -48,6 +48,9 @@ typedef struct pc_match {
 /* The first match in text[from..length), which doesn't reach before `from`; false when there is none. */
 bool pc_matcher_find(const pc_matcher *matcher, const char *text, size_t length, size_t from, pc_match *out);
 
+/* The longest token at text[0]: *out, start 0; false when there is none. */
+bool pc_matcher_begins(const pc_matcher *matcher, const char *text, size_t length, pc_match *out);
+
 static inline const pc_matcher *pc_added_matcher(const pc_added *added, bool all, bool normalized)
 {
     return &added->matchers[(all ? 1 : 0) + (normalized ? 2 : 0)];

@@ -103,7 +103,7 @@ pc_status pc_bpe_trainer_new(pc_bpe_trainer **out, const pc_bpe_options *options
     trainer->options.min_count = options->min_count ? options->min_count : 2;
     trainer->next = pattern->next;
     trainer->regex = options->pattern == PC_BPE_GPT2 ? NULL : pattern->regex;
-    PC_GO(pc_tokenizer_new(&trainer->tokenizer, &pc_text_kind_bpe));
+    PC_GO(pc_piped_new(&trainer->tokenizer, &pc_word_model_bpe));
     PC_GO(fill_vocab(trainer, options));
 done:
     if (status != PC_OK) {
@@ -422,17 +422,18 @@ static pc_status learn(pc_bpe_trainer *trainer, pc_bpe *bpe)
 }
 
 /* Roles by name, the template, and what encoding needs. */
-static pc_status finish(pc_bpe_trainer *trainer, pc_bpe *bpe)
+static pc_status finish(pc_bpe_trainer *trainer)
 {
     pc_tokenizer *tokenizer = trainer->tokenizer;
+    pc_piped *piped = tokenizer->state;
     int32_t bos = pc_tokenizer_id(tokenizer, "<s>");
-    PC_TRY(pc_bpe_byte_level_pipeline(tokenizer, bpe, trainer->regex));
+    PC_TRY(pc_bpe_byte_level_pipeline(tokenizer, trainer->regex));
     pc_tokenizer_guess_roles(tokenizer);
     if (bos >= 0 && pc_tokenizer_is_special(tokenizer, bos)) {
         PC_TRY(pc_ids_push(&tokenizer->before, bos));
-        PC_TRY(pc_template_to_json(tokenizer, bpe->pipeline));
+        PC_TRY(pc_template_to_json(tokenizer, piped->pipeline));
     }
-    PC_TRY(pc_bpe_ready(bpe, &tokenizer->vocab, "trained tokenizer"));
+    PC_TRY(pc_piped_ready(tokenizer, "trained tokenizer"));
     return pc_tokenizer_ready(tokenizer);
 }
 
@@ -440,12 +441,11 @@ pc_status pc_bpe_trainer_finish(pc_bpe_trainer *trainer, pc_tokenizer **out)
 {
     pc_bpe *bpe = NULL;
     *out = NULL;
-    PC_TRY(PC_NEW(bpe, "tokenizer"));
-    bpe->unknown = -1;
-    trainer->tokenizer->state = bpe;
+    PC_TRY(pc_bpe_new(&bpe));
+    ((pc_piped *)trainer->tokenizer->state)->state = bpe;
     PC_TRY(count_pairs(trainer));
     PC_TRY(learn(trainer, bpe));
-    PC_TRY(finish(trainer, bpe));
+    PC_TRY(finish(trainer));
     *out = trainer->tokenizer;
     trainer->tokenizer = NULL;
     return PC_OK;

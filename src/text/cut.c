@@ -2,6 +2,7 @@
  * that come out at the end go to the sink one by one. */
 #include "base/memory.h"
 #include "text/pipeline.h"
+#include "text/unicode_table.h"
 
 #include <string.h>
 
@@ -15,6 +16,7 @@ static pc_status read_byte_level(pc_cutter *out, const pc_json *json)
     pc_cut_step *step = &out->steps[out->count++];
     out->bytes = true;
     if (pc_json_get_bool(json, "use_regex", true)) {
+        step->source = PC_CUT_SCANNER;
         step->next = pc_split_gpt2;
     }
     if (pc_json_get_bool(json, "add_prefix_space", true)) {
@@ -38,6 +40,7 @@ static pc_status read_metaspace(pc_cutter *out, const pc_json *json, const char 
     PC_TRY(set_text(&step->prefix_text, mark));
     if (pc_json_get_bool(json, "split", true)) {
         PC_TRY(set_text(&step->delimiter, mark));
+        step->source = PC_CUT_STRING;
         step->behavior = PC_SPLIT_WITH_NEXT;
     }
     if (strcmp(scheme, "always") == 0) {
@@ -50,36 +53,78 @@ static pc_status read_metaspace(pc_cutter *out, const pc_json *json, const char 
     return PC_OK;
 }
 
+static pc_status read_behavior(pc_cut_step *step, const pc_json *json, const char *key_default, const char *where)
+{
+    static const char *const names[] = {[PC_SPLIT_ISOLATED] = "Isolated", [PC_SPLIT_REMOVED] = "Removed",
+                                        [PC_SPLIT_WITH_PREVIOUS] = "MergedWithPrevious",
+                                        [PC_SPLIT_WITH_NEXT] = "MergedWithNext", [PC_SPLIT_CONTIGUOUS] = "Contiguous"};
+    const char *behavior = pc_json_get_text(json, "behavior", key_default);
+    for (int i = 0; i <= PC_SPLIT_CONTIGUOUS; i++) {
+        if (strcmp(names[i], behavior) == 0) {
+            step->behavior = (pc_split_behavior)i;
+            return PC_OK;
+        }
+    }
+    return pc_fail(PC_ERR_DATA, "%s: pre-tokenizer with behavior \"%.30s\" is not supported", where, behavior);
+}
+
 static pc_status read_split(pc_cutter *out, const pc_json *json, const char *where)
 {
     pc_cut_step *step = &out->steps[out->count++];
-    const pc_json *pattern = pc_json_get(json, "pattern");
-    const char *regex = pc_json_get_text(pattern, "Regex", NULL);
-    const char *string = pc_json_get_text(pattern, "String", NULL);
-    const char *behavior = pc_json_get_text(json, "behavior", "");
-    bool invert = pc_json_get_bool(json, "invert", false);
-    if (regex) {
-        const pc_split_pattern *known = pc_split_find(regex);
-        /* The scanners cut without gaps, so that removing what lies between matches is the same as isolating. */
-        bool isolated = !invert && strcmp(behavior, "Isolated") == 0;
-        bool gapless = known && known->covers && invert && strcmp(behavior, "Removed") == 0;
-        if (!known || !(isolated || gapless)) {
-            return pc_fail(PC_ERR_DATA, "%s: pre-tokenizer Split with behavior %.30s and the pattern %.300s is not supported",
-                           where, behavior, regex);
-        }
+    const char *regex = pc_json_get_text(pc_json_get(json, "pattern"), "Regex", NULL);
+    const pc_split_pattern *known = regex ? pc_split_find(regex) : NULL;
+    PC_TRY(read_behavior(step, json, "", where));
+    step->invert = pc_json_get_bool(json, "invert", false);
+    /* A scanner without gaps gives matches alone; one with gaps serves where they are words as well. */
+    if (known && (known->covers || (step->behavior == PC_SPLIT_ISOLATED && !step->invert))) {
+        step->source = PC_CUT_SCANNER;
         step->next = known->next;
         return PC_OK;
     }
-    static const char *const names[] = {[PC_SPLIT_ISOLATED] = "Isolated", [PC_SPLIT_REMOVED] = "Removed",
-                                        [PC_SPLIT_WITH_PREVIOUS] = "MergedWithPrevious",
-                                        [PC_SPLIT_WITH_NEXT] = "MergedWithNext"};
-    for (int i = 0; string && string[0] && !invert && i < 4; i++) {
-        if (strcmp(names[i], behavior) == 0) {
-            step->behavior = (pc_string_split)i;
-            return set_text(&step->delimiter, string);
-        }
+    PC_TRY(pc_pattern_read(&step->delimiter, &step->regex, json, where));
+    step->source = step->regex ? PC_CUT_REGEX : PC_CUT_STRING;
+    return PC_OK;
+}
+
+/* Punctuation, Whitespace, WhitespaceSplit, Digits, CharDelimiterSplit, FixedLength: *known = false for other types. */
+static pc_status read_simple(pc_cutter *out, const pc_json *json, const char *type, const char *where, bool *known)
+{
+    pc_cut_step step = {.behavior = PC_SPLIT_REMOVED};
+    *known = true;
+    if (strcmp(type, "Whitespace") == 0) {
+        step.source = PC_CUT_WORDS;
+        step.invert = true;
+    } else if (strcmp(type, "WhitespaceSplit") == 0) {
+        step.source = PC_CUT_SPACES;
+    } else if (strcmp(type, "Punctuation") == 0) {
+        step.source = PC_CUT_MARKS;
+        PC_TRY(read_behavior(&step, json, "Isolated", where));
+    } else if (strcmp(type, "Digits") == 0) {
+        step.source = PC_CUT_NUMBERS;
+        step.behavior = pc_json_get_bool(json, "individual_digits", false) ? PC_SPLIT_ISOLATED : PC_SPLIT_CONTIGUOUS;
+    } else if (strcmp(type, "CharDelimiterSplit") == 0) {
+        const char *delimiter;
+        PC_TRY(pc_json_need_text(&delimiter, json, "delimiter", where));
+        step.source = PC_CUT_STRING;
+        PC_TRY(set_text(&step.delimiter, delimiter));
+    } else if (strcmp(type, "FixedLength") == 0) {
+        int64_t length;
+        PC_TRY(pc_json_need_integer(&length, json, "length", 1, INT32_MAX, where));
+        step.source = PC_CUT_LENGTH;
+        step.behavior = PC_SPLIT_ISOLATED;
+        step.characters = (size_t)length;
+    } else {
+        *known = false;
+        return PC_OK;
     }
-    return pc_fail(PC_ERR_DATA, "%s: pre-tokenizer Split with behavior %.30s is not supported", where, behavior);
+    out->steps[out->count++] = step;
+    return PC_OK;
+}
+
+static void add_bert(pc_cutter *out)
+{
+    out->steps[out->count++] = (pc_cut_step){.source = PC_CUT_SPACES, .behavior = PC_SPLIT_REMOVED};
+    out->steps[out->count++] = (pc_cut_step){.source = PC_CUT_MARKS, .behavior = PC_SPLIT_ISOLATED};
 }
 
 static pc_status read_step(pc_cutter *out, const pc_json *json, const char *where, int depth)
@@ -98,9 +143,9 @@ static pc_status read_step(pc_cutter *out, const pc_json *json, const char *wher
         }
         return PC_OK;
     }
-    if (out->count == PC_TEXT_STEPS || out->bytes) {
+    if (out->count >= PC_TEXT_STEPS - 1 || out->bytes) { /* BertPreTokenizer is two */
         return pc_fail(PC_ERR_DATA, "%s: pre-tokenizer step %.60s comes after ByteLevel or is one of more than %d", where, type,
-                       PC_TEXT_STEPS);
+                       PC_TEXT_STEPS - 1);
     }
     if (strcmp(type, "ByteLevel") == 0) {
         return read_byte_level(out, json);
@@ -111,9 +156,13 @@ static pc_status read_step(pc_cutter *out, const pc_json *json, const char *wher
     if (strcmp(type, "Split") == 0) {
         return read_split(out, json, where);
     }
-    if (strcmp(type, "Digits") == 0) {
-        bool each = pc_json_get_bool(json, "individual_digits", false);
-        out->steps[out->count++].next = each ? pc_split_each_digit : pc_split_digit_runs;
+    if (strcmp(type, "BertPreTokenizer") == 0) {
+        add_bert(out);
+        return PC_OK;
+    }
+    bool known;
+    PC_TRY(read_simple(out, json, type, where, &known));
+    if (known) {
         return PC_OK;
     }
     return pc_fail(PC_ERR_DATA, "%s: pre-tokenizer step %.60s is not supported", where, type);
@@ -150,25 +199,117 @@ static pc_status rewrite(const pc_cut_step *step, const char *text, size_t lengt
                                  : pc_str_add(out, text, length);
 }
 
-/* The piece that begins at `at` when a string cuts; *keep: false when the string itself is removed. */
-static size_t next_by_string(const pc_cut_step *step, const char *text, size_t length, size_t at, bool *keep)
+/* A part of a piece: a match, or what lies between two. */
+typedef struct part {
+    size_t start, end;
+    bool match;
+} part;
+
+typedef struct cursor {
+    const pc_cut_step *step;
+    const char *text;
+    size_t length, at;
+    pc_regex_scan scan;
+} cursor;
+
+static bool is_cutting(pc_cut_source source, const char *text, size_t length, size_t at, int *size)
 {
-    const pc_step_text *cut = &step->delimiter;
-    *keep = true;
-    if (cut->length == 0) {
-        return length;
+    unsigned class = pc_char_class(text, length, at, size);
+    unsigned code_point = (unsigned char)text[at];
+    if (source == PC_CUT_SPACES) {
+        return class & PC_CHAR_SPACE;
     }
-    bool here = begins_with(text + at, length - at, cut);
-    if (here && (step->behavior == PC_SPLIT_ISOLATED || step->behavior == PC_SPLIT_REMOVED)) {
-        *keep = step->behavior == PC_SPLIT_ISOLATED;
-        return at + cut->length;
+    if (code_point < 128) {
+        return source == PC_CUT_NUMBERS ? (class & PC_CHAR_NUMBER) != 0
+                                        : class == 0 && code_point > ' ' && code_point != 0x7f;
     }
-    size_t from = at + (here && step->behavior == PC_SPLIT_WITH_NEXT ? cut->length : 0);
-    const char *found = memmem(text + from, length - from, cut->text, cut->length);
-    if (!found) {
-        return length;
+    return pc_utf8_decode(text + at, length - at, &code_point) > 0 &&
+           pc_char_is(source == PC_CUT_NUMBERS ? PC_CHAR_TABLE_NUMERIC : PC_CHAR_TABLE_PUNCTUATION, code_point);
+}
+
+static part next_by_char(const cursor *c)
+{
+    int size;
+    part found = {c->at, c->at, is_cutting(c->step->source, c->text, c->length, c->at, &size)};
+    do {
+        found.end += (size_t)size;
+    } while (!found.match && found.end < c->length && !is_cutting(c->step->source, c->text, c->length, found.end, &size));
+    return found;
+}
+
+enum { BETWEEN, WORD, OTHER };
+
+static int kind_of_char(const char *text, size_t length, size_t at, int *size)
+{
+    unsigned code_point = (unsigned char)text[at], class = pc_char_class(text, length, at, size);
+    if (class & PC_CHAR_SPACE) {
+        return BETWEEN;
     }
-    return (size_t)(found - text) + (step->behavior == PC_SPLIT_WITH_PREVIOUS ? cut->length : 0);
+    if (code_point < 128) {
+        return class || code_point == '_' ? WORD : OTHER;
+    }
+    return pc_utf8_decode(text + at, length - at, &code_point) > 0 && pc_char_is(PC_CHAR_TABLE_WORD, code_point) ? WORD : OTHER;
+}
+
+static part next_word(const cursor *c)
+{
+    int size, kind = kind_of_char(c->text, c->length, c->at, &size);
+    part found = {c->at, c->at, kind != BETWEEN};
+    do {
+        found.end += (size_t)size;
+    } while (found.end < c->length && kind_of_char(c->text, c->length, found.end, &size) == kind);
+    return found;
+}
+
+static part next_by_string(const cursor *c)
+{
+    const pc_step_text *cut = &c->step->delimiter;
+    if (begins_with(c->text + c->at, c->length - c->at, cut)) {
+        return (part){c->at, c->at + cut->length, true};
+    }
+    const char *found = memmem(c->text + c->at, c->length - c->at, cut->text, cut->length);
+    return (part){c->at, found ? (size_t)(found - c->text) : c->length, false};
+}
+
+static part next_by_length(const cursor *c)
+{
+    part found = {c->at, c->at, true};
+    for (size_t i = 0; i < c->step->characters && found.end < c->length; i++) {
+        found.end += (size_t)pc_char_size(c->text, c->length, found.end);
+    }
+    return found;
+}
+
+static pc_status next_part(cursor *c, pc_text_work *work, part *out, bool *more)
+{
+    const pc_cut_step *step = c->step;
+    *more = c->at < c->length;
+    if (step->source == PC_CUT_REGEX) {
+        PC_TRY(pc_regex_scan_next(&c->scan, work, &out->start, &out->end, &out->match, more));
+    } else if (*more) {
+        switch (step->source) {
+        case PC_CUT_SCANNER: *out = (part){c->at, step->next(c->text, c->length, c->at), true}; break;
+        case PC_CUT_STRING: *out = next_by_string(c); break;
+        case PC_CUT_WORDS: *out = next_word(c); break;
+        case PC_CUT_LENGTH: *out = next_by_length(c); break;
+        case PC_CUT_NOT: *out = (part){c->at, c->length, true}; break;
+        default: *out = next_by_char(c);
+        }
+    }
+    out->match = out->match != step->invert;
+    c->at = *more ? out->end : c->at;
+    return PC_OK;
+}
+
+/* Does a part join the one before it into one piece? */
+static bool joins(pc_split_behavior behavior, const part *before, const part *after)
+{
+    switch (behavior) {
+    case PC_SPLIT_WITH_PREVIOUS: return !before->match && after->match;
+    case PC_SPLIT_WITH_NEXT: return before->match && !after->match;
+    case PC_SPLIT_CONTIGUOUS: return before->match == after->match;
+    default: return false;
+    }
 }
 
 typedef struct cutting {
@@ -177,6 +318,37 @@ typedef struct cutting {
     pc_word_sink sink;
     void *context;
 } cutting;
+
+static pc_status cut(const cutting *run, int index, const char *text, size_t length, bool start);
+
+/* Hand on the pieces of a text that a step cuts. */
+static pc_status cut_parts(const cutting *run, int index, const char *text, size_t length, bool start)
+{
+    const pc_cut_step *step = &run->cutter->steps[index];
+    cursor c = {.step = step, .text = text, .length = length};
+    part piece, after;
+    bool more;
+    if (step->source == PC_CUT_REGEX) {
+        pc_regex_scan_init(&c.scan, step->regex, text, length);
+    }
+    PC_TRY(next_part(&c, run->work, &after, &more));
+    while (more) {
+        piece = after;
+        PC_TRY(next_part(&c, run->work, &after, &more));
+        while (more && joins(step->behavior, &piece, &after)) {
+            bool one = step->behavior != PC_SPLIT_CONTIGUOUS;
+            piece.end = after.end;
+            PC_TRY(next_part(&c, run->work, &after, &more));
+            if (one) {
+                break;
+            }
+        }
+        if (piece.end > piece.start && !(step->behavior == PC_SPLIT_REMOVED && piece.match)) {
+            PC_TRY(cut(run, index + 1, text + piece.start, piece.end - piece.start, start && piece.start == 0));
+        }
+    }
+    return PC_OK;
+}
 
 /* Depth is at most PC_TEXT_STEPS. */
 static pc_status cut(const cutting *run, int index, const char *text, size_t length, bool start)
@@ -191,13 +363,14 @@ static pc_status cut(const cutting *run, int index, const char *text, size_t len
         text = out->data;
         length = out->length;
     }
-    for (size_t at = 0; at < length;) {
-        bool keep = true;
-        size_t end = step->next ? step->next(text, length, at) : next_by_string(step, text, length, at, &keep);
-        if (keep) {
-            PC_TRY(cut(run, index + 1, text + at, end - at, start && at == 0));
-        }
-        at = end;
+    bool every = step->source == PC_CUT_SCANNER && (step->behavior == PC_SPLIT_ISOLATED ||
+                                                    (step->behavior == PC_SPLIT_REMOVED && step->invert));
+    if (!every) {
+        return cut_parts(run, index, text, length, start);
+    }
+    for (size_t at = 0, end; at < length; at = end) {
+        end = step->next(text, length, at);
+        PC_TRY(cut(run, index + 1, text + at, end - at, start && at == 0));
     }
     return PC_OK;
 }
@@ -215,6 +388,7 @@ void pc_cutter_clear(pc_cutter *cutter)
         pc_free(cutter->steps[i].prefix_text.text);
         pc_free(cutter->steps[i].mark.text);
         pc_free(cutter->steps[i].delimiter.text);
+        pc_regex_free(cutter->steps[i].regex);
     }
     *cutter = (pc_cutter){0};
 }

@@ -14,7 +14,7 @@
 #include "text/vocab.h"
 
 enum {
-    PC_TEXT_STEPS = 8,                    /* steps that a normalizer or pre-tokenizer may have */
+    PC_TEXT_STEPS = 16,                   /* steps that a normalizer or pre-tokenizer may have */
     PC_TEXT_FILE_LIMIT = 256 * 1024 * 1024, /* bytes of a tokenizer file */
 };
 
@@ -25,6 +25,9 @@ typedef struct pc_text_work {
     pc_symbol *symbols;
     size_t symbol_capacity;
     pc_merge_work merge;
+    struct pc_lattice_node *lattice; /* of a unigram model */
+    size_t lattice_capacity;
+    struct pc_regex_work *regex; /* of a pattern without a scanner */
     struct pc_word_cache *cache; /* ids of words seen before in this text */
 } pc_text_work;
 
@@ -62,6 +65,7 @@ typedef struct pc_text_source {
 
 typedef struct pc_text_kind {
     const char *name;
+    const char *(*name_of)(const pc_tokenizer *tokenizer); /* a name of this one that says more, or NULL */
     /* True when a file with these bytes is meant to be of this kind; it may still be malformed. */
     bool (*recognise)(const char *bytes, size_t size);
     /* Fill vocab, state, added tokens, template and roles. On failure the tokenizer frees what was filled. */
@@ -70,8 +74,10 @@ typedef struct pc_text_kind {
      * added tokens of normalized text, not only plain ones. */
     pc_status (*encode)(const pc_tokenizer *tokenizer, const char *text, size_t length, bool start, bool parse_all,
                         pc_text_work *work, pc_ids *out);
-    /* Append the bytes of a token that is present and not added. begun: text stands before; previous: id before or -1. */
+    /* Append the bytes of a token that is present. begun: text stands before; previous: id before or -1. */
     pc_status (*decode)(const pc_tokenizer *tokenizer, int32_t id, int32_t previous, bool begun, pc_str *out);
+    bool decodes_added;    /* added tokens go through decode as well; else they are their own text */
+    bool counts_skipped;   /* `previous` may be a control token that was skipped */
     /* The object for tokenizer.json without added_tokens; *out is the caller's, or NULL when a tokenizer.json can't say
      * what this tokenizer does: then the original file alone is saved. */
     pc_status (*to_json)(const pc_tokenizer *tokenizer, pc_json **out);

@@ -159,6 +159,7 @@ const pc_text_kind pc_text_kind_llama2c = {
     .load = load,
     .encode = encode,
     .decode = decode,
+    .counts_skipped = true,
     .to_json = to_json,
     .original = "tokenizer.bin",
     .free_state = free_state,

@@ -1,17 +1,21 @@
-/* SentencePiece .model files of type BPE (Kudo & Richardson 2018): a protocol buffer with pieces, scores and how text is
- * normalised. LLaMA, Vicuna and Mistral have such files.
+/* SentencePiece .model files (Kudo & Richardson 2018): a protocol buffer with pieces, scores and how text is normalised.
+ * LLaMA, Vicuna and Mistral have BPE models, T5, XLM-R and SigLIP unigram models.
  *
- *   text -> [runs of spaces collapsed] -> space in front -> spaces become U+2581 -> merges by score -> ids
+ *   text -> charsmap, the longest match at each place -> [runs of spaces collapsed] -> space in front -> spaces become
+ *   U+2581 -> merges by score (BPE) or the best way (unigram) -> ids
  *
- * Easy to get wrong: pieces of type control, unknown and byte are never found in text; the "nmt_nfkc" normalizer is a
- * table (charsmap) in the file, and only a file without one is identity; whether a later segment gets a space in front is
+ * Easy to get wrong: pieces of type control, unknown and byte are never found in text; user-defined pieces are not
+ * normalised, and win over others in a unigram model too; what the charsmap gives may itself have spaces at its ends;
+ * whether a later segment gets a space in front is
  * not in the file but in HF's tokenizer_config.json ("legacy").
  */
 #include "base/memory.h"
 #include "text/pipeline.h"
 #include "text/proto.h"
 #include "text/score.h"
+#include "text/unigram.h"
 
+#include <float.h>
 #include <math.h>
 #include <string.h>
 
@@ -30,7 +34,10 @@ enum {
 static const char mark[] = "\xe2\x96\x81";
 
 typedef struct sentencepiece {
-    pc_score_model model;
+    pc_score_model model; /* of BPE; of both: user-defined pieces, unknown, bytes */
+    pc_unigram unigram;
+    bool is_unigram;
+    pc_charsmap charsmap;
     bool dummy_prefix, remove_extra, escape;
     bool legacy; /* each segment gets the dummy prefix */
     float *scores;
@@ -135,9 +142,11 @@ static pc_status read_trainer(pc_tokenizer *tokenizer, sentencepiece *sp, pc_pro
         tokenizer->roles[role] = ids[role] >= 0 && ids[role] < INT32_MAX ? (int32_t)ids[role] : -1;
     }
     static const char *const names[] = {"of no known type", "unigram", "BPE", "word", "char"};
-    return type == MODEL_TYPE_BPE ? PC_OK
-                                  : pc_fail(PC_ERR_DATA, "the SentencePiece model is %s; only BPE is supported",
-                                            names[type < 5 ? type : 0]);
+    sp->is_unigram = type == MODEL_TYPE_UNIGRAM;
+    return sp->is_unigram || type == MODEL_TYPE_BPE
+               ? PC_OK
+               : pc_fail(PC_ERR_DATA, "the SentencePiece model is %s; only BPE and unigram are supported",
+                         names[type < 5 ? type : 0]);
 }
 
 static pc_status read_normalizer(sentencepiece *sp, pc_proto *message)
@@ -150,7 +159,7 @@ static pc_status read_normalizer(sentencepiece *sp, pc_proto *message)
             return PC_OK;
         }
         if (spec.wire == PC_WIRE_BYTES && spec.field == NORMALIZER_CHARSMAP && spec.length > 0) {
-            return pc_fail(PC_ERR_DATA, "the SentencePiece model normalises by a charsmap (nmt_nfkc), which is not supported");
+            PC_TRY(pc_charsmap_read(&sp->charsmap, spec.bytes, spec.length, "normalizer_spec"));
         }
         if (spec.wire == PC_WIRE_VARINT) {
             sp->dummy_prefix = spec.field == NORMALIZER_DUMMY_PREFIX ? spec.number != 0 : sp->dummy_prefix;
@@ -229,6 +238,33 @@ static pc_status read_rule(pc_tokenizer *tokenizer, const pc_json *config)
     return PC_OK;
 }
 
+/* Scores as SentencePiece's unigram model sees them: the range is that of normal pieces, and a user-defined piece gets
+ * about nothing, which beats any sum of others. */
+static pc_status init_unigram(pc_tokenizer *tokenizer, sentencepiece *sp)
+{
+    const pc_vocab *vocab = &tokenizer->vocab;
+    const uint32_t others = PC_VOCAB_SPECIAL | PC_VOCAB_BYTE | PC_VOCAB_UNUSED;
+    float smallest = FLT_MAX, largest = FLT_MIN;
+    PC_TRY(PC_NEW_ARRAY(sp->unigram.scores, sp->score_count, "piece scores"));
+    sp->unigram.count = sp->score_count;
+    for (size_t id = 0; id < sp->score_count; id++) {
+        if (!(vocab->entries[id].flags & (others | PC_VOCAB_FIXED))) {
+            smallest = sp->scores[id] < smallest ? sp->scores[id] : smallest;
+            largest = sp->scores[id] > largest ? sp->scores[id] : largest;
+        }
+    }
+    for (size_t id = 0; id < sp->score_count; id++) {
+        bool fixed = vocab->entries[id].flags & PC_VOCAB_FIXED;
+        sp->unigram.scores[id] = fixed ? (double)((float)vocab->entries[id].length * largest) - 0.1 : (double)sp->scores[id];
+    }
+    sp->unigram.unknown = sp->model.unknown;
+    sp->unigram.unknown_score = (double)(smallest - 10.0f); /* kUnkPenalty */
+    sp->unigram.byte_fallback = sp->model.byte_fallback;
+    sp->unigram.single = true;
+    memcpy(sp->unigram.bytes, sp->model.bytes, sizeof sp->unigram.bytes);
+    return pc_unigram_index(&sp->unigram, vocab, others);
+}
+
 static pc_status load(pc_tokenizer *tokenizer, const pc_text_source *source)
 {
     sentencepiece *sp = NULL;
@@ -245,18 +281,86 @@ static pc_status load(pc_tokenizer *tokenizer, const pc_text_source *source)
         return pc_fail_prefix(status, "%s", source->path);
     }
     PC_TRY(pc_score_model_init(&sp->model, &tokenizer->vocab, sp->scores));
+    PC_TRY(sp->is_unigram ? init_unigram(tokenizer, sp) : PC_OK);
     return read_rule(tokenizer, source->config);
 }
 
-/* SentencePiece's Normalizer::Normalize without a charsmap. Malformed bytes stay: their tokens say what they are. */
+/* What the text at `at` becomes: *result, as it is or by the charsmap. Gives the bytes that are used up. Malformed bytes
+ * stay: their tokens say what they are. */
+static size_t next_rule(const sentencepiece *sp, const char *text, size_t length, size_t at, const char **result,
+                        size_t *result_length)
+{
+    size_t used = 0;
+    pc_match match;
+    *result = text + at;
+    if (sp->model.fixed.count > 0 && pc_matcher_begins(&sp->model.fixed, text + at, length - at, &match)) {
+        *result_length = match.end;
+        return match.end;
+    }
+    used = pc_charsmap_find(&sp->charsmap, text + at, length - at, false, result, result_length);
+    if (used == 0) {
+        used = *result_length = (size_t)pc_char_size(text, length, at);
+    }
+    return used;
+}
+
+/* Append with spaces as marks. */
+static pc_status add_spaced(const char *text, size_t length, const char *space, pc_str *out)
+{
+    const pc_step_text from = {(char *)" ", 1}, to = {(char *)space, strlen(space)};
+    return pc_replace_all(out, text, length, &from, &to);
+}
+
+static pc_status add_rules(const sentencepiece *sp, const char *text, size_t length, const char *space, pc_str *out)
+{
+    bool after_space = sp->remove_extra; /* spaces are dropped here */
+    for (size_t at = 0; at < length;) {
+        const char *result;
+        size_t result_length;
+        at += next_rule(sp, text, length, at, &result, &result_length);
+        while (after_space && result_length > 0 && result[0] == ' ') {
+            result++;
+            result_length--;
+        }
+        if (result_length > 0) {
+            PC_TRY(add_spaced(result, result_length, space, out));
+            after_space = sp->remove_extra && result[result_length - 1] == ' ';
+        }
+    }
+    return PC_OK;
+}
+
+/* The same for a text that only spaces change in. */
+static pc_status add_plain(const sentencepiece *sp, const char *text, size_t length, const char *space, pc_str *out)
+{
+    bool after_space = sp->remove_extra;
+    for (size_t at = 0; at < length;) {
+        const char *found = memchr(text + at, ' ', length - at);
+        size_t end = found ? (size_t)(found - text) : length;
+        PC_TRY(pc_str_add(out, text + at, end - at));
+        after_space = end > at ? false : after_space;
+        if (found && !after_space) {
+            PC_TRY(pc_str_puts(out, space));
+            after_space = sp->remove_extra;
+        }
+        at = end + 1;
+    }
+    return PC_OK;
+}
+
+/* SentencePiece's Normalizer::Normalize. */
 static pc_status normalise(const sentencepiece *sp, const char *text, size_t length, bool prefix, pc_str *out)
 {
     const char *space = sp->escape ? mark : " ";
     size_t space_length = strlen(space);
-    bool after_space = sp->remove_extra; /* spaces are dropped here */
-    while (sp->remove_extra && length > 0 && text[0] == ' ') {
-        text++;
-        length--;
+    bool rules = sp->charsmap.unit_count > 0 || sp->model.fixed.count > 0;
+    for (size_t used = 1; sp->remove_extra && length > 0 && used > 0;) { /* spaces, and what becomes one, at the start */
+        const char *result;
+        size_t result_length;
+        used = next_rule(sp, text, length, 0, &result, &result_length);
+        used = result_length == 1 && result[0] == ' ' ? used : 0;
+        text += used;
+        length -= used;
     }
     if (length == 0) {
         return PC_OK;
@@ -264,17 +368,7 @@ static pc_status normalise(const sentencepiece *sp, const char *text, size_t len
     if (prefix && sp->dummy_prefix) {
         PC_TRY(pc_str_add(out, space, space_length));
     }
-    for (size_t at = 0; at < length;) {
-        const char *found = memchr(text + at, ' ', length - at);
-        size_t end = found ? (size_t)(found - text) : length;
-        PC_TRY(pc_str_add(out, text + at, end - at));
-        after_space = end > at ? false : after_space;
-        if (found && !after_space) {
-            PC_TRY(pc_str_add(out, space, space_length));
-            after_space = sp->remove_extra;
-        }
-        at = end + 1;
-    }
+    PC_TRY(rules ? add_rules(sp, text, length, space, out) : add_plain(sp, text, length, space, out));
     /* At the end a mark that stood in the text goes too. */
     while (sp->remove_extra && out->length >= space_length &&
            memcmp(out->data + out->length - space_length, space, space_length) == 0) {
@@ -291,7 +385,11 @@ static pc_status encode(const pc_tokenizer *tokenizer, const char *text, size_t 
     (void)parse_all;
     pc_str_reset(normal);
     PC_TRY(normalise(sp, text, length, start || sp->legacy, normal));
-    return normal->length > 0 ? pc_score_model_encode(&sp->model, normal->data, normal->length, work, out) : PC_OK;
+    if (normal->length == 0) {
+        return PC_OK;
+    }
+    return sp->is_unigram ? pc_unigram_encode(&sp->unigram, normal->data, normal->length, work, out)
+                          : pc_score_model_encode(&sp->model, normal->data, normal->length, work, out);
 }
 
 static pc_status decode(const pc_tokenizer *tokenizer, int32_t id, int32_t previous, bool begun, pc_str *out)
@@ -312,6 +410,10 @@ static pc_status decode(const pc_tokenizer *tokenizer, int32_t id, int32_t previ
 static pc_status to_json(const pc_tokenizer *tokenizer, pc_json **out)
 {
     const sentencepiece *sp = tokenizer->state;
+    if (sp->is_unigram || sp->charsmap.unit_count > 0) {
+        *out = NULL; /* a tokenizer.json applies a charsmap otherwise, and has sums of another precision */
+        return PC_OK;
+    }
     pc_score_json how = {.space = sp->escape ? mark : " ", .dummy_prefix = sp->dummy_prefix,
                          .each_segment = sp->legacy, .collapse = sp->remove_extra};
     return pc_score_to_json(tokenizer, &sp->model, &how, out);
@@ -330,6 +432,8 @@ static void free_state(void *state)
     sentencepiece *sp = state;
     if (sp) {
         pc_score_model_clear(&sp->model);
+        pc_unigram_clear(&sp->unigram);
+        pc_charsmap_clear(&sp->charsmap);
         pc_free(sp->scores);
         pc_free(sp);
     }

@@ -28,7 +28,7 @@ void pc_tokenizer_free(pc_tokenizer *tokenizer)
     if (!tokenizer) {
         return;
     }
-    if (tokenizer->kind) {
+    if (tokenizer->kind && tokenizer->state) {
         tokenizer->kind->free_state(tokenizer->state);
     }
     pc_vocab_clear(&tokenizer->vocab);
@@ -86,9 +86,10 @@ static pc_status decode_one(const pc_tokenizer *tokenizer, int32_t id, unsigned 
                             pc_str *out)
 {
     uint32_t token = pc_vocab_flags(&tokenizer->vocab, id);
-    if (token & PC_VOCAB_PRESENT && !(flags & PC_DETOKENIZE_SKIP_SPECIAL && token & PC_VOCAB_SPECIAL)) {
+    bool out_of_text = flags & PC_DETOKENIZE_SKIP_SPECIAL && token & PC_VOCAB_SPECIAL;
+    if (token & PC_VOCAB_PRESENT && !out_of_text) {
         size_t length = out->length;
-        if (token & PC_VOCAB_ADDED) {
+        if (token & PC_VOCAB_ADDED && !tokenizer->kind->decodes_added) {
             size_t size;
             const char *text = pc_vocab_text(&tokenizer->vocab, id, &size);
             PC_TRY(pc_str_add(out, text, size));
@@ -98,7 +99,9 @@ static pc_status decode_one(const pc_tokenizer *tokenizer, int32_t id, unsigned 
             *begun = *begun || out->length > length || tokenizer->vocab.entries[id].length > 0;
         }
     }
-    *previous = id;
+    if (token & PC_VOCAB_PRESENT && (!out_of_text || tokenizer->kind->counts_skipped)) {
+        *previous = id;
+    }
     return PC_OK;
 }
 
@@ -256,7 +259,7 @@ bool pc_tokenizer_is_special(const pc_tokenizer *tokenizer, int32_t id)
 
 const char *pc_tokenizer_kind(const pc_tokenizer *tokenizer)
 {
-    return tokenizer->kind->name;
+    return tokenizer->kind->name_of ? tokenizer->kind->name_of(tokenizer) : tokenizer->kind->name;
 }
 
 pc_status pc_tokenizer_put_added(pc_tokenizer *tokenizer, const pc_added_token *token)

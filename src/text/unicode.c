@@ -3,6 +3,7 @@
 #include "text/unicode.h"
 
 #include "base/memory.h"
+#include "text/unicode_table.h"
 
 #include <string.h>
 #include <utf8proc.h>
@@ -16,27 +17,65 @@ const uint8_t pc_char_ascii[128] = {
     0, L, L, L, L, L, L, L, L, L, L, L, L, L, L, L, L, L, L, L, L, L, L, L, L, L, L, 0, 0, 0, 0, 0,
 };
 
-/* Letters and numbers of Unicode 15.1 and 16, which the utf8proc of current distributions (Unicode 15) doesn't know. */
-static const struct {
-    uint32_t first, last;
-    uint8_t class;
-} newer[] = {
-    {0x1c89, 0x1c8a, L},   {0xa7cb, 0xa7cd, L},   {0xa7da, 0xa7dc, L},   {0x105c0, 0x105f3, L}, {0x10d40, 0x10d49, N},
-    {0x10d4a, 0x10d65, L}, {0x10d6f, 0x10d85, L}, {0x10ec2, 0x10ec4, L}, {0x11380, 0x11389, L}, {0x1138b, 0x1138b, L},
-    {0x1138e, 0x1138e, L}, {0x11390, 0x113b5, L}, {0x113b7, 0x113b7, L}, {0x113d1, 0x113d1, L}, {0x113d3, 0x113d3, L},
-    {0x116d0, 0x116e3, N}, {0x11bc0, 0x11be0, L}, {0x11bf0, 0x11bf9, N}, {0x13460, 0x143fa, L}, {0x16100, 0x1611d, L},
-    {0x16130, 0x16139, N}, {0x16d40, 0x16d6c, L}, {0x16d70, 0x16d79, N}, {0x18cff, 0x18cff, L}, {0x1ccf0, 0x1ccf9, N},
-    {0x1e5d0, 0x1e5ed, L}, {0x1e5f0, 0x1e5f0, L}, {0x1e5f1, 0x1e5fa, N}, {0x2ebf0, 0x2ee5d, L},
-};
-
-static unsigned class_of_unassigned(unsigned code_point)
+static bool in_ranges(const pc_char_range *ranges, size_t count, unsigned code_point)
 {
-    for (size_t i = 0; i < sizeof newer / sizeof newer[0]; i++) {
-        if (code_point <= newer[i].last) {
-            return code_point >= newer[i].first ? newer[i].class : 0;
+    size_t low = 0;
+    while (low < count) {
+        size_t middle = low + (count - low) / 2;
+        if (code_point > ranges[middle].last) {
+            low = middle + 1;
+        } else if (code_point >= ranges[middle].first) {
+            return true;
+        } else {
+            count = middle;
         }
     }
-    return 0;
+    return false;
+}
+
+/* Letters and numbers that are newer than utf8proc's Unicode. */
+static unsigned class_of_unassigned(unsigned code_point)
+{
+    const pc_char_table *letter = &pc_char_tables[PC_CHAR_TABLE_LETTER], *number = &pc_char_tables[PC_CHAR_TABLE_NUMBER];
+    return in_ranges(letter->more, letter->more_count, code_point)   ? L
+           : in_ranges(number->more, number->more_count, code_point) ? N
+                                                                     : 0;
+}
+
+/* What utf8proc's category says; the tables say where the reference library disagrees. */
+static bool property_by_category(int property, unsigned code_point)
+{
+    int category = utf8proc_category((utf8proc_int32_t)code_point);
+    bool mark = category == UTF8PROC_CATEGORY_MN || category == UTF8PROC_CATEGORY_MC || category == UTF8PROC_CATEGORY_ME;
+    switch (property) {
+    case PC_CHAR_TABLE_LETTER: return category >= UTF8PROC_CATEGORY_LU && category <= UTF8PROC_CATEGORY_LO;
+    case PC_CHAR_TABLE_NUMBER:
+    case PC_CHAR_TABLE_NUMERIC: return category >= UTF8PROC_CATEGORY_ND && category <= UTF8PROC_CATEGORY_NO;
+    case PC_CHAR_TABLE_WORD:
+        return mark || (category >= UTF8PROC_CATEGORY_LU && category <= UTF8PROC_CATEGORY_LO) ||
+               category == UTF8PROC_CATEGORY_ND || category == UTF8PROC_CATEGORY_NL || category == UTF8PROC_CATEGORY_PC ||
+               code_point == 0x200c || code_point == 0x200d;
+    case PC_CHAR_TABLE_PUNCTUATION:
+        return (category >= UTF8PROC_CATEGORY_PC && category <= UTF8PROC_CATEGORY_PO) ||
+               (code_point > 0x20 && code_point < 0x7f && pc_char_ascii[code_point] == 0);
+    case PC_CHAR_TABLE_CONTROL:
+        return code_point == 0xfffd || ((category == UTF8PROC_CATEGORY_CC || category == UTF8PROC_CATEGORY_CF ||
+                                         category == UTF8PROC_CATEGORY_CO) &&
+                                        code_point != '\t' && code_point != '\n' && code_point != '\r');
+    case PC_CHAR_TABLE_ACCENT: return category == UTF8PROC_CATEGORY_MN;
+    case PC_CHAR_TABLE_MARK: return mark;
+    case PC_CHAR_TABLE_ORDERED: return utf8proc_get_property((utf8proc_int32_t)code_point)->combining_class != 0;
+    default: return true;
+    }
+}
+
+bool pc_char_is(int property, unsigned code_point)
+{
+    const pc_char_table *table = &pc_char_tables[property];
+    if (property_by_category(property, code_point)) {
+        return !in_ranges(table->less, table->less_count, code_point);
+    }
+    return in_ranges(table->more, table->more_count, code_point);
 }
 
 unsigned pc_char_class_of(unsigned code_point)
@@ -81,7 +120,8 @@ typedef struct points {
 
 static int combining_class(utf8proc_int32_t code_point)
 {
-    return utf8proc_get_property(code_point)->combining_class;
+    int class = utf8proc_get_property(code_point)->combining_class;
+    return class && pc_char_is(PC_CHAR_TABLE_ORDERED, (unsigned)code_point) ? class : 0;
 }
 
 /* Stable merge sort of one run of marks by combining class; `spare` has room for the run. */
@@ -131,8 +171,11 @@ static pc_status decompose(points *all, const char *text, size_t length, utf8pro
         int last_bound_class = 0;
         at += (size_t)pc_utf8_decode(text + at, length - at, &code_point);
         PC_TRY(pc_grow(&all->data, &all->capacity, all->count + LONGEST, sizeof *all->data, "normal form"));
-        utf8proc_ssize_t count = utf8proc_decompose_char((utf8proc_int32_t)code_point, all->data + all->count, LONGEST,
-                                                         options, &last_bound_class);
+        utf8proc_ssize_t count = 0;
+        if (pc_char_is(PC_CHAR_TABLE_FORMED, code_point)) {
+            count = utf8proc_decompose_char((utf8proc_int32_t)code_point, all->data + all->count, LONGEST, options,
+                                            &last_bound_class);
+        }
         if (count <= 0 || count > LONGEST) {
             all->data[all->count] = (utf8proc_int32_t)code_point;
             count = 1;
@@ -142,6 +185,40 @@ static pc_status decompose(points *all, const char *text, size_t length, utf8pro
     return PC_OK;
 }
 
+/* Two code points as one, or 0. */
+static utf8proc_int32_t compose_pair(utf8proc_int32_t first, utf8proc_int32_t second)
+{
+    utf8proc_int32_t pair[2] = {first, second};
+    bool one = utf8proc_normalize_utf32(pair, 2, UTF8PROC_STABLE | UTF8PROC_COMPOSE) == 1;
+    return one && pc_char_is(PC_CHAR_TABLE_FORMED, (unsigned)pair[0]) ? pair[0] : 0;
+}
+
+/* Canonical composition (Unicode 3.11, D117) with our classes: a mark joins the last starter unless a mark of its class or
+ * of a larger one stands between. */
+static void compose(points *all)
+{
+    size_t count = 0, starter = SIZE_MAX;
+    int last_class = 0;
+    for (size_t i = 0; i < all->count; i++) {
+        utf8proc_int32_t code_point = all->data[i];
+        int class = combining_class(code_point);
+        bool adjacent = starter != SIZE_MAX && count == starter + 1;
+        if (starter != SIZE_MAX && (adjacent || (last_class < class && last_class != 0))) {
+            utf8proc_int32_t joined = compose_pair(all->data[starter], code_point);
+            if (joined) {
+                all->data[starter] = joined;
+                continue;
+            }
+        }
+        if (class == 0) {
+            starter = count;
+        }
+        last_class = class;
+        all->data[count++] = code_point;
+    }
+    all->count = count;
+}
+
 static pc_status normalize_valid(pc_str *out, const char *text, size_t length, pc_normal_form form, points *all)
 {
     int options = UTF8PROC_DECOMPOSE | (form == PC_NFKC || form == PC_NFKD ? UTF8PROC_COMPAT : 0);
@@ -149,9 +226,7 @@ static pc_status normalize_valid(pc_str *out, const char *text, size_t length, p
     PC_TRY(decompose(all, text, length, (utf8proc_option_t)options));
     PC_TRY(order_marks(all));
     if (form == PC_NFC || form == PC_NFKC) {
-        utf8proc_ssize_t count = utf8proc_normalize_utf32(all->data, (utf8proc_ssize_t)all->count,
-                                                          UTF8PROC_STABLE | UTF8PROC_COMPOSE);
-        all->count = count >= 0 ? (size_t)count : all->count;
+        compose(all);
     }
     for (size_t i = 0; i < all->count; i++) {
         char bytes[4];
@@ -196,6 +271,17 @@ done:
     return status;
 }
 
+static unsigned wide_lower(unsigned code_point)
+{
+    unsigned lower = (unsigned)utf8proc_tolower((utf8proc_int32_t)code_point);
+    for (size_t i = 0; lower == code_point && i < pc_char_lower_count && code_point >= pc_char_lower[i].first; i++) {
+        if (code_point <= pc_char_lower[i].last) {
+            return (unsigned)((int32_t)code_point + pc_char_lower[i].shift);
+        }
+    }
+    return lower;
+}
+
 pc_status pc_lowercase(pc_str *out, const char *text, size_t length)
 {
     for (size_t at = 0; at < length;) {
@@ -209,7 +295,7 @@ pc_status pc_lowercase(pc_str *out, const char *text, size_t length)
         if (code_point == 0x130) {
             PC_TRY(pc_str_puts(out, "i\xcc\x87")); /* the one character whose lower case is two */
         } else {
-            unsigned lower = (unsigned)utf8proc_tolower((utf8proc_int32_t)code_point);
+            unsigned lower = code_point < 128 ? code_point + (code_point - 'A' < 26u ? 32 : 0) : wide_lower(code_point);
             PC_TRY(pc_str_add(out, bytes, (size_t)pc_utf8_encode(lower, bytes)));
         }
         at += (size_t)size;

@@ -44,6 +44,9 @@ static inline int pc_char_size(const char *text, size_t length, size_t at)
     return size > 0 ? size : 1;
 }
 
+/* A property of the tables (unicode_table.h), PC_CHAR_TABLE_...: as the reference library sees it. */
+bool pc_char_is(int property, unsigned code_point);
+
 typedef enum pc_normal_form { PC_NFC, PC_NFD, PC_NFKC, PC_NFKD } pc_normal_form;
 
 /* Append the normal form. Work is O(n log n) also for long runs of combining marks. */

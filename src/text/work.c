@@ -1,6 +1,7 @@
 /* Scratch memory of an encoding and the cache of words. */
 #include "base/memory.h"
 #include "text/kind.h"
+#include "text/regex.h"
 
 #define XXH_INLINE_ALL
 #include <xxhash.h>
@@ -27,6 +28,8 @@ void pc_text_work_clear(pc_text_work *work)
     }
     pc_free(work->symbols);
     pc_merge_work_clear(&work->merge);
+    pc_free(work->lattice);
+    pc_regex_work_free(work->regex);
     pc_free(work->cache);
     *work = (pc_text_work){0};
 }

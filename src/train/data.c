@@ -79,9 +79,9 @@ static pc_status open_loader(pc_train_data *data, const pc_recipe *recipe, const
         .recipe = model->encoder.type ? &model->recipe : NULL,
         .turns = (pc_prompt_turns)recipe->turns,
         .image_token = (int32_t)model->image_token,
+        .vocabulary = model->contrast.present ? model->contrast.config.vocab_size : model->llm.info.vocabulary,
         .image_open = model->image_open,
         .image_close = model->image_close,
-        .vocabulary = model->contrast.present ? model->contrast.config.vocab_size : model->llm.info.vocabulary,
         .tokens_per_image = model->connector.type ? model->connector.tokens : 0,
         .image_width = side,
         .image_height = side,
@@ -96,11 +96,11 @@ static pc_status open_loader(pc_train_data *data, const pc_recipe *recipe, const
         .workers = (int)recipe->dataloader_num_workers,
         .strict = recipe->strict,
     };
-    if (stage->batches == PC_BATCH_LANGUAGE && model->tiles.merge != PC_MERGE_NONE) {
-        return pc_fail(PC_ERR_DATA, "pictures cut into tiles can be answered about, not trained on yet");
-    }
     if (stage->batches == PC_BATCH_PAIRS && options.cutoff > model->contrast.config.max_position_embeddings) {
         options.cutoff = model->contrast.config.max_position_embeddings; /* a text tower has no more positions */
+    }
+    if (stage->batches == PC_BATCH_LANGUAGE && model->tiles.merge != PC_MERGE_NONE) {
+        return pc_fail(PC_ERR_DATA, "pictures cut into tiles can be answered about, not trained on yet");
     }
     if (model->llm.info.rotary_limit && recipe->cutoff_len > model->llm.info.rotary_limit) {
         return pc_fail(PC_ERR_DATA, "cutoff_len is %lld; beyond %lld tokens this model's rotary positions depend on the length "

@@ -3,6 +3,7 @@
 #include "base/file.h"
 #include "base/json.h"
 #include "base/memory.h"
+#include "runs/plot.h"
 
 #include <errno.h>
 #include <math.h>
@@ -48,7 +49,7 @@ static pc_status cut(const char *path, int64_t step)
     return status;
 }
 
-pc_status pc_train_log_open(pc_train_log *log, const char *folder, int64_t step)
+pc_status pc_train_log_open(pc_train_log *log, const char *folder, int64_t step, bool tensorboard)
 {
     memset(log, 0, sizeof *log);
     log->path = pc_path_join(folder, NAME);
@@ -60,7 +61,7 @@ pc_status pc_train_log_open(pc_train_log *log, const char *folder, int64_t step)
         log->file = fopen(log->path, "a");
         status = log->file ? PC_OK : pc_fail(PC_ERR_IO, "%s: %s", log->path, strerror(errno));
     }
-    return status;
+    return status == PC_OK && tensorboard ? pc_events_open(&log->events, folder) : status;
 }
 
 /* JSON has no NaN. */
@@ -71,6 +72,17 @@ static void print_number(FILE *file, const char *key, double value)
     } else {
         fprintf(file, ", \"%s\": null", key);
     }
+}
+
+/* The tags that transformers' Trainer writes. */
+static pc_status write_events(pc_events *events, const pc_progress *p)
+{
+    PC_TRY(pc_events_scalar(events, p->step, "train/loss", p->loss));
+    PC_TRY(pc_events_scalar(events, p->step, "train/grad_norm", p->grad_norm));
+    PC_TRY(pc_events_scalar(events, p->step, "train/learning_rate", p->learning_rate));
+    PC_TRY(pc_events_scalar(events, p->step, "train/epoch", p->epoch));
+    PC_TRY(pc_events_scalar(events, p->step, "train/tokens_per_second", p->tokens_per_second));
+    return pc_events_flush(events);
 }
 
 pc_status pc_train_log_write(pc_train_log *log, const pc_progress *progress, bool skipped)
@@ -84,7 +96,7 @@ pc_status pc_train_log_write(pc_train_log *log, const pc_progress *progress, boo
     if (fflush(log->file) != 0) {
         return pc_fail(PC_ERR_IO, "%s: %s", log->path, strerror(errno));
     }
-    return PC_OK;
+    return log->events ? write_events(log->events, progress) : PC_OK;
 }
 
 pc_status pc_train_log_sync(pc_train_log *log)
@@ -100,22 +112,20 @@ void pc_train_log_close(pc_train_log *log)
     if (log->file) {
         fclose(log->file);
     }
+    pc_events_close(log->events);
     pc_free(log->path);
     memset(log, 0, sizeof *log);
 }
 
 /* --- loss.svg --- */
 
-enum { WIDTH = 800, HEIGHT = 400, MARGIN = 60, COLUMNS = 400 };
+typedef struct plotted {
+    pc_curve curve;
+    double steps;
+} plotted;
 
-typedef struct curve {
-    double sum[COLUMNS];
-    int64_t count[COLUMNS];
-    double steps, top;
-} curve;
-
-/* Mean loss in each of COLUMNS equal stretches of the run. */
-static void fill(curve *out, const char *text, size_t size, bool measure)
+/* Once to find the last step, then for the losses. */
+static void fill(plotted *out, const char *text, size_t size, bool measure)
 {
     for (size_t at = 0; at < size;) {
         const char *end = memchr(text + at, '\n', size - at);
@@ -128,40 +138,15 @@ static void fill(curve *out, const char *text, size_t size, bool measure)
         at = (size_t)(end - text) + 1;
         if (measure) {
             out->steps = fmax(out->steps, step);
-        } else if (isfinite(loss)) {
-            int column = (int)fmin(COLUMNS - 1, step / (out->steps + 1) * COLUMNS);
-            out->sum[column] += loss;
-            out->count[column]++;
+        } else {
+            pc_curve_add(&out->curve, step, out->steps, loss);
         }
     }
-}
-
-static pc_status draw(const curve *values, pc_str *out)
-{
-    PC_TRY(pc_str_printf(out,
-                         "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 %d %d\" font-family=\"sans-serif\" "
-                         "font-size=\"12\">\n<rect width=\"100%%\" height=\"100%%\" fill=\"white\"/>\n",
-                         WIDTH, HEIGHT));
-    for (int i = 0; i <= 4; i++) {
-        double y = HEIGHT - MARGIN - (HEIGHT - 2.0 * MARGIN) * i / 4;
-        PC_TRY(pc_str_printf(out, "<path d=\"M%d %.1fH%d\" stroke=\"#ddd\"/><text x=\"8\" y=\"%.1f\">%.3g</text>\n",
-                             MARGIN, y, WIDTH - MARGIN, y + 4, values->top * i / 4));
-    }
-    PC_TRY(pc_str_puts(out, "<polyline fill=\"none\" stroke=\"#06c\" stroke-width=\"1.5\" points=\""));
-    for (int i = 0; i < COLUMNS; i++) {
-        if (values->count[i]) {
-            double mean = values->sum[i] / (double)values->count[i];
-            PC_TRY(pc_str_printf(out, "%.1f,%.1f ", MARGIN + (WIDTH - 2.0 * MARGIN) * (i + 0.5) / COLUMNS,
-                                 HEIGHT - MARGIN - (HEIGHT - 2.0 * MARGIN) * mean / values->top));
-        }
-    }
-    return pc_str_printf(out, "\"/>\n<text x=\"%d\" y=\"%d\">step %.0f</text><text x=\"8\" y=\"20\">loss</text>\n</svg>\n",
-                         WIDTH - 2 * MARGIN, HEIGHT - 20, values->steps);
 }
 
 pc_status pc_train_log_plot(const char *folder)
 {
-    curve values = {0};
+    plotted values = {0};
     pc_str svg = {0};
     char *log = pc_path_join(folder, NAME), *target = pc_path_join(folder, "loss.svg"), *text = NULL;
     size_t size;
@@ -169,11 +154,7 @@ pc_status pc_train_log_plot(const char *folder)
     if (status == PC_OK) {
         fill(&values, text, size, true);
         fill(&values, text, size, false);
-        for (int i = 0; i < COLUMNS; i++) {
-            values.top = values.count[i] ? fmax(values.top, values.sum[i] / (double)values.count[i]) : values.top;
-        }
-        values.top = values.top > 0 ? values.top : 1;
-        status = draw(&values, &svg);
+        status = pc_plot_svg(&svg, &values.curve, 1, values.steps, "loss");
     }
     if (status == PC_OK) {
         status = pc_file_write(target, svg.data, svg.length);

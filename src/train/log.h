@@ -2,6 +2,7 @@
 #ifndef PC_TRAIN_LOG_H
 #define PC_TRAIN_LOG_H
 
+#include "runs/events.h"
 #include "train/trainer.h"
 
 #include <stdio.h>
@@ -9,10 +10,12 @@
 typedef struct pc_train_log {
     FILE *file;
     char *path;
+    pc_events *events; /* NULL = none wanted */
 } pc_train_log;
 
-/* Open for appending; lines of steps after `step` (of an interrupted run) are dropped first. */
-pc_status pc_train_log_open(pc_train_log *log, const char *folder, int64_t step);
+/* Open for appending; lines of steps after `step` (of an interrupted run) are dropped first. tensorboard: also begin an event
+ * file (runs/events.h). */
+pc_status pc_train_log_open(pc_train_log *log, const char *folder, int64_t step, bool tensorboard);
 /* One line: step, epoch, loss, grad_norm, learning_rate, skipped. Nothing that depends on the clock, so that a resumed
  * run's log equals an undisturbed one's. */
 pc_status pc_train_log_write(pc_train_log *log, const pc_progress *progress, bool skipped);

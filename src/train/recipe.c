@@ -70,6 +70,7 @@ static const pc_field fields[] = {
     COUNT(save_steps, "save_steps", "500", 0, "steps between checkpoints; 0 = at the end alone"),
     COUNT(save_total_limit, "save_total_limit", "2", 0, "checkpoints kept; 0 = all"),
     TEXT(save_dtype, "float32", "type of the saved model's weights: float32, bfloat16 or float16"),
+    TEXT(report_to, "jsonl", "jsonl (always written), tensorboard for event files in output_dir, all or none; a list"),
     FLAG(plot_loss, "true", "write loss.svg"),
 };
 
@@ -90,6 +91,43 @@ static pc_status apply_override(pc_recipe *out, const char *text)
     return status;
 }
 
+/* The next word of a list with commas; false at its end. */
+static bool next_word(const char **at, char word[32])
+{
+    size_t length = strcspn(*at, ", ");
+    snprintf(word, 32, "%.*s", (int)length, *at);
+    bool have = length > 0 || **at;
+    *at += length + strspn(*at + length, ", ");
+    return have;
+}
+
+bool pc_recipe_reports_to(const pc_recipe *recipe, const char *where)
+{
+    char word[32];
+    for (const char *at = recipe->report_to ? recipe->report_to : ""; next_word(&at, word);) {
+        if (strcmp(word, where) == 0 || strcmp(word, "all") == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static pc_status check_reports(const pc_recipe *recipe)
+{
+    static const char *const known[] = {"jsonl", "tensorboard", "all", "none"};
+    char word[32];
+    for (const char *at = recipe->report_to ? recipe->report_to : ""; next_word(&at, word);) {
+        bool found = false;
+        for (size_t i = 0; i < sizeof known / sizeof known[0]; i++) {
+            found = found || strcmp(word, known[i]) == 0;
+        }
+        if (!found) {
+            return pc_fail(PC_ERR_USAGE, "report_to '%s': expected jsonl, tensorboard, all or none", word);
+        }
+    }
+    return PC_OK;
+}
+
 pc_status pc_recipe_read(pc_recipe *out, const char *path, const char *const *overrides, int count)
 {
     memset(out, 0, sizeof *out);
@@ -104,7 +142,7 @@ pc_status pc_recipe_read(pc_recipe *out, const char *path, const char *const *ov
     if (!out->dataset || !out->output_dir) {
         return pc_fail(PC_ERR_USAGE, "%s: %s is missing", path, out->dataset ? "output_dir" : "dataset");
     }
-    return PC_OK;
+    return check_reports(out);
 }
 
 void pc_recipe_clear(pc_recipe *recipe)

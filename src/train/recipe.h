@@ -25,7 +25,7 @@ typedef struct pc_recipe {
     int schedule; /* pc_schedule */
     bool bf16;
     /* output */
-    char *output_dir, *resume_from_checkpoint, *save_dtype;
+    char *output_dir, *resume_from_checkpoint, *save_dtype, *report_to;
     int64_t logging_steps, save_steps, save_total_limit;
     bool overwrite_output_dir, plot_loss;
 } pc_recipe;
@@ -38,6 +38,9 @@ pc_status pc_recipe_read(pc_recipe *out, const char *path, const char *const *ov
 void pc_recipe_clear(pc_recipe *recipe);
 /* Every key with its value, as YAML. */
 pc_status pc_recipe_write(const pc_recipe *recipe, pc_str *out);
+
+/* Is `where` one of the words of report_to? "all" means every one, "none" no one. */
+bool pc_recipe_reports_to(const pc_recipe *recipe, const char *where);
 
 /* Factor on the learning rate at step `step` of `steps` (0-based, before the update), as transformers' schedulers. */
 double pc_schedule_factor(pc_schedule schedule, int64_t step, int64_t steps, int64_t warmup);

@@ -58,7 +58,7 @@ static pc_status hash_recipe(trainer *t)
 {
     pc_recipe copy = *t->recipe;
     pc_str text = {0};
-    copy.output_dir = copy.resume_from_checkpoint = NULL;
+    copy.output_dir = copy.resume_from_checkpoint = copy.report_to = NULL;
     copy.threads = copy.dataloader_num_workers = copy.logging_steps = copy.save_steps = copy.save_total_limit = 0;
     copy.overwrite_output_dir = false;
     pc_status status = pc_recipe_write(&copy, &text);
@@ -346,7 +346,7 @@ static pc_status carry_out(trainer *t)
     PC_TRY(begin(t));
     PC_TRY(write_recipe(t));
     PC_TRY(pc_model_save_description(t->model, recipe->output_dir, (pc_dtype)pc_dtype_from_name(recipe->save_dtype)));
-    PC_TRY(pc_train_log_open(&t->log, recipe->output_dir, t->step));
+    PC_TRY(pc_train_log_open(&t->log, recipe->output_dir, t->step, pc_recipe_reports_to(recipe, "tensorboard")));
     pc_log(PC_LOG_INFO, "training %lld of %lld parameters, %lld steps of %lld samples, %.0f MB for activations and state",
            (long long)pc_learner_trained(t->learner), (long long)pc_params_elements(&t->model->params, NULL),
            (long long)t->steps, (long long)(recipe->batch_size * recipe->accumulation),

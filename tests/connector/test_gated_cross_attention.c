@@ -44,12 +44,10 @@ static void new_decoder(decoder *d)
     for (size_t i = 0; i < sizeof settings / sizeof settings[0]; i++) {
         assert_int_equal(pc_fields_set(&d->type->fields, d->config, settings[i][0], settings[i][1], "test"), PC_OK);
     }
-    if (d->type->read) {
-        assert_int_equal(d->type->read(d->config, NULL, "test"), PC_OK);
-    }
     d->gated = (pc_gated_config){.width = WIDTH, .media_width = 20, .heads = 3, .head_size = 8, .hidden = 48,
                                  .every = 2, .eps = 1e-5};
     pc_scope scope = {.params = &d->params, .part = "llm", .prefix = "", .std = 0.2};
+    assert_int_equal(d->type->read(d->config, NULL, "test"), PC_OK);
     d->type->declare(&scope, d->config, d->weights);
     size_t own = d->params.count;
     pc_gated_block_declare(&scope, &d->blocks[0], &d->gated, "gated.0");
@@ -114,7 +112,7 @@ static void fill_sample(const decoder *d, sample *s)
         s->goal[i] = cosf((float)(3 * i));
     }
     pc_media_ranges(s->seen, image_of, LENGTH, QUERIES);
-    d->type->frequencies(d->config, LENGTH, s->frequencies);
+    d->type->frequencies(d->config, 0, s->frequencies);
 }
 
 static void bind_sample(decoder *d, const sample *s)
