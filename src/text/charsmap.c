@@ -1,7 +1,7 @@
 #include "text/charsmap.h"
 
+#include "base/base64.h"
 #include "base/memory.h"
-#include "text/base64.h"
 #include "text/unicode.h"
 
 #include <string.h>
@@ -34,13 +34,13 @@ pc_status pc_charsmap_read(pc_charsmap *out, const void *data, size_t size, cons
 
 pc_status pc_charsmap_read_base64(pc_charsmap *out, const char *text, size_t length, const char *where)
 {
-    unsigned char *bytes = NULL;
-    pc_status status;
-    PC_GO(PC_NEW_ARRAY(bytes, length / 4 * 3 + 1, "charsmap"));
-    size_t size = pc_base64_decode(text, length, bytes);
-    status = size == SIZE_MAX ? pc_fail(PC_ERR_DATA, "%s: precompiled_charsmap is not base64", where)
-                              : pc_charsmap_read(out, bytes, size, where);
-done:
+    uint8_t *bytes = NULL;
+    size_t size;
+    pc_status status = pc_base64_decode(&bytes, &size, text, length);
+    if (status == PC_ERR_DATA) {
+        return pc_fail(PC_ERR_DATA, "%s: precompiled_charsmap is not base64", where);
+    }
+    status = status == PC_OK ? pc_charsmap_read(out, bytes, size, where) : status;
     pc_free(bytes);
     return status;
 }

@@ -137,11 +137,8 @@ static void test_config_of_original(void **state)
 {
     fixture *f = *state;
     char from[512], tower[512];
-    size_t size;
     assert_int_equal(pc_make_directories(pc_test_path(tower, f->folder, "tiny-clip")), PC_OK);
-    unsigned char *bytes = pc_test_read(GOLDEN("llava_original/tiny-clip"), "config.json", &size);
-    pc_test_write(tower, "config.json", bytes, size);
-    free(bytes);
+    golden_copy(GOLDEN("llava_original/tiny-clip"), tower);
     drill(f, GOLDEN("llava_original/llava-v1.6-tiny"), "config.json");
     golden_copy(GOLDEN("llava_original/llava-v1.6-tiny"), f->folder);
     pc_test_path(from, GOLDEN("llava_original/tiny-clip"), "config.json");

@@ -89,8 +89,11 @@ static pc_status find_tower(pc_model *model)
     for (int i = 0; status == PC_OK && !model->tower && (i == 0 || place); i++) {
         pc_free(place);
         status = tower_place(model, folder, parent, i, &place);
-        char *config = place && place[0] ? pc_path_join(place, "config.json") : NULL;
-        if (config && pc_path_exists(config)) {
+        bool there = place && place[0];
+        char *config = there ? pc_path_join(place, "config.json") : NULL;
+        if (there && !config) {
+            status = pc_fail_memory(0, "a path");
+        } else if (there && pc_path_exists(config)) {
             model->tower = place;
             place = NULL;
         }
@@ -131,8 +134,8 @@ static pc_status known_tower_config(pc_model *model, const char *where)
         return pc_fail(PC_ERR_DATA, "%s: mm_vision_tower '%s': there is no such directory in the model's or beside it", where,
                        tower_name(model));
     }
-    pc_json *vision = pc_json_new_object();
-    PC_TRY(pc_json_set(model->config, "vision_config", vision));
+    PC_TRY(pc_json_set(model->config, "vision_config", pc_json_new_object()));
+    pc_json *vision = pc_json_get(model->config, "vision_config");
     const struct {
         const char *key;
         int value;
