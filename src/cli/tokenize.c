@@ -37,7 +37,7 @@ static const pc_field_table table = {fields, sizeof fields / sizeof fields[0]};
 /* *done: --help was asked for and printed. */
 static pc_status read_options(options *out, int argc, char **argv, bool *done)
 {
-    static const pc_option_alias aliases[] = {{"-f", "file"}, {"-0", "null"}, {0}};
+    static const pc_option_alias aliases[] = {{"-f", "file"}, {0}};
     const pc_options spec = {
         .usage = "percept tokenize MODEL [TEXT | -f FILE] [OPTION]...\n\n"
                  "Print the token ids of a text as one JSON array on a line. MODEL is a model's directory or a tokenizer\n"
