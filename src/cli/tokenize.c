@@ -37,14 +37,13 @@ static const pc_field_table table = {fields, sizeof fields / sizeof fields[0]};
 /* *done: --help was asked for and printed. */
 static pc_status read_options(options *out, int argc, char **argv, bool *done)
 {
-    static const pc_option_alias aliases[] = {{"-f", "file"}, {"-0", "null"}, {0}};
+    static const pc_option_alias aliases[] = {{"-f", "file"}, {0}};
     const pc_options spec = {
         .usage = "percept tokenize MODEL [TEXT | -f FILE] [OPTION]...\n\n"
                  "Print the token ids of a text as one JSON array on a line. MODEL is a model's directory or a tokenizer\n"
                  "file: tokenizer.json, tokenizer.model (SentencePiece), *.tiktoken, tokenizer.bin (llama2.c), vocab.json,\n"
-                 "vocab.txt (BERT), bpe_simple_vocab_16e6.txt.gz (CLIP). Without TEXT and -f the text is read from standard\n"
-                 "input. No special tokens are added, nor parsed from the text, unless asked for; -- stands before a text\n"
-                 "that begins with a dash",
+                 "vocab.txt (BERT). Without TEXT and -f the text is read from standard input. No special tokens are added, nor\n"
+                 "parsed from the text, unless asked for; -- stands before a text that begins with a dash",
         .fields = table, .aliases = aliases, .min_arguments = 1, .max_arguments = 2};
     pc_arguments arguments;
     PC_TRY(pc_options_parse(&spec, out, &arguments, argc, argv));

@@ -7,7 +7,10 @@
 #include <string.h>
 #include <utf8proc.h>
 
-enum { LONGEST_GRAPHEME = 6 /* bytes from which a grapheme is taken character by character */ };
+enum {
+    LONGEST_GRAPHEME = 6, /* bytes from which a grapheme is taken character by character */
+    LONGEST_KEY = 256,    /* bytes of a string of the table: a bad array may go in circles */
+};
 
 static uint32_t read_u32(const unsigned char *b)
 {
@@ -62,7 +65,7 @@ size_t pc_charsmap_find(const pc_charsmap *map, const char *text, size_t length,
                         size_t *result_length)
 {
     size_t found = 0, node = map->unit_count > 0 ? offset_of(map->units[0]) : 0;
-    for (size_t i = 0; i < length; i++) {
+    for (size_t i = 0; i < length && i < LONGEST_KEY; i++) {
         node ^= (unsigned char)text[i];
         if (node >= map->unit_count || (map->units[node] & (1u << 31 | 0xff)) != (unsigned char)text[i]) {
             break;

@@ -142,7 +142,8 @@ static pc_status load_source(pc_tokenizer **out, pc_text_source *source)
     pc_tokenizer *tokenizer = NULL;
     pc_status status;
     if (!kind) {
-        return pc_fail(PC_ERR_DATA, "%s: not a tokenizer: neither JSON nor a SentencePiece model nor a llama2.c tokenizer",
+        return pc_fail(PC_ERR_DATA, "%s: not a tokenizer: neither JSON nor a SentencePiece model, ranks of tiktoken, a vocab.txt "
+                       "or a llama2.c tokenizer",
                        source->path);
     }
     PC_GO(read_neighbour(&config, source->folder, "tokenizer_config.json"));
@@ -184,8 +185,8 @@ done:
     return status;
 }
 
-/* The first tok*.bin of a folder by name; *out NULL when there is none, else the caller's. */
-static pc_status find_llama2c(char **out, const char *folder)
+/* The first *.tiktoken or tok*.bin of a folder by name; *out NULL when there is none, else the caller's. */
+static pc_status find_by_pattern(char **out, const char *folder)
 {
     char best[256] = "";
     DIR *directory = opendir(folder);
@@ -195,7 +196,8 @@ static pc_status find_llama2c(char **out, const char *folder)
     }
     for (struct dirent *entry = readdir(directory); entry; entry = readdir(directory)) {
         const char *name = entry->d_name;
-        if (pc_starts_with(name, "tok") && pc_ends_with(name, ".bin") && strlen(name) < sizeof best &&
+        bool fits = pc_ends_with(name, ".tiktoken") || (pc_starts_with(name, "tok") && pc_ends_with(name, ".bin"));
+        if (fits && strlen(name) < sizeof best &&
             (!best[0] || strcmp(name, best) < 0)) {
             strcpy(best, name);
         }
@@ -211,7 +213,8 @@ static pc_status find_llama2c(char **out, const char *folder)
 /* *out = the main file in a folder; the caller's. */
 static pc_status find_main_file(char **out, const char *folder)
 {
-    static const char *const names[] = {"tokenizer.json", "tokenizer.model", "vocab.json", "encoder.json", "tokenizer.bin"};
+    static const char *const names[] = {"tokenizer.json", "tokenizer.model", "vocab.json", "encoder.json", "vocab.txt",
+                                        "tokenizer.bin"};
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
         *out = pc_path_join(folder, names[i]);
         if (!*out) {
@@ -223,9 +226,9 @@ static pc_status find_main_file(char **out, const char *folder)
         pc_free(*out);
         *out = NULL;
     }
-    PC_TRY(find_llama2c(out, folder));
+    PC_TRY(find_by_pattern(out, folder));
     return *out ? PC_OK
-                : pc_fail(PC_ERR_IO, "%s: no tokenizer.json, tokenizer.model, vocab.json or tok*.bin in this folder", folder);
+                : pc_fail(PC_ERR_IO, "%s: no tokenizer.json, tokenizer.model, vocab.json, vocab.txt, *.tiktoken or tok*.bin in this folder", folder);
 }
 
 /* A llama2.c checkpoint has its tokenizer beside it: model.bin, and tok512.bin or tokenizer.bin. */

@@ -38,6 +38,8 @@ extern const pc_text_kind pc_text_kind_piped;
 
 /* For makers of tokenizers: a tokenizer of this kind with an empty vocabulary and a model without state. */
 pc_status pc_piped_new(pc_tokenizer **out, const pc_word_model *model);
+/* The same for a tokenizer that another kind has begun to load: it is of this kind from now on. */
+pc_status pc_piped_make(pc_tokenizer *tokenizer, const pc_word_model *model);
 /* The pipeline from the four objects of a tokenizer.json; also the template of the post-processor. */
 pc_status pc_piped_read(pc_tokenizer *tokenizer, const pc_json *root, const char *where);
 /* The same from the text of such an object. */
@@ -60,5 +62,9 @@ pc_status pc_vocab_from_json(pc_vocab *out, const pc_json *vocab, const char *wh
 pc_status pc_vocab_to_json(const pc_tokenizer *tokenizer, pc_json *model);
 /* model.unk_token, when it is there and in the vocabulary: *id and the role; else *id = -1. */
 void pc_vocab_unknown(pc_tokenizer *tokenizer, const pc_json *model, int32_t *id);
+
+extern const pc_word_model pc_word_model_wordpiece;
+/* A WordPiece model with the prefix "##" and words of at most 100 characters. */
+pc_status pc_wordpiece_new(void **state, int32_t unknown);
 
 #endif

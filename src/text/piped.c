@@ -247,19 +247,25 @@ done:
     return status;
 }
 
-pc_status pc_piped_new(pc_tokenizer **out, const pc_word_model *model)
+pc_status pc_piped_make(pc_tokenizer *tokenizer, const pc_word_model *model)
 {
     pc_piped *piped = NULL;
+    PC_TRY(PC_NEW(piped, "tokenizer"));
+    piped->model = model;
+    tokenizer->kind = &pc_text_kind_piped;
+    tokenizer->state = piped;
+    return PC_OK;
+}
+
+pc_status pc_piped_new(pc_tokenizer **out, const pc_word_model *model)
+{
     PC_TRY(pc_tokenizer_new(out, &pc_text_kind_piped));
-    pc_status status = PC_NEW(piped, "tokenizer");
+    pc_status status = pc_piped_make(*out, model);
     if (status != PC_OK) {
         pc_tokenizer_free(*out);
         *out = NULL;
-        return status;
     }
-    piped->model = model;
-    (*out)->state = piped;
-    return PC_OK;
+    return status;
 }
 
 static pc_status fill_json(const pc_tokenizer *tokenizer, pc_json *root, pc_json *model)

@@ -4,6 +4,8 @@
  *   LLaMA-3  (?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*
  *            |\s*[\r\n]+|\s+(?!\S)|\s+
  *   Qwen2    the same with \p{N} alone
+ *   o200k    [^\r\n\p{L}\p{N}]?A*B+E?|[^\r\n\p{L}\p{N}]?A+B*E?|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n/]*|\s*[\r\n]+|...
+ *            with A = [\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}], B = [\p{Ll}\p{Lm}\p{Lo}\p{M}], E = (?i:'s|'t|'re|'ve|'m|'ll|'d)
  *
  * Easy to get wrong: white space before a word leaves its last character to that word; `\s*[\r\n]+` ends behind the last
  * line break of the run, not the first; in (?i:'s) the long s U+017F counts as s.
@@ -122,6 +124,61 @@ size_t pc_split_qwen2(const char *text, size_t length, size_t at)
     return split_modern(text, length, at, 1);
 }
 
+/* End of the run of characters with a case bit; *last = end of the last of them that has the other bit as well (0: none). */
+static size_t case_run(const char *text, size_t length, size_t at, unsigned bit, size_t *last)
+{
+    int size;
+    while (at < length) {
+        unsigned found = pc_char_case(text, length, at, &size);
+        if (!(found & bit)) {
+            break;
+        }
+        at += (size_t)size;
+        *last = found & ~bit ? at : *last;
+    }
+    return at;
+}
+
+/* [upper]*[lower]+ from `at`, or 0; *upper = end of [upper]*. A character of both kinds may end the first run or begin the
+ * second: when nothing that is lower alone follows, the last such character is the second. */
+static size_t cased_word(const char *text, size_t length, size_t at, size_t *upper)
+{
+    size_t both = 0, unused = 0;
+    *upper = case_run(text, length, at, PC_CASE_UPPER, &both);
+    size_t lower = case_run(text, length, *upper, PC_CASE_LOWER, &unused);
+    return lower > *upper ? lower : both;
+}
+
+/* o200k: words with one leading mark or space, cut where capitals follow small letters, contractions at their end. */
+static size_t split_o200k(const char *text, size_t length, size_t at)
+{
+    int size;
+    unsigned class = pc_char_class(text, length, at, &size);
+    bool mark = !(class & (PC_CHAR_LETTER | PC_CHAR_NUMBER | PC_CHAR_NEWLINE));
+    size_t next = at + (size_t)size, behind_mark = next, from_here = at, end = 0;
+    end = mark ? cased_word(text, length, next, &behind_mark) : 0;
+    end = end ? end : cased_word(text, length, at, &from_here);
+    if (!end && mark && behind_mark > next) {
+        end = behind_mark;
+    }
+    end = end ? end : from_here > at ? from_here : 0;
+    if (end) {
+        size_t more = end < length ? contraction(text, length, end, true) : 0;
+        return more ? more : end;
+    }
+    if (class & PC_CHAR_NUMBER || class & PC_CHAR_SPACE) {
+        bool word = text[at] == ' ' && next < length && pc_char_class(text, length, next, &size) == 0;
+        if (!word) {
+            return split_modern(text, length, at, 3);
+        }
+    }
+    end = run_end(text, length, next, 0);
+    while (end < length && (text[end] == '\r' || text[end] == '\n' || text[end] == '/')) {
+        end++;
+    }
+    return end;
+}
+
 size_t pc_split_each_digit(const char *text, size_t length, size_t at)
 {
     int size;
@@ -145,6 +202,12 @@ size_t pc_split_digit_runs(const char *text, size_t length, size_t at)
 #define MARKS "| ?[^\\s\\p{L}\\p{N}]+[\\r\\n]*|\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+"
 #define ENGLISH "(?i:'s|'t|'re|'ve|'m|'ll|'d)|"
 
+#define ENDING "(?i:'s|'t|'re|'ve|'m|'ll|'d)?"
+#define O200K \
+    "[^\\r\\n\\p{L}\\p{N}]?[\\p{Lu}\\p{Lt}\\p{Lm}\\p{Lo}\\p{M}]*[\\p{Ll}\\p{Lm}\\p{Lo}\\p{M}]+" ENDING \
+    "|[^\\r\\n\\p{L}\\p{N}]?[\\p{Lu}\\p{Lt}\\p{Lm}\\p{Lo}\\p{M}]+[\\p{Ll}\\p{Lm}\\p{Lo}\\p{M}]*" ENDING \
+    "|\\p{N}{1,3}| ?[^\\s\\p{L}\\p{N}]+[\\r\\n/]*|\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+"
+
 /* The spellings of an expression that published tokenizers use. The first of a name is the one that is written. */
 static const pc_split_pattern patterns[] = {
     {"gpt2", "'s|'t|'re|'ve|'m|'ll|'d| ?\\p{L}+| ?\\p{N}+| ?[^\\s\\p{L}\\p{N}]+|\\s+(?!\\S)|\\s+", pc_split_gpt2, true},
@@ -157,6 +220,7 @@ static const pc_split_pattern patterns[] = {
      "|\\s*[\\r\\n]|\\s+(?!\\S)|\\s+",
      split_llama3, true},
     {"qwen2", ENGLISH REST "\\p{N}" MARKS, pc_split_qwen2, true},
+    {"o200k", O200K, split_o200k, true},
     {"each-digit", "\\p{N}", pc_split_each_digit, false},
     {"digit-runs", "\\p{N}+", pc_split_digit_runs, false},
 };

@@ -1,8 +1,8 @@
 /* Strings <-> token ids.
  *
  * Takes UTF-8 text and gives the ids that the tokenizer of the original model gives, and back. One opaque type serves
- * every kind of tokenizer (text/list.h names them): byte-level or SentencePiece-like BPE from a tokenizer.json,
- * SentencePiece .model files, llama2.c tokenizer.bin.
+ * every kind of tokenizer (text/list.h names them): every model of a tokenizer.json (BPE, Unigram, WordPiece,
+ * WordLevel), SentencePiece .model files, ranks of tiktoken, BERT's vocab.txt, llama2.c tokenizer.bin.
  *
  * User text is never re-read for control tokens: without PC_TOKENIZE_PARSE_SPECIAL the text "</s>" becomes the ids of
  * its characters. Prompts are built from segments - encode each piece of text by itself, put control tokens between by
@@ -29,7 +29,7 @@ typedef struct pc_tokenizer pc_tokenizer;
 /* Load from a model directory or from one file.
  *
  * A directory is searched for tokenizer.json, then tokenizer.model, then vocab.json or encoder.json (with merges.txt or
- * vocab.bpe), then tokenizer.bin and tok*.bin of llama2.c; tokenizer_config.json, special_tokens_map.json and
+ * vocab.bpe), then vocab.txt, then tokenizer.bin, *.tiktoken and tok*.bin of llama2.c; tokenizer_config.json, special_tokens_map.json and
  * added_tokens.json beside them, when present, say which tokens are BOS, EOS, PAD and UNK and which tokens were added.
  * For a file the kind is recognised by its content, and the same neighbours are looked at; a llama2.c checkpoint (another
  * .bin) stands for its directory.
@@ -108,7 +108,7 @@ int32_t pc_tokenizer_id(const pc_tokenizer *tokenizer, const char *token);
 const char *pc_tokenizer_token(const pc_tokenizer *tokenizer, int32_t id, size_t *length);
 /* Control tokens (BOS, EOS, "<image>", added tokens marked special); false for ids outside the vocabulary. */
 bool pc_tokenizer_is_special(const pc_tokenizer *tokenizer, int32_t id);
-/* Name of the kind, for messages and `percept show`: "bpe", "sentencepiece", "llama2c". */
+/* Name of the kind, for messages and `percept show`: "bpe", "unigram", "sentencepiece", "llama2c". */
 const char *pc_tokenizer_kind(const pc_tokenizer *tokenizer);
 
 /* Make `token` an added token (special: a control token) and give its id in *id: its present id when the vocabulary

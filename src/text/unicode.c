@@ -42,6 +42,49 @@ static unsigned class_of_unassigned(unsigned code_point)
                                                                      : 0;
 }
 
+static unsigned case_of_unassigned(unsigned code_point)
+{
+    static const struct {
+        const char *category;
+        unsigned bits;
+    } kinds[] = {{"Lu", PC_CASE_UPPER}, {"Lt", PC_CASE_UPPER}, {"Ll", PC_CASE_LOWER}, {"Lm", PC_CASE_UPPER | PC_CASE_LOWER},
+                 {"Lo", PC_CASE_UPPER | PC_CASE_LOWER}, {"M", PC_CASE_UPPER | PC_CASE_LOWER}};
+    for (const pc_char_newer *newer = pc_char_newer_tables; newer->category; newer++) {
+        for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++) {
+            if (strcmp(kinds[i].category, newer->category) == 0 && in_ranges(newer->ranges, newer->count, code_point)) {
+                return kinds[i].bits;
+            }
+        }
+    }
+    return 0;
+}
+
+unsigned pc_char_case(const char *text, size_t length, size_t at, int *size)
+{
+    unsigned code_point = (unsigned char)text[at];
+    *size = 1;
+    if (code_point < 128) {
+        return code_point - 'A' < 26u ? PC_CASE_UPPER : code_point - 'a' < 26u ? PC_CASE_LOWER : 0;
+    }
+    *size = pc_utf8_decode(text + at, length - at, &code_point);
+    if (*size <= 0) {
+        *size = 1;
+        return 0;
+    }
+    switch (utf8proc_category((utf8proc_int32_t)code_point)) {
+    case UTF8PROC_CATEGORY_LU:
+    case UTF8PROC_CATEGORY_LT: return PC_CASE_UPPER;
+    case UTF8PROC_CATEGORY_LL: return PC_CASE_LOWER;
+    case UTF8PROC_CATEGORY_LM:
+    case UTF8PROC_CATEGORY_LO:
+    case UTF8PROC_CATEGORY_MN:
+    case UTF8PROC_CATEGORY_MC:
+    case UTF8PROC_CATEGORY_ME: return PC_CASE_UPPER | PC_CASE_LOWER;
+    case UTF8PROC_CATEGORY_CN: return case_of_unassigned(code_point);
+    default: return 0;
+    }
+}
+
 /* What utf8proc's category says; the tables say where the reference library disagrees. */
 static bool property_by_category(int property, unsigned code_point)
 {

@@ -44,6 +44,14 @@ static inline int pc_char_size(const char *text, size_t length, size_t at)
     return size > 0 ? size : 1;
 }
 
+/* Case as o200k's pattern sees it; 0: neither letter nor mark. */
+enum {
+    PC_CASE_UPPER = 1, /* [\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}] */
+    PC_CASE_LOWER = 2, /* [\p{Ll}\p{Lm}\p{Lo}\p{M}] */
+};
+
+unsigned pc_char_case(const char *text, size_t length, size_t at, int *size); /* like pc_char_class */
+
 /* A property of the tables (unicode_table.h), PC_CHAR_TABLE_...: as the reference library sees it. */
 bool pc_char_is(int property, unsigned code_point);
 

@@ -37,16 +37,31 @@ done:
     return status;
 }
 
+static pc_status new_model(wordpiece **out, void **state, const char *prefix, int64_t longest_word)
+{
+    PC_TRY(PC_NEW(*out, "tokenizer model"));
+    *state = *out;
+    (*out)->longest_word = longest_word;
+    (*out)->prefix = pc_strdup(prefix);
+    return (*out)->prefix ? PC_OK : pc_fail_memory(strlen(prefix), "tokenizer model");
+}
+
+pc_status pc_wordpiece_new(void **state, int32_t unknown)
+{
+    wordpiece *pieces = NULL;
+    PC_TRY(new_model(&pieces, state, "##", 100));
+    pieces->unknown = unknown;
+    return PC_OK;
+}
+
 static pc_status load(pc_tokenizer *tokenizer, void **state, const pc_json *model, const char *where)
 {
     wordpiece *pieces = NULL;
-    PC_TRY(PC_NEW(pieces, "tokenizer model"));
-    *state = pieces;
+    PC_TRY(new_model(&pieces, state, pc_json_get_text(model, "continuing_subword_prefix", "##"),
+                     pc_json_get_integer(model, "max_input_chars_per_word", 100)));
     PC_TRY(pc_vocab_from_json(&tokenizer->vocab, pc_json_get(model, "vocab"), where));
     pc_vocab_unknown(tokenizer, model, &pieces->unknown);
-    pieces->longest_word = pc_json_get_integer(model, "max_input_chars_per_word", 100);
-    pieces->prefix = pc_strdup(pc_json_get_text(model, "continuing_subword_prefix", "##"));
-    return pieces->prefix ? PC_OK : pc_fail_memory(2, "tokenizer model");
+    return PC_OK;
 }
 
 static pc_status ready(void *state, const pc_tokenizer *tokenizer, const pc_cutter *cutter, const char *where)

@@ -132,14 +132,15 @@ def small_charsmap(table):
     for key, value in sorted(table.items()):
         offsets[key.encode()] = len(results)
         results += value.encode() + b"\0"
-    units, used = {0: 0}, {0}
+    units, used, bases = {0: 0}, {0}, set()
 
     def place(prefix, node):
         keys = [k for k in offsets if k.startswith(prefix)]
         labels = sorted({k[len(prefix)] for k in keys if len(k) > len(prefix)} | ({0} if prefix in offsets else set()))
         base = 1
-        while any((base ^ c) in used for c in labels) or (base ^ node) > 0x1fffff:
+        while base in bases or any((base ^ c) in used for c in labels):
             base += 1
+        bases.add(base)
         units[node] |= (base ^ node) << 10 | (256 if 0 in labels else 0)
         for c in labels:
             used.add(base ^ c)
@@ -294,6 +295,31 @@ def check(percept, count=10000, *names):
     return failed
 
 
+def pieces():
+    """SentencePiece unigram models with a small charsmap, and what the library itself gives."""
+    import io
+    import sentencepiece
+    from sentencepiece import sentencepiece_model_pb2 as pb
+    cases = {}
+    for name, options in (("unigram.model", {"byte_fallback": True, "vocab_size": 400}),
+                          ("unigram_user.model", {"user_defined_symbols": ["foo", "ﬁ", "\u200b"], "vocab_size": 150})):
+        model = io.BytesIO()
+        sentencepiece.SentencePieceTrainer.train(
+            sentence_iterator=iter(line for text in CORPUS for line in text.split("\n") if line), model_writer=model,
+            model_type="unigram", minloglevel=2, normalization_rule_name="identity", character_coverage=0.98,
+            hard_vocab_limit=False, **options)
+        proto = pb.ModelProto()
+        proto.ParseFromString(model.getvalue())
+        proto.normalizer_spec.precompiled_charsmap = small_charsmap({**SMALL_MAP, "ab": " x ", "…": " "})
+        data = proto.SerializeToString()
+        open(f"{golden}/{name}", "wb").write(data)
+        processor = sentencepiece.SentencePieceProcessor(model_proto=data)
+        texts = [random_text(random.Random(f"{name} {i}")) for i in range(60)]
+        texts = [t for t in texts if not any(s in t for s in ("<s>", "</s>", "<unk>"))] + ["  a  b ", "…ab…", "ab ab", "ﬁfoo \u200b"]
+        cases[name] = [{"text": t, "0": processor.encode(t), "decoded 0": None} for t in texts]
+    return cases
+
+
 def fixture():
     os.makedirs(golden, exist_ok=True)
     cases = {}
@@ -312,6 +338,7 @@ def fixture():
                 row["decoded " + flags] = None if kind == "clip" or "\ufffd" in whole else whole
             rows.append(row)
         cases[kind + ".json"] = rows
+    cases.update(pieces())
     json.dump(cases, open(os.path.join(golden, "cases.json"), "w"), ensure_ascii=False, separators=(",", ":"))
 
 

@@ -2,11 +2,16 @@
 
 usage: tokenizer_files.py tiktoken FILE OUT.json PATTERN     ranks of tiktoken -> tokenizer.json
        tokenizer_files.py gguf FILE OUTDIR                   vocabulary of a GGUF -> tokenizer.json or tokenizer.model
+       tokenizer_files.py clip FILE.txt.gz OUTDIR            CLIP's merges -> vocab.json and merges.txt
+       tokenizer_files.py plans TestPlans.txt NAME OUTDIR    the plans of an encoding -> texts and ids
+       tokenizer_files.py jsonl FILE.jsonl OUTDIR            {"text": ..., "ids": ...} -> OUTDIR/texts, NUL behind each, and OUTDIR/ids
        tokenizer_files.py cases FILE.inp FILE.out OUTDIR     texts -> OUTDIR/N.txt, ids -> OUTDIR/N.json
 """
 import base64
+import gzip
 import json
 import os
+import re
 import struct
 import sys
 
@@ -129,6 +134,36 @@ def from_gguf(path, out):
     json.dump(byte_level(vocab, merges, "gpt2", specials), open(out + "/tokenizer.json", "w"))
 
 
+def from_clip(path, out):
+    os.makedirs(out, exist_ok=True)
+    merges = gzip.open(path, "rt", encoding="utf-8").read().split("\n")[1:49152 - 256 - 2 + 1]
+    chars = byte_chars()
+    alphabet = [chars[b] for b in sorted(chars, key=lambda b: (len(chars[b].encode("utf-8")) == 2 and ord(chars[b]) >= 256, ord(chars[b])))]
+    tokens = alphabet + [c + "</w>" for c in alphabet] + ["".join(m.split()) for m in merges]
+    tokens += ["<|startoftext|>", "<|endoftext|>"]
+    json.dump({t: i for i, t in enumerate(tokens)}, open(out + "/vocab.json", "w"))
+    open(out + "/merges.txt", "w", encoding="utf-8").write("\n".join(["#version: 0.2"] + merges) + "\n")
+
+
+def write_pairs(pairs, out):
+    os.makedirs(out, exist_ok=True)
+    with open(out + "/texts", "wb") as texts, open(out + "/ids", "w") as ids:
+        for text, numbers in pairs:
+            texts.write(text.encode() + b"\0")
+            ids.write("[" + ",".join(map(str, numbers)) + "]\n")
+
+
+def plans(path, name, out):
+    text = open(path, encoding="utf-8", newline="").read().replace("\r\n", "\n")
+    found = re.finditer(r"EncodingName: (\S+)\nSample: (.*?)\nEncoded: (\[.*?\])\n", text, re.S)
+    write_pairs(((m[2], json.loads(m[3])) for m in found if m[1] == name), out)
+
+
+def jsonl(path, out):
+    rows = [json.loads(line) for line in open(path, encoding="utf-8")]
+    write_pairs(((row["text"], row["ids"]) for row in rows), out)
+
+
 def cases(texts, ids, out):
     os.makedirs(out, exist_ok=True)
     parts = open(texts, encoding="utf-8", newline="").read().split("\n__ggml_vocab_test__\n")
@@ -139,4 +174,4 @@ def cases(texts, ids, out):
 
 
 if __name__ == "__main__":
-    {"tiktoken": from_tiktoken, "gguf": from_gguf, "cases": cases}[sys.argv[1]](*sys.argv[2:])
+    {"tiktoken": from_tiktoken, "clip": from_clip, "plans": plans, "jsonl": jsonl, "gguf": from_gguf, "cases": cases}[sys.argv[1]](*sys.argv[2:])

@@ -38,6 +38,18 @@ run_cases() {
     done
 }
 
+# run_pairs NAME TOKENIZER PAIRS [OPTION]: a folder with texts, NUL behind each, and their ids
+run_pairs() {
+    name=$1 tokenizer=$2 pairs=$3
+    shift 3
+    "$percept" tokenize "$tokenizer" -f "$pairs/texts" --null "$@" >"$work/ids" 2>"$work/error" || cat "$work/error"
+    total=$(wc -l <"$pairs/ids")
+    good=$(paste -d" " "$pairs/ids" "$work/ids" | awk '$1 == $2 { n++ } END { print n + 0 }')
+    passed=$((passed + good))
+    failed=$((failed + total - good))
+    [ "$good" -eq "$total" ] || echo "FAILED $name: $((total - good)) of $total"
+}
+
 [ -n "$PERCEPT_DATA" ] || PERCEPT_DATA=/nonexistent
 
 if unpack gguf-vocabs; then
@@ -55,6 +67,33 @@ if unpack qwen-tiktoken; then
     python3 "$files" tiktoken "$base/qwen.tiktoken" "$work/qwen2.json" qwen2
     python3 "$files" cases "$base/ggml-vocab-qwen2.gguf.inp" "$base/ggml-vocab-qwen2.gguf.out" "$work/cases-qwen2"
     run_cases qwen2 "$work/qwen2.json" "$work/cases-qwen2"
+    run_cases qwen.tiktoken "$base/qwen.tiktoken" "$work/cases-qwen2"
+fi
+if unpack sentencepiece; then
+    for name in test_model test_ja_model; do
+        python3 "$files" jsonl "$work/sentencepiece/expected-$name.jsonl" "$work/pairs-$name"
+        run_pairs "$name" "$work/sentencepiece/$name.model" "$work/pairs-$name"
+    done
+fi
+if unpack tiktoken; then
+    base="$work/tiktoken"
+    for name in r50k_base cl100k_base o200k_base; do
+        python3 "$files" plans "$base/TestPlans.txt" "$name" "$work/plans-$name"
+        run_pairs "$name" "$base/$name.tiktoken" "$work/plans-$name"
+    done
+    for pair in r50k_base:gpt2 r50k_base:r50k_base cl100k_base:gpt_3.5_turbo o200k_base:gpt_4o; do
+        tr -d ' \n' <"$base/microsoft-tests/tokens_${pair#*:}.json" >"$work/expected"
+        "$percept" tokenize "$base/${pair%:*}.tiktoken" -f "$base/microsoft-tests/lib.rs.txt" | tr -d '\n' >"$work/ids"
+        check "$pair" "$work/expected" "$work/ids"
+    done
+fi
+if [ -e "$PERCEPT_DATA/tokenizers/clip/expected.jsonl" ]; then
+    python3 "$files" clip "$PERCEPT_DATA/tokenizers/clip/bpe_simple_vocab_16e6.txt.gz" "$work/clip"
+    python3 "$files" jsonl "$PERCEPT_DATA/tokenizers/clip/expected.jsonl" "$work/pairs-clip"
+    run_pairs clip "$work/clip" "$work/pairs-clip" --special
+else
+    echo "skipped: no clip"
+    skipped=$((skipped + 1))
 fi
 
 stories="$PERCEPT_DATA/weights/stories260K"

@@ -335,7 +335,9 @@ static void long_text_equals_its_lines(void **state)
 static void hard_texts_take_no_quadratic_time(void **state)
 {
     static const char *const files[] = {"qwen2.json", "llama3.json", "gpt2.json", "llama.json", "metaspace.json",
-                                        "llama.model", "collapse.model", "llama2c.bin"};
+                                        "llama.model", "collapse.model", "llama2c.bin", "kinds/clip.json", "kinds/o200k.json",
+                                        "kinds/bert_uncased.json", "kinds/small_map.json", "kinds/unigram_bytes.json",
+                                        "kinds/word_end.json", "kinds/unigram.model", "kinds/unigram_user.model"};
     static const char *const units[] = {"a", " ", "the", "\xe4\xbd\xa0", "\xcc\x96\xcc\x80", "\n", " \r", "<", "<imag", "1",
                                         "\xff", "\xe2\x96\x81", "'"};
     enum { BYTES = 100000 };

@@ -2,6 +2,7 @@
 #include "base/file.h"
 #include "base/memory.h"
 #include "base/rng.h"
+#include "support/mutate.h"
 #include "text/bpe_train.h"
 
 #include <setjmp.h>
@@ -47,7 +48,10 @@ static void put(const char *name, const void *bytes, size_t size)
 }
 
 static const char *const files[] = {"qwen2.json", "llama3.json", "gpt2.json", "llama.json", "metaspace.json",
-                                    "llama.model", "collapse.model", "llama2c.bin"};
+                                    "llama.model", "collapse.model", "llama2c.bin", "kinds/clip.json",
+                                    "kinds/bert_uncased.json", "kinds/wordlevel_nmt.json", "kinds/unigram_bytes.json",
+                                    "kinds/small_map.json", "kinds/word_end.json", "kinds/empty_matches.json",
+                                    "kinds/unigram.model", "kinds/unigram_user.model"};
 enum { FILES = sizeof files / sizeof files[0] };
 
 static void read_golden(const char *name, char **bytes, size_t *size)
@@ -82,6 +86,86 @@ static void load_and_use(void)
         assert_true(pc_error()[0]);
     }
     pc_tokenizer_free(tokenizer);
+}
+
+/* Mutants that know the structure of their file, and what no fixture is small enough for. */
+static pc_status load_mutant(const char *mutant, const void *bytes, size_t size, void *user)
+{
+    pc_tokenizer *tokenizer;
+    (void)bytes;
+    (void)size;
+    (void)user;
+    pc_status status = pc_tokenizer_load(&tokenizer, mutant);
+    if (status == PC_OK) {
+        static const char text[] = "The theme, \xe4\xbd\xa0 \xef\xac\x81 foo\n";
+        pc_ids ids = {0};
+        pc_str out = {0};
+        status = pc_tokenizer_encode(tokenizer, text, sizeof text - 1, PC_TOKENIZE_ADD_SPECIAL, &ids);
+        status = status == PC_OK ? pc_tokenizer_decode(tokenizer, ids.data, ids.count, 0, &out) : status;
+        pc_ids_clear(&ids);
+        pc_str_clear(&out);
+    }
+    pc_tokenizer_free(tokenizer);
+    return status;
+}
+
+static void mutants(void **state)
+{
+    static const char *const seeds[] = {"kinds/small_map.json", "kinds/bert_uncased.json", "kinds/empty_matches.json",
+                                        "kinds/unigram.model", "kinds/unigram_user.model"};
+    (void)state;
+    for (size_t i = 0; i < sizeof seeds / sizeof seeds[0]; i++) {
+        char golden[4096];
+        snprintf(golden, sizeof golden, GOLDEN "%s", seeds[i]);
+        pc_mutant_result result = pc_test_mutants_of_file(seeds[i], golden, load_mutant, NULL, 150);
+        assert_true(result.refused > 0);
+    }
+    static const char vocab[] = "[PAD]\n[UNK]\n[CLS]\n[SEP]\n[MASK]\nthe\n##me\n,\nfoo\n";
+    pc_test_mutants("vocab.txt", vocab, sizeof vocab - 1, load_mutant, NULL, 300);
+}
+
+/* As many ranks as GPT-2 has: the 256 bytes, pairs of letters, then what is needed to get there. */
+static void make_ranks(pc_str *out)
+{
+    static const char letters[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    for (unsigned rank = 0; rank < 50256; rank++) {
+        if (rank < 256) { /* one byte */
+            assert_int_equal(pc_str_printf(out, "%c%c==", letters[rank >> 2], letters[(rank & 3) << 4]), PC_OK);
+        } else { /* two */
+            unsigned pair = rank - 256 + 0x6100;
+            assert_int_equal(pc_str_printf(out, "%c%c%c=", letters[pair >> 10 & 63], letters[pair >> 4 & 63],
+                                           letters[(pair & 15) << 2]), PC_OK);
+        }
+        assert_int_equal(pc_str_printf(out, " %u\n", rank), PC_OK);
+    }
+}
+
+static void ranks(void **state)
+{
+    static const char *const bad[] = {"IQ== 0\nIQ== 1\n", "IQ== 0\nIQ= 1\n", "IQ== 0\nIg== 99999999\n", "IQ== 0\nIg==1\n",
+                                      "IQ== 0\nIg== 1x\n", "IQ== 0\nIg== 1\n", "IQ== 0\nIg== 0\n", "IQ== 0\nIg== 12345678901\n"};
+    pc_str text = {0};
+    pc_tokenizer *tokenizer;
+    pc_ids ids = {0};
+    (void)state;
+    make_ranks(&text);
+    put("ranks", text.data, text.length);
+    assert_int_equal(pc_tokenizer_load(&tokenizer, path), PC_OK);
+    assert_int_equal(pc_tokenizer_encode(tokenizer, "ab ba", 5, 0, &ids), PC_OK);
+    assert_int_equal(ids.count, 3); /* "ab", " b", "a": a merge goes before what stands behind it */
+    assert_int_equal(ids.data[0], 256 + 0x62);
+    assert_int_equal(pc_tokenizer_id(tokenizer, "<|endoftext|>"), 50256);
+    pc_tokenizer_free(tokenizer);
+    for (size_t cut = text.length - 1; cut > text.length / 2; cut -= text.length / 7) {
+        put("ranks", text.data, cut);
+        load_and_use();
+    }
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
+        put("ranks", bad[i], strlen(bad[i]));
+        assert_int_equal(pc_tokenizer_load(&tokenizer, path), PC_ERR_DATA);
+    }
+    pc_ids_clear(&ids);
+    pc_str_clear(&text);
 }
 
 static void cut_files(void **state)
@@ -280,7 +364,8 @@ static const char tiny[] =
 /* Every request for memory fails once: load, encode, decode, add, save. */
 static void memory_runs_out(void **state)
 {
-    static const char *const names[] = {"tiny", "collapse.model", "llama2c.bin"};
+    static const char *const names[] = {"tiny", "collapse.model", "llama2c.bin", "kinds/bert_uncased.json", "kinds/small_map.json",
+                                        "kinds/unigram_user.model", "kinds/string_split.json"};
     char saved[sizeof folder + 32];
     (void)state;
     snprintf(saved, sizeof saved, "%s/saved", folder);
@@ -343,6 +428,8 @@ static void memory_runs_out_in_training(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(mutants),
+        cmocka_unit_test(ranks),
         cmocka_unit_test(cut_files),
         cmocka_unit_test(changed_files),
         cmocka_unit_test(refused_by_name),
