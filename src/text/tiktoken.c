@@ -8,7 +8,7 @@
  */
 #include "base/memory.h"
 #include "base/file.h"
-#include "text/base64.h"
+#include "base/base64.h"
 #include "text/bpe.h"
 
 #include <stdio.h>
@@ -77,14 +77,30 @@ typedef struct reading {
     pc_tokenizer *tokenizer;
     const pc_text_source *source;
     size_t line;
-    unsigned char *bytes; /* of a token */
-    size_t capacity;
     pc_str spelled;
 } reading;
 
 static pc_status bad_line(const reading *r, const char *what)
 {
     return pc_fail(PC_ERR_DATA, "%s:%zu: %s", r->source->path, r->line, what);
+}
+
+/* r->spelled = the bytes of a token, each as the character that stands for it in a byte-level BPE. */
+static pc_status spell(reading *r, const char *base64, size_t length)
+{
+    uint8_t *bytes = NULL;
+    size_t size = 0;
+    pc_status status = pc_base64_decode(&bytes, &size, base64, length);
+    if (status != PC_OK) {
+        return pc_fail_prefix(status, "%s:%zu", r->source->path, r->line);
+    }
+    pc_str_reset(&r->spelled);
+    for (size_t i = 0; i < size && status == PC_OK; i++) {
+        char text[4];
+        status = pc_str_add(&r->spelled, text, (size_t)pc_utf8_encode(pc_byte_to_char(bytes[i]), text));
+    }
+    pc_free(bytes);
+    return status;
 }
 
 static pc_status read_line(reading *r, const char *line, size_t length, size_t largest)
@@ -98,16 +114,10 @@ static pc_status read_line(reading *r, const char *line, size_t length, size_t l
     for (size_t i = token + 1; i < end; i++) {
         rank = rank * 10 + (uint64_t)(line[i] - '0');
     }
-    PC_TRY(pc_grow(&r->bytes, &r->capacity, token / 4 * 3 + 1, 1, "token"));
-    size_t size = pc_base64_decode(line, token, r->bytes);
-    if (size == SIZE_MAX || size == 0 || rank > largest) {
-        return bad_line(r, "the token is not base64, or its rank is too large");
+    if (rank > largest) {
+        return bad_line(r, "the rank is larger than a file of this size can have");
     }
-    pc_str_reset(&r->spelled);
-    for (size_t i = 0; i < size; i++) {
-        char text[4];
-        PC_TRY(pc_str_add(&r->spelled, text, (size_t)pc_utf8_encode(pc_byte_to_char(r->bytes[i]), text)));
-    }
+    PC_TRY(spell(r, line, token));
     pc_vocab *vocab = &r->tokenizer->vocab;
     if (pc_vocab_find(vocab, r->spelled.data, r->spelled.length) >= 0) {
         return bad_line(r, "the token is there twice");
@@ -281,7 +291,6 @@ static pc_status load(pc_tokenizer *tokenizer, const pc_text_source *source)
     PC_GO(add_known(tokenizer, kind, source));
     PC_GO(pc_piped_ready(tokenizer, source->path));
 done:
-    pc_free(r.bytes);
     pc_str_clear(&r.spelled);
     return status;
 }
