@@ -2,7 +2,11 @@
 #include "ops/activation.h"
 #include "ops/add.h"
 #include "ops/attention.h"
+#include "ops/concat.h"
+#include "ops/cross_ranges.h"
+#include "ops/depthwise.h"
 #include "ops/experts.h"
+#include "ops/grid.h"
 #include "ops/loss.h"
 #include "ops/matmul.h"
 #include "ops/multiply.h"
@@ -42,7 +46,8 @@ static const pc_op *const without_gradient[] = {
     &pc_op_l2_norm_grad,    &pc_op_attention_grad,     &pc_op_slice_grad,          &pc_op_patches_grad,
     &pc_op_sigmoid_loss_grad, &pc_op_cross_entropy_grad, &pc_op_router_grad,       &pc_op_expert_linear_grad,
     &pc_op_expert_combine_grad, &pc_op_relative_bias_grad, &pc_op_sum_to,          &pc_op_group_ranges,
-    &pc_op_window_ranges,
+    &pc_op_window_ranges,     &pc_op_cross_ranges,       &pc_op_resize_grid_grad,    &pc_op_pool_grid_grad,
+    &pc_op_depthwise_grad,
     &pc_op_expert_dispatch, &pc_op_store_rows,         &pc_op_adamw,
 };
 
@@ -342,6 +347,44 @@ static void patching(check *c)
     check_out(c, pc_patches(c->graph, check_wanted(c, pc_dims(4, -2, 1, 5, 8)), 3)); /* a margin stays outside */
 }
 
+/* --- grids --- */
+
+static void joining(check *c)
+{
+    pc_tensor *x = check_wanted(c, pc_dims(3, -2, 3, 4)), *y = check_wanted(c, pc_dims(3, -2, 2, 4));
+    pc_tensor *z = check_wanted(c, pc_dims(3, -2, 3, 2));
+    check_out(c, pc_concat(c->graph, x, y));
+    check_out(c, pc_concat_features(c->graph, x, z));
+}
+
+static void attention_across_groups(check *c)
+{
+    static const int32_t lengths[] = {1, 2};
+    pc_tensor *x = check_wanted(c, pc_dims(3, -2, 3, 4)), *y = check_wanted(c, pc_dims(3, -2, 4, 4));
+    pc_tensor *q = pc_reshape(c->graph, x, pc_dims(3, -1, 2, 2)), *k = pc_reshape(c->graph, y, pc_dims(3, -1, 2, 2));
+    check_out(c, pc_attention(c->graph, q, k, k, pc_cross_ranges(c->graph, x, y, NULL, 0), NULL, 0.7));
+    pc_tensor *counts = check_ints(c, pc_dims(1, -2), lengths);
+    check_out(c, pc_attention(c->graph, q, k, k, pc_cross_ranges(c->graph, x, y, counts, 1), NULL, 0.7));
+}
+
+static void grids(check *c)
+{
+    pc_tensor *table = check_wanted(c, pc_dims(2, 1 + 3 * 2, 2)), *x = check_wanted(c, pc_dims(3, -2, 4 * 6, 2));
+    check_out(c, pc_resize_grid(c->graph, table, (pc_resize_params){{3, 2}, {4, 5}, 1}));
+    check_out(c, pc_resize_grid(c->graph, table, (pc_resize_params){{3, 2}, {2, 1}, 1}));
+    check_out(c, pc_pool_grid(c->graph, x, (pc_pool_params){{4, 6}, {2, 4}}));
+    check_out(c, pc_cells(c->graph, x, (pc_grid_size){4, 6}, 2));
+}
+
+static void convolving_channels(check *c)
+{
+    pc_tensor *x = check_wanted(c, pc_dims(3, -2, 3 * 4, 2)), *w = check_wanted(c, pc_dims(4, 2, 1, 3, 3));
+    pc_tensor *b = check_wanted(c, pc_dims(1, 2)), *s = check_wanted(c, pc_dims(3, -2, 1, 2));
+    check_out(c, pc_depthwise(c->graph, x, w, b, (pc_depthwise_params){{3, 4}, 1}));
+    check_out(c, pc_depthwise(c->graph, x, w, NULL, (pc_depthwise_params){{3, 4}, 2}));
+    check_out(c, pc_channel_scale(c->graph, x, s));
+}
+
 /* --- losses --- */
 
 static void entropies(check *c)
@@ -410,7 +453,7 @@ static void experts_without_tokens(check *c)
     X(attention_in_a_window) X(grouped_attention_over_ranges) X(attention_with_bias) X(attention_in_groups) X(relative_biases)      \
     X(gathering)                                                                                                       \
     X(tied_table) X(splicing) X(prepending_and_slicing) X(patching) X(entropies) X(contrast) X(routing) X(experts)     \
-    X(experts_without_tokens)
+    X(experts_without_tokens) X(joining) X(attention_across_groups) X(grids) X(convolving_channels)
 
 #define TEST(name)                        \
     static void gradient_of_##name(void **state) \
