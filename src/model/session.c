@@ -35,10 +35,11 @@ struct pc_session {
     float *cache;           /* [2L, S, K*E] */
     size_t cache_bytes;
     int64_t length;
+    int32_t *follow;    /* [context]: the position behind what stands up to each row */
     int64_t horizon;    /* length that the frequencies in use are for; counts beyond rotary_limit only */
     float *frequencies; /* [E/2] */
     /* Staging of one chunk. */
-    int32_t *ids, *positions, *rows, *soft_rows;
+    int32_t *ids, *positions /* [chunk,A] */, *rows, *soft_rows;
     pc_attention_range *ranges;
     float *soft; /* [chunk,D'] */
 };
@@ -73,14 +74,21 @@ pc_status pc_session_bytes(const pc_model *model, const pc_session_options *opti
     return PC_OK;
 }
 
-static pc_status build_vision(pc_session *session)
+static void drop_vision(pc_session *session)
+{
+    pc_exec_free(session->vision.exec);
+    pc_graph_free(session->vision.graph);
+    session->vision = (vision_graph){0};
+}
+
+/* For pictures of this size; an encoder of native resolution gets another graph for each size. */
+static pc_status build_vision(pc_session *session, int64_t height, int64_t width)
 {
     const pc_model *model = session->model;
     vision_graph *vision = &session->vision;
-    int64_t side = model->encoder.info.image_size;
     PC_TRY(pc_graph_new(&vision->graph));
     pc_build build = {vision->graph, session->options.compute};
-    vision->pixels = pc_graph_input(vision->graph, "pixel_values", PC_F32, pc_dims(4, 1, 3, side, side));
+    vision->pixels = pc_graph_input(vision->graph, "pixel_values", PC_F32, pc_dims(4, 1, 3, height, width));
     vision->tokens = pc_model_connect(&build, model, pc_model_encode(&build, model, vision->pixels));
     pc_keep(vision->graph, vision->tokens);
     return pc_exec_new(&vision->exec, vision->graph, session->backend);
@@ -108,7 +116,7 @@ static pc_status build_text(pc_session *session)
     pc_build build = {text->graph, session->options.compute};
     text->in = (pc_reading){
         .ids = pc_graph_input(text->graph, "ids", PC_I32, pc_dims(1, chunk)),
-        .positions = pc_graph_input(text->graph, "positions", PC_I32, pc_dims(1, chunk)),
+        .positions = pc_graph_input(text->graph, "positions", PC_I32, pc_dims(2, chunk, model->llm.info.axes)),
         .ranges = pc_graph_input(text->graph, "ranges", PC_I32, pc_dims(2, chunk, 4)),
         .frequencies = pc_graph_input(text->graph, "frequencies", PC_F32, pc_dims(1, model->llm.info.head_size / 2)),
         .cache = session->layers,
@@ -132,7 +140,8 @@ static pc_status allocate(pc_session *session)
     PC_TRY(pc_pages_new((void **)&session->cache, session->cache_bytes, "the KV cache"));
     PC_TRY(PC_NEW_ARRAY(session->frequencies, (size_t)(session->model->llm.info.head_size / 2), "a session"));
     PC_TRY(PC_NEW_ARRAY(session->ids, chunk, "a session"));
-    PC_TRY(PC_NEW_ARRAY(session->positions, chunk, "a session"));
+    PC_TRY(PC_NEW_ARRAY(session->positions, chunk * (size_t)session->model->llm.info.axes, "a session"));
+    PC_TRY(PC_NEW_ARRAY(session->follow, (size_t)session->options.context, "a session"));
     PC_TRY(PC_NEW_ARRAY(session->rows, chunk, "a session"));
     PC_TRY(PC_NEW_ARRAY(session->soft_rows, chunk, "a session"));
     PC_TRY(PC_NEW_ARRAY(session->ranges, chunk, "a session"));
@@ -192,7 +201,7 @@ pc_status pc_session_new(pc_session **out, const pc_model *model, const pc_backe
         status = bind_cache(session);
     }
     if (status == PC_OK && model->connector.type) {
-        status = build_vision(session);
+        status = build_vision(session, model->encoder.info.image_size, model->encoder.info.image_size);
     }
     if (status != PC_OK) {
         pc_session_free(session);
@@ -207,8 +216,7 @@ void pc_session_free(pc_session *session)
     if (!session) {
         return;
     }
-    pc_exec_free(session->vision.exec);
-    pc_graph_free(session->vision.graph);
+    drop_vision(session);
     pc_exec_free(session->text.exec);
     pc_graph_free(session->text.graph);
     pc_pages_free(session->cache, session->cache_bytes);
@@ -216,11 +224,29 @@ void pc_session_free(pc_session *session)
     pc_free(session->frequencies);
     pc_free(session->ids);
     pc_free(session->positions);
+    pc_free(session->follow);
     pc_free(session->rows);
     pc_free(session->soft_rows);
     pc_free(session->ranges);
     pc_free(session->soft);
     pc_free(session);
+}
+
+/* The graph of the session takes pictures of this size. */
+static pc_status fit_vision(pc_session *session, const pc_image_tiling *tiling)
+{
+    const vision_graph *vision = &session->vision;
+    int64_t side = session->model->encoder.info.image_size;
+    int64_t height = tiling ? tiling->height : side, width = tiling ? tiling->width : side;
+    if (vision->exec && vision->pixels->max.dim[2] == height && vision->pixels->max.dim[3] == width) {
+        return PC_OK;
+    }
+    drop_vision(session);
+    pc_status status = build_vision(session, height, width);
+    if (status != PC_OK) {
+        drop_vision(session);
+    }
+    return status;
 }
 
 /* tokens [1 + N*Q,D']: the newline (zeros without one), then those of each tile. */
@@ -249,12 +275,13 @@ pc_status pc_session_see(pc_session *session, const float *pixels, const pc_imag
     float *tokens = NULL;
     int32_t *rows = NULL;
     *soft = NULL;
-    if (!session->vision.exec) {
+    if (!model->connector.type) {
         return pc_fail(PC_ERR_DATA, "%s: this model takes no pictures", model->path);
     }
+    PC_TRY(fit_vision(session, tiling));
     PC_TRY(pc_model_picture_tokens(model, tiling, &wanted));
     pc_status status;
-    PC_GO(pc_new_array(&tokens, (size_t)((1 + tiles * model->connector.tokens) * width), sizeof(float), "soft tokens"));
+    PC_GO(pc_new_array(&tokens, (size_t)((1 + tiles * pc_model_tile_tokens(model, tiling)) * width), sizeof(float), "soft tokens"));
     PC_GO(pc_new_array(&rows, (size_t)wanted, sizeof *rows, "soft tokens"));
     PC_GO(pc_new_array(soft, (size_t)(wanted * width), sizeof(float), "soft tokens"));
     PC_GO(see_tiles(session, pixels, tiles, tokens));
@@ -275,17 +302,32 @@ done:
     return status;
 }
 
+/* The numbers of token i of a chunk, and the position behind it: beyond the largest so far. */
+static void place(pc_session *session, const int32_t *given, int64_t i)
+{
+    int64_t axes = session->model->llm.info.axes, row = session->length + i;
+    int32_t next = row ? session->follow[row - 1] : 0;
+    session->follow[row] = given ? next : next + 1;
+    for (int64_t a = 0; a < axes; a++) {
+        int32_t number = given ? given[i * axes + a] : next;
+        session->positions[i * axes + a] = number;
+        session->follow[row] = number >= session->follow[row] ? number + 1 : session->follow[row];
+    }
+}
+
 /* Fill the staging arrays with one chunk; returns how many soft rows it has. */
-static int64_t stage(pc_session *session, const int32_t *ids, const float *const *soft, int64_t count)
+static int64_t stage(pc_session *session, const int32_t *ids, const float *const *soft, const int32_t *positions,
+                     int64_t count)
 {
     size_t width = (size_t)session->model->llm.info.width;
     int64_t soft_count = 0;
     for (int64_t i = 0; i < count; i++) {
-        int32_t position = (int32_t)(session->length + i);
+        int32_t row = (int32_t)(session->length + i);
         bool is_soft = soft && soft[i];
         session->ids[i] = is_soft ? 0 : ids[i];
-        session->positions[i] = session->rows[i] = position;
-        session->ranges[i] = (pc_attention_range){0, 0, 0, position + 1};
+        session->rows[i] = row;
+        session->ranges[i] = (pc_attention_range){0, 0, 0, row + 1};
+        place(session, positions, i);
         if (is_soft) {
             memcpy(session->soft + (size_t)soft_count * width, soft[i], width * sizeof(float));
             session->soft_rows[soft_count++] = (int32_t)i;
@@ -294,13 +336,15 @@ static int64_t stage(pc_session *session, const int32_t *ids, const float *const
     return soft_count;
 }
 
-static pc_status read_chunk(pc_session *session, const int32_t *ids, const float *const *soft, int64_t count)
+static pc_status read_chunk(pc_session *session, const int32_t *ids, const float *const *soft, const int32_t *positions,
+                            int64_t count)
 {
     text_graph *text = &session->text;
-    int64_t soft_count = stage(session, ids, soft, count);
+    int64_t soft_count = stage(session, ids, soft, positions, count);
     int32_t last = (int32_t)count - 1;
     PC_TRY(pc_exec_bind(text->exec, text->in.ids, session->ids, pc_dims(1, count)));
-    PC_TRY(pc_exec_bind(text->exec, text->in.positions, session->positions, pc_dims(1, count)));
+    PC_TRY(pc_exec_bind(text->exec, text->in.positions, session->positions,
+                        pc_dims(2, count, session->model->llm.info.axes)));
     PC_TRY(pc_exec_bind(text->exec, text->in.ranges, session->ranges, pc_dims(2, count, 4)));
     PC_TRY(pc_exec_bind(text->exec, text->in.cache_rows, session->rows, pc_dims(1, count)));
     if (text->in.soft) {
@@ -325,7 +369,8 @@ static pc_status check_ids(const pc_session *session, const int32_t *ids, const 
     return PC_OK;
 }
 
-pc_status pc_session_read(pc_session *session, const int32_t *ids, const float *const *soft, int64_t count)
+pc_status pc_session_read(pc_session *session, const int32_t *ids, const float *const *soft, const int32_t *positions,
+                          int64_t count)
 {
     if (count > session->options.context - session->length) {
         return pc_fail(PC_ERR_DATA, "the prompt needs %lld tokens, the context holds %lld (raise it with -c)",
@@ -337,7 +382,8 @@ pc_status pc_session_read(pc_session *session, const int32_t *ids, const float *
     }
     for (int64_t done = 0; done < count;) {
         int64_t now = least(session->options.chunk, count - done);
-        PC_TRY(read_chunk(session, ids + done, soft ? soft + done : NULL, now));
+        PC_TRY(read_chunk(session, ids + done, soft ? soft + done : NULL,
+                          positions ? positions + done * session->model->llm.info.axes : NULL, now));
         done += now;
     }
     return PC_OK;
