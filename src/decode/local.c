@@ -318,8 +318,8 @@ static pc_status read_prompt(answering *a, const read_token *wanted)
     local->report.reused = same;
     for (size_t at = same; at < count && !stopped_by_signal(a);) {
         size_t now = count - at < READ_AT_ONCE ? count - at : READ_AT_ONCE;
-        PC_TRY(pc_session_read(local->session, local->prompt.ids.data + at, local->soft + at,
-                               local->positions + at * axes, (int64_t)now));
+        PC_TRY(pc_session_read_at(local->session, local->prompt.ids.data + at, local->soft + at,
+                                  local->positions + at * axes, (int64_t)now));
         at += now;
     }
     return PC_OK;
@@ -427,7 +427,7 @@ static pc_status say(answering *a, int32_t id, bool *end)
 static pc_status read_on(pc_local *local, int32_t id)
 {
     local->read[pc_session_length(local->session)] = (read_token){.id = id};
-    return pc_session_read(local->session, &id, NULL, NULL, 1);
+    return pc_session_read(local->session, &id, NULL, 1);
 }
 
 static pc_status generate(answering *a)

@@ -369,8 +369,13 @@ static pc_status check_ids(const pc_session *session, const int32_t *ids, const 
     return PC_OK;
 }
 
-pc_status pc_session_read(pc_session *session, const int32_t *ids, const float *const *soft, const int32_t *positions,
-                          int64_t count)
+pc_status pc_session_read(pc_session *session, const int32_t *ids, const float *const *soft, int64_t count)
+{
+    return pc_session_read_at(session, ids, soft, NULL, count);
+}
+
+pc_status pc_session_read_at(pc_session *session, const int32_t *ids, const float *const *soft, const int32_t *positions,
+                             int64_t count)
 {
     if (count > session->options.context - session->length) {
         return pc_fail(PC_ERR_DATA, "the prompt needs %lld tokens, the context holds %lld (raise it with -c)",

@@ -32,12 +32,14 @@ pc_status pc_session_see(pc_session *session, const float *pixels, const pc_imag
  * frequencies follow the tokens read so far. */
 bool pc_session_expect(pc_session *session, int64_t total);
 
-/* Read `count` tokens behind those read so far. positions [count,A] (pc_model_positions) or NULL: each is one more than
- * what was there before. soft[i] = the row [D'] that stands in place of
+/* Read `count` tokens behind those read so far. soft[i] = the row [D'] that stands in place of
  * token i, or NULL; soft itself may be NULL. PC_ERR_DATA when the context is full (nothing is
  * read then). */
 pc_status pc_session_read(pc_session *session, const int32_t *ids, const float *const *soft,
-                          const int32_t *positions, int64_t count);
+                          int64_t count);
+/* The same at positions [count,A] (pc_model_positions); NULL: each is one more than the largest before. */
+pc_status pc_session_read_at(pc_session *session, const int32_t *ids, const float *const *soft,
+                             const int32_t *positions, int64_t count);
 
 /* [V] behind the last token; valid until the next read */
 const float *pc_session_logits(const pc_session *session);

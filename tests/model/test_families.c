@@ -212,21 +212,21 @@ static void check_greedy(const parity_fixture *f, const pc_json *expected, int64
     assert_int_equal(pc_cpu_backend_new(&backend, 1, 0), PC_OK);
     assert_int_equal(pc_session_new(&session, model, backend, &options), PC_OK);
     if (again) {
-        assert_int_equal(pc_session_read(session, in.ids, NULL, NULL, in.input.tokens), PC_OK);
-        assert_int_equal(pc_session_read(session, in.ids, NULL, NULL, in.input.tokens), PC_OK);
+        assert_int_equal(pc_session_read(session, in.ids, NULL, in.input.tokens), PC_OK);
+        assert_int_equal(pc_session_read(session, in.ids, NULL, in.input.tokens), PC_OK);
         bool stays = pc_session_expect(session, in.input.tokens);
         assert_int_equal(stays, model->llm.info.rotary_limit == 0);
         pc_session_rewind(session, stays ? 3 : 0);
     }
     int64_t have = pc_session_length(session);
-    assert_int_equal(pc_session_read(session, in.ids + have, NULL, NULL, in.input.tokens - have), PC_OK);
+    assert_int_equal(pc_session_read(session, in.ids + have, NULL, in.input.tokens - have), PC_OK);
     for (size_t i = 0; i < pc_json_length(expected); i++) {
         int32_t id = best_of(pc_session_logits(session), model->llm.info.vocabulary);
         if (id != pc_json_integer(pc_json_at(expected, i), -1)) {
             fail_msg("%s: token %zu is %d, expected %lld", f->name, i, id,
                      (long long)pc_json_integer(pc_json_at(expected, i), -1));
         }
-        assert_int_equal(pc_session_read(session, &id, NULL, NULL, 1), PC_OK);
+        assert_int_equal(pc_session_read(session, &id, NULL, 1), PC_OK);
     }
     pc_session_free(session);
     pc_model_free(model);

@@ -200,7 +200,7 @@ static void check_session(const char *path, const char *truth_path, const pc_jso
     pc_store *trace = golden_trace(model, backend, PC_F32, &in.input, folder, "t.safetensors");
     assert_int_equal(pc_session_new(&session, model, backend, &options), PC_OK);
     const float **rows = see_all(session, model, &in.input, soft);
-    assert_int_equal(pc_session_read(session, in.ids, rows, NULL, in.input.tokens), PC_OK);
+    assert_int_equal(pc_session_read(session, in.ids, rows, in.input.tokens), PC_OK);
     int64_t vocabulary = model->llm.info.vocabulary;
     float *logits = golden_values(pc_store_find(trace, "logits"));
     assert_memory_equal(pc_session_logits(session), logits + (in.input.tokens - 1) * vocabulary,
@@ -208,7 +208,7 @@ static void check_session(const char *path, const char *truth_path, const pc_jso
     for (size_t i = 0; i < pc_json_length(greedy); i++) {
         int32_t id = best_of(pc_session_logits(session), vocabulary);
         assert_int_equal(id, pc_json_integer(pc_json_at(greedy, i), -1));
-        assert_int_equal(pc_session_read(session, &id, NULL, NULL, 1), PC_OK);
+        assert_int_equal(pc_session_read(session, &id, NULL, 1), PC_OK);
     }
     for (int i = 0; i < 4; i++) {
         pc_free(soft[i]);

@@ -267,7 +267,7 @@ static pc_status pack_and_run(void *user)
         status = pc_session_see(session, s->f->in.pixels, NULL, &soft, NULL);
     }
     if (status == PC_OK) {
-        status = pc_session_read(session, s->f->in.ids, NULL, NULL, 4);
+        status = pc_session_read(session, s->f->in.ids, NULL, 4);
     }
     pc_free(soft);
     pc_session_free(session);
