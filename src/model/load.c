@@ -2,7 +2,7 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "base/str.h"
-#include "model/model.h"
+#include "model/fingerprint.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -299,7 +299,8 @@ static pc_status load_directory(pc_model *model, const char *path)
     PC_TRY(read_config(model, path));
     PC_TRY(pc_store_open(&model->store, path));
     PC_TRY(attach_all(model));
-    return load_neighbours(model, path);
+    PC_TRY(load_neighbours(model, path));
+    return pc_fingerprint_check(model, path, NULL);
 }
 
 static pc_status load_file(pc_model *model, const char *path)

@@ -107,7 +107,8 @@ pc_status pc_model_save_weights(const pc_model *model, const char *folder, pc_dt
  * `partial` missing ones are fine. *loaded (may be NULL) counts them. Parameters must be owned (pc_params_own). */
 pc_status pc_model_load_values(pc_model *model, const char *path, bool partial, int *loaded);
 
-/* Lay the weights out for products on this backend; call once before sessions. compute PC_F32 or PC_BF16. */
+/* Lay the weights out for products on this backend, which must outlive the model; call once before sessions. compute PC_F32
+ * or PC_BF16. */
 pc_status pc_model_pack(pc_model *model, const pc_backend *backend, pc_dtype compute);
 
 /* Prepare a picture by the model's recipe: *pixels = f32 [N,3,Y,X], N tiles (as a rule 1) of the encoder's native size;
