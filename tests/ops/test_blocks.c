@@ -49,6 +49,7 @@ static void blocks_serve_as_weights(void **state)
     (void)state;
     static float x[T * K], plain[N * K], y[2][T * N], rows[2][T * K], dx[2][T * K];
     static uint8_t blocks[N * K * 2];
+    static char name[] = "w";
     pc_backend *cpu;
     pc_rng rng;
     pc_rng_init(&rng, 1, 1);
@@ -62,8 +63,8 @@ static void blocks_serve_as_weights(void **state)
         }
         pc_block_quantise(formats[f], blocks, plain, N * K);
         pc_block_dequantise(formats[f], plain, blocks, N * K);
-        pc_param truth = {.name = "w", .dtype = PC_F32, .shape = pc_dims(2, N, K), .data = plain, .any_type = true};
-        pc_param param = {.name = "w", .dtype = formats[f], .shape = pc_dims(2, N, K), .data = blocks, .any_type = true};
+        pc_param truth = {.name = name, .dtype = PC_F32, .shape = pc_dims(2, N, K), .data = plain, .any_type = true};
+        pc_param param = {.name = name, .dtype = formats[f], .shape = pc_dims(2, N, K), .data = blocks, .any_type = true};
         run(NULL, &truth, x, y[0], rows[0], dx[0]);
         run(NULL, &param, x, y[1], rows[1], dx[1]);
         assert_memory_equal(y[0], y[1], sizeof y[0]);
