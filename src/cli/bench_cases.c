@@ -36,7 +36,7 @@ static const pc_matmul_params weight_f32 = {true, false, PC_F32}, weight_bf16 = 
     PRODUCT(input_bf16, PC_BF16, "dx " #m "x" #k "x" #n, false, F(m, n), F(n, k)),                                     \
     PRODUCT(weight_bf16, PC_BF16, "dw " #n "x" #k "x" #m, false, F(m, n), F(m, k))
 
-static const pc_attention_params attention = {0.17677669529663687};
+static const pc_attention_params attention = {.scale = 0.17677669529663687};
 #define ATTENTION(t, segment, h, k, e, name)                                                                           \
     {&pc_op_attention, name, &attention, 5, 2, {F(t, h, e), F(t, k, e), F(t, k, e), RANGES(segment, t), NONE},         \
      PC_F32, true, false},                                                                                             \

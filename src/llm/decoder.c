@@ -186,7 +186,8 @@ static pc_tensor *attention(const pc_build *build, const pc_decoder_config *conf
         k = pc_store_rows(graph, io->cache[index].keys, k, io->cache_rows); /* [S,K,E] */
         v = pc_store_rows(graph, io->cache[index].values, v, io->cache_rows);
     }
-    pc_tensor *mixed = pc_attention(graph, q, k, v, io->ranges, NULL, scale);
+    pc_tensor *mixed = pc_attention_paged(graph, q, k, v, io->ranges, io->cache ? io->pages : NULL,
+                                          (pc_attention_params){.scale = scale, .page_rows = PC_CACHE_PAGE});
     mixed = pc_reshape(graph, mixed, pc_dims(2, -1, config->num_attention_heads * size));
     return pc_hooks_project(io->hooks, build, index, PC_PROJECT_O, &layer->o, mixed, residual);
 }

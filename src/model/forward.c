@@ -52,6 +52,7 @@ pc_tensor *pc_model_read(const pc_build *build, const pc_model *model, const pc_
         .ranges = reading->ranges,
         .cache = reading->cache,
         .cache_rows = reading->cache_rows,
+        .pages = reading->cache_pages,
         .frequencies = reading->frequencies,
         .hooks = reading->hooks,
     };

@@ -24,7 +24,8 @@ typedef struct pc_reading {
     pc_tensor *soft_rows;  /* i32 [S]: rows of the sequence that the soft tokens replace */
     pc_tensor *frequencies;/* f32 [E/2] */
     pc_layer_cache *cache; /* or NULL */
-    pc_tensor *cache_rows; /* i32 [T] with a cache */
+    pc_tensor *cache_rows; /* i32 [T] with a cache, as the next: llm/llm.h */
+    pc_tensor *cache_pages;/* i32 [P] */
     const pc_hooks *hooks; /* or NULL */
 } pc_reading;
 
