@@ -2,7 +2,7 @@
 #ifndef PC_OPS_DEPTHWISE_H
 #define PC_OPS_DEPTHWISE_H
 
-#include "ops/grid.h"
+#include "ops/resample.h"
 
 /* x [N,R*S,D] (a grid, row by row), w [D,1,k,k], b [D] or NULL -> [N,R'*S',D] with R' = ceil(R / stride): padding k/2. */
 typedef struct pc_depthwise_params {

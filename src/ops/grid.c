@@ -1,321 +1,112 @@
-/* Features in a grid: bicubic resizing of a table, means over cells, neighbours as features.
+/* Order of patches.
  *
- * Source: Keys 1981 for the cubic kernel; torch.nn.functional interpolate and adaptive_avg_pool2d for the conventions.
- * Easy to get wrong: torch's a is -0.75 (Pillow's -0.5) and shrinking is not antialiased; a cell's rows go from a floor to
- * a ceiling, so that neighbouring cells may share some.
+ *   for each picture: for each window (row-major): for each block in it: for each patch of the block
+ *
+ * Source: Qwen2.5-VL (Bai et al. 2025, arXiv:2502.13923, section 2.1.1); transformers vision_utils.py
+ * (get_vision_window_index); for merging, Shi et al. 2016 (arXiv:1609.05158) backwards.
+ * Easy to get wrong: windows at the right and lower border are smaller, and hold what is left.
  */
 #include "ops/grid.h"
 
+#include "ops/attention.h"
 #include "ops/common.h"
+#include "ops/rows.h"
 
-#include <math.h>
-
-static int64_t cells_of(pc_grid_size size)
+static pc_status shape(pc_node *node)
 {
-    return size.rows * size.columns;
+    const pc_grid_params *p = node->params;
+    int64_t pictures = node->in[0]->shape.ndim ? node->in[0]->shape.dim[0] : 0;
+    if (p->block < 1 || p->rows < 1 || p->columns < 1 || p->rows % p->block || p->columns % p->block ||
+        p->window % p->block) {
+        return pc_fail(PC_ERR_DATA, "grid: %lld x %lld patches in blocks of %lld and windows of %lld", (long long)p->rows,
+                       (long long)p->columns, (long long)p->block, (long long)p->window);
+    }
+    int64_t places = pictures * p->rows * p->columns;
+    const pc_shape shapes[] = {pc_dims(1, places), pc_dims(1, places), pc_dims(2, places, 2), pc_dims(2, places, 4)};
+    for (int i = 0; i < 4; i++) {
+        node->out[i]->shape = shapes[i];
+        node->out[i]->dtype = PC_I32;
+    }
+    return PC_OK;
 }
 
-static bool is_grid(pc_grid_size size)
+typedef struct layout {
+    const pc_grid_params *params;
+    int32_t *order, *inverse, *positions;
+    int32_t place; /* the next one */
+} layout;
+
+static int64_t least(int64_t a, int64_t b)
 {
-    return size.rows > 0 && size.columns > 0;
+    return a < b ? a : b;
 }
 
-static void fill_zero(pc_tensor *x)
+/* The blocks of one window, from its first row and column. */
+static void lay_window(layout *l, int64_t base, int64_t top, int64_t left, int64_t side_y, int64_t side_x)
 {
-    for (int64_t i = 0, count = pc_count(x); i < count; i++) {
-        pc_tensor_set(x, i, 0);
+    int64_t block = l->params->block, columns = l->params->columns;
+    int64_t bottom = least(top + side_y, l->params->rows), right = least(left + side_x, columns);
+    for (int64_t y = top; y < bottom; y += block) {
+        for (int64_t x = left; x < right; x += block) {
+            for (int64_t i = 0; i < block * block; i++, l->place++) {
+                int64_t row = y + i / block, column = x + i % block, raster = base + row * columns + column;
+                l->order[l->place] = (int32_t)raster;
+                l->inverse[raster] = l->place;
+                l->positions[2 * l->place] = (int32_t)row;
+                l->positions[2 * l->place + 1] = (int32_t)column;
+            }
+        }
     }
 }
 
-static void add_to(pc_tensor *x, int64_t i, double value)
+static void reference(const pc_call *call)
 {
-    pc_tensor_set(x, i, pc_tensor_get(x, i) + value);
+    const pc_node *node = call->node;
+    const pc_grid_params *p = node->params;
+    layout l = {p, node->out[0]->data, node->out[1]->data, node->out[2]->data, 0};
+    pc_attention_range *ranges = node->out[3]->data;
+    int64_t pictures = node->in[0]->shape.dim[0];
+    int64_t side_y = p->window ? p->window : p->rows, side_x = p->window ? p->window : p->columns;
+    for (int64_t n = 0; n < pictures; n++) {
+        for (int64_t y = 0; y < p->rows; y += side_y) {
+            for (int64_t x = 0; x < p->columns; x += side_x) {
+                int32_t first = l.place;
+                lay_window(&l, n * p->rows * p->columns, y, x, side_y, side_x);
+                for (int32_t i = first; i < l.place; i++) {
+                    ranges[i] = (pc_attention_range){.begin = first, .end = l.place};
+                }
+            }
+        }
+    }
 }
 
-static pc_cost move_cost(const pc_node *node)
+static pc_cost cost(const pc_node *node)
 {
     return pc_cost_elementwise(node, 0);
 }
 
-/* --- resize_grid --- */
-
-enum { TAPS = 4 };
-
-typedef struct taps {
-    int64_t at[TAPS];
-    double weight[TAPS];
-} taps;
-
-static double keys_kernel(double x)
-{
-    static const double A = -0.75;
-    x = fabs(x);
-    if (x <= 1) {
-        return ((A + 2) * x - (A + 3)) * x * x + 1;
-    }
-    return x < 2 ? ((A * x - 5 * A) * x + 8 * A) * x - 4 * A : 0;
-}
-
-static taps taps_of(int64_t to, int64_t out, int64_t in)
-{
-    double source = ((double)to + 0.5) * (double)in / (double)out - 0.5, base = floor(source);
-    taps result;
-    for (int t = 0; t < TAPS; t++) {
-        int64_t at = (int64_t)base - 1 + t;
-        result.at[t] = at < 0 ? 0 : at >= in ? in - 1 : at;
-        result.weight[t] = keys_kernel(source - (base - 1 + t));
-    }
-    return result;
-}
-
-static pc_status resize_shape(pc_node *node)
-{
-    const pc_resize_params *p = node->params;
-    const pc_shape *x = &node->in[0]->shape;
-    if (!is_grid(p->from) || !is_grid(p->to) || x->ndim != 2 || x->dim[0] != p->prefix + cells_of(p->from)) {
-        return pc_op_shape_error(node, node->in[0], "a table with a row for each cell of its grid");
-    }
-    node->out[0]->shape = pc_dims(2, p->prefix + cells_of(p->to), x->dim[1]);
-    node->out[0]->dtype = pc_float_type(node->in[0]);
-    return PC_OK;
-}
-
-/* One cell of the large side of the product: visit(out row, in row, weight). */
-typedef void (*visitor)(const pc_node *node, int64_t to, int64_t from, double weight);
-
-static void visit_taps(const pc_node *node, visitor visit)
-{
-    const pc_resize_params *p = node->params;
-    for (int64_t i = 0; i < p->prefix; i++) {
-        visit(node, i, i, 1);
-    }
-    for (int64_t r = 0; r < p->to.rows; r++) {
-        taps down = taps_of(r, p->to.rows, p->from.rows);
-        for (int64_t c = 0; c < p->to.columns; c++) {
-            taps across = taps_of(c, p->to.columns, p->from.columns);
-            for (int t = 0; t < TAPS * TAPS; t++) {
-                int y = t / TAPS, x = t % TAPS;
-                visit(node, p->prefix + r * p->to.columns + c,
-                      p->prefix + down.at[y] * p->from.columns + across.at[x], down.weight[y] * across.weight[x]);
-            }
-        }
-    }
-}
-
-static void resize_row(const pc_node *node, int64_t to, int64_t from, double weight)
-{
-    int64_t width = node->out[0]->shape.dim[1];
-    for (int64_t d = 0; d < width; d++) {
-        add_to(node->out[0], to * width + d, weight * pc_tensor_get(node->in[0], from * width + d));
-    }
-}
-
-static void resize_reference(const pc_call *call)
-{
-    fill_zero(call->node->out[0]);
-    visit_taps(call->node, resize_row);
-}
-
-static void resize_grad(pc_graph *graph, pc_node *node, pc_tensor *const *dout, pc_tensor **din)
-{
-    pc_tensor *in[] = {dout[0], node->in[0]};
-    din[0] = pc_graph_add(graph, &pc_op_resize_grid_grad, in, 2, 1, node->params);
-}
-
-const pc_op pc_op_resize_grid = {
-    .name = "resize_grid",
-    .params_size = sizeof(pc_resize_params),
-    .shape = resize_shape,
-    .grad = resize_grad,
-    .cost = move_cost,
-    .reference = resize_reference,
+const pc_op pc_op_grid = {
+    .name = "grid",
+    .params_size = sizeof(pc_grid_params),
+    .shape = shape,
+    .cost = cost,
+    .reference = reference,
 };
 
-pc_tensor *pc_resize_grid(pc_graph *graph, pc_tensor *x, pc_resize_params params)
+pc_grid pc_grid_layout(pc_graph *graph, pc_tensor *like, pc_grid_params params)
 {
-    return pc_graph_add(graph, &pc_op_resize_grid, &x, 1, 1, &params);
-}
-
-static pc_status like_shape(pc_node *node)
-{
-    node->out[0]->shape = node->in[1]->shape;
-    node->out[0]->dtype = node->in[0]->dtype;
-    return PC_OK;
-}
-
-static void resize_back_row(const pc_node *node, int64_t to, int64_t from, double weight)
-{
-    int64_t width = node->out[0]->shape.dim[1];
-    for (int64_t d = 0; d < width; d++) {
-        add_to(node->out[0], from * width + d, weight * pc_tensor_get(node->in[0], to * width + d));
+    pc_tensor *order = pc_graph_add(graph, &pc_op_grid, &like, 1, 4, &params);
+    if (pc_graph_failed(graph)) {
+        return (pc_grid){order, order, order, order};
     }
+    pc_node *node = order->node;
+    return (pc_grid){node->out[0], node->out[1], node->out[2], node->out[3]};
 }
 
-static void resize_grad_reference(const pc_call *call)
+pc_tensor *pc_merge_blocks(pc_graph *graph, pc_tensor *x, int64_t rows, int64_t columns, int64_t side)
 {
-    fill_zero(call->node->out[0]);
-    visit_taps(call->node, resize_back_row);
-}
-
-const pc_op pc_op_resize_grid_grad = {
-    .name = "resize_grid_grad",
-    .params_size = sizeof(pc_resize_params),
-    .shape = like_shape,
-    .cost = move_cost,
-    .reference = resize_grad_reference,
-};
-
-/* --- pool_grid --- */
-
-static pc_status pool_shape(pc_node *node)
-{
-    const pc_pool_params *p = node->params;
-    const pc_shape *x = &node->in[0]->shape;
-    if (!is_grid(p->from) || !is_grid(p->to) || x->ndim != 3 || x->dim[1] != cells_of(p->from)) {
-        return pc_op_shape_error(node, node->in[0], "[N,R*S,D] with a row for each cell of its grid");
-    }
-    node->out[0]->shape = pc_dims(3, x->dim[0], cells_of(p->to), x->dim[2]);
-    node->out[0]->dtype = node->in[0]->dtype;
-    return PC_OK;
-}
-
-typedef struct cell {
-    int64_t top, bottom, left, right;
-    double share; /* of each member in the mean */
-} cell;
-
-static cell cell_of(const pc_pool_params *p, int64_t index)
-{
-    int64_t r = index / p->to.columns, c = index % p->to.columns;
-    cell out = {
-        .top = r * p->from.rows / p->to.rows,
-        .bottom = ((r + 1) * p->from.rows + p->to.rows - 1) / p->to.rows,
-        .left = c * p->from.columns / p->to.columns,
-        .right = ((c + 1) * p->from.columns + p->to.columns - 1) / p->to.columns,
-    };
-    out.share = 1 / (double)((out.bottom - out.top) * (out.right - out.left));
-    return out;
-}
-
-static void pool_reference(const pc_call *call)
-{
-    const pc_node *node = call->node;
-    const pc_pool_params *p = node->params;
-    const pc_shape *x = &node->in[0]->shape;
-    int64_t width = x->dim[2], cells = cells_of(p->to);
-    for (int64_t i = 0; i < x->dim[0] * cells * width; i++) {
-        int64_t n = i / (cells * width), d = i % width;
-        cell at = cell_of(p, i / width % cells);
-        double sum = 0;
-        for (int64_t r = at.top; r < at.bottom; r++) {
-            for (int64_t c = at.left; c < at.right; c++) {
-                sum += pc_tensor_get(node->in[0], ((n * x->dim[1]) + r * p->from.columns + c) * width + d);
-            }
-        }
-        pc_tensor_set(node->out[0], i, sum * at.share);
-    }
-}
-
-static void pool_grad(pc_graph *graph, pc_node *node, pc_tensor *const *dout, pc_tensor **din)
-{
-    pc_tensor *in[] = {dout[0], node->in[0]};
-    din[0] = pc_graph_add(graph, &pc_op_pool_grid_grad, in, 2, 1, node->params);
-}
-
-const pc_op pc_op_pool_grid = {
-    .name = "pool_grid",
-    .params_size = sizeof(pc_pool_params),
-    .shape = pool_shape,
-    .grad = pool_grad,
-    .cost = move_cost,
-    .reference = pool_reference,
-};
-
-pc_tensor *pc_pool_grid(pc_graph *graph, pc_tensor *x, pc_pool_params params)
-{
-    return pc_graph_add(graph, &pc_op_pool_grid, &x, 1, 1, &params);
-}
-
-static void pool_grad_reference(const pc_call *call)
-{
-    const pc_node *node = call->node;
-    const pc_pool_params *p = node->params;
-    const pc_shape *x = &node->out[0]->shape;
-    int64_t width = x->dim[2], cells = cells_of(p->to);
-    fill_zero(node->out[0]);
-    for (int64_t i = 0; i < x->dim[0] * cells * width; i++) {
-        int64_t n = i / (cells * width), d = i % width;
-        cell at = cell_of(p, i / width % cells);
-        double share = at.share * pc_tensor_get(node->in[0], i);
-        for (int64_t r = at.top; r < at.bottom; r++) {
-            for (int64_t c = at.left; c < at.right; c++) {
-                add_to(node->out[0], ((n * x->dim[1]) + r * p->from.columns + c) * width + d, share);
-            }
-        }
-    }
-}
-
-const pc_op pc_op_pool_grid_grad = {
-    .name = "pool_grid_grad",
-    .params_size = sizeof(pc_pool_params),
-    .shape = like_shape,
-    .cost = move_cost,
-    .reference = pool_grad_reference,
-};
-
-/* --- cells --- */
-
-static pc_status cells_shape(pc_node *node)
-{
-    const pc_cells_params *p = node->params;
-    const pc_shape *x = &node->in[0]->shape;
-    int64_t area = p->side * p->side;
-    if (!is_grid(p->from) || p->side < 1 || p->from.rows % p->side || p->from.columns % p->side || x->ndim != 3 ||
-        x->dim[1] != (p->inverse ? cells_of(p->from) / area : cells_of(p->from)) ||
-        (p->inverse && x->dim[2] % area)) {
-        return pc_op_shape_error(node, node->in[0], "[N,R*S,D] whose grid divides into cells");
-    }
-    node->out[0]->shape = p->inverse ? pc_dims(3, x->dim[0], x->dim[1] * area, x->dim[2] / area)
-                                     : pc_dims(3, x->dim[0], x->dim[1] / area, x->dim[2] * area);
-    node->out[0]->dtype = node->in[0]->dtype;
-    return PC_OK;
-}
-
-static void cells_reference(const pc_call *call)
-{
-    const pc_node *node = call->node;
-    const pc_cells_params *p = node->params;
-    const pc_shape *grid = &(p->inverse ? node->out[0] : node->in[0])->shape;
-    int64_t width = grid->dim[2], side = p->side, across = p->from.columns / side;
-    for (int64_t row = 0; row < grid->dim[0] * grid->dim[1]; row++) {
-        int64_t n = row / grid->dim[1], r = row % grid->dim[1] / p->from.columns, c = row % p->from.columns;
-        int64_t cell_row = n * (grid->dim[1] / (side * side)) + r / side * across + c / side;
-        int64_t place = (cell_row * side * side + r % side * side + c % side) * width;
-        for (int64_t d = 0; d < width; d++) {
-            int64_t in = p->inverse ? place + d : row * width + d, out = p->inverse ? row * width + d : place + d;
-            pc_tensor_set(node->out[0], out, pc_tensor_get(node->in[0], in));
-        }
-    }
-}
-
-static void cells_grad(pc_graph *graph, pc_node *node, pc_tensor *const *dout, pc_tensor **din)
-{
-    pc_cells_params params = *(const pc_cells_params *)node->params;
-    params.inverse = !params.inverse;
-    din[0] = pc_graph_add(graph, &pc_op_cells, dout, 1, 1, &params);
-}
-
-const pc_op pc_op_cells = {
-    .name = "cells",
-    .params_size = sizeof(pc_cells_params),
-    .shape = cells_shape,
-    .grad = cells_grad,
-    .cost = move_cost,
-    .reference = cells_reference,
-};
-
-pc_tensor *pc_cells(pc_graph *graph, pc_tensor *x, pc_grid_size from, int64_t side)
-{
-    pc_cells_params params = {.from = from, .side = side};
-    return pc_graph_add(graph, &pc_op_cells, &x, 1, 1, &params);
+    int64_t width = x->max.dim[x->max.ndim - 1];
+    pc_grid grid = pc_grid_layout(graph, x, (pc_grid_params){rows, columns, side, 0});
+    x = pc_take_rows(graph, pc_reshape(graph, x, pc_dims(2, -1, width)), grid.order); /* [N*P,D] */
+    return pc_reshape(graph, x, pc_dims(3, -1, rows / side * (columns / side), side * side * width));
 }

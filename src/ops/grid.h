@@ -1,37 +1,29 @@
-/* Features that lie in a grid [N, rows * columns, D], row by row: resizing, pooling, neighbours as features. */
+/* The patches of pictures in another order than the raster: blocks that merge into one token, windows of attention. */
 #ifndef PC_OPS_GRID_H
 #define PC_OPS_GRID_H
 
 #include "tensor/graph.h"
 
-typedef struct pc_grid_size { int64_t rows, columns; } pc_grid_size;
+typedef struct pc_grid_params {
+    int64_t rows, columns; /* of one picture, in patches */
+    int64_t block;         /* side of the blocks whose patches lie together, row-major; divides rows and columns */
+    int64_t window;        /* side of the windows whose blocks lie together, a multiple of block; 0 = one window */
+} pc_grid_params;
 
-/* Bicubic resize of a table [C + R*S, D] -> [C + R'*S', D]: the first `prefix` = C rows as they are, the others as a grid.
- * As torch's interpolate(mode="bicubic", align_corners=False): Keys' kernel with a = -0.75, borders repeated, no
- * antialiasing. Position embeddings at another resolution. */
-typedef struct pc_resize_params {
-    pc_grid_size from, to;
-    int64_t prefix;
-} pc_resize_params;
-extern const pc_op pc_op_resize_grid;
-extern const pc_op pc_op_resize_grid_grad; /* in dy, like; out dx */
-pc_tensor *pc_resize_grid(pc_graph *graph, pc_tensor *x, pc_resize_params params);
+/* All i32, P = rows * columns, places numbered through the N pictures. */
+typedef struct pc_grid {
+    pc_tensor *order;     /* [N*P]: the raster row that stands at each place */
+    pc_tensor *inverse;   /* [N*P]: the place of each raster row */
+    pc_tensor *positions; /* [N*P,2]: row and column of the patch at each place, in its picture */
+    pc_tensor *ranges;    /* [N*P,4] (ops/attention.h): places of its own window */
+} pc_grid;
 
-/* Mean over cells: x [N,R*S,D] -> [N,R'*S',D]; cell (i, j) covers rows floor(i R/R') to ceil((i+1) R/R'), columns alike
- * (adaptive average pooling). */
-typedef struct pc_pool_params { pc_grid_size from, to; } pc_pool_params;
-extern const pc_op pc_op_pool_grid;
-extern const pc_op pc_op_pool_grid_grad; /* in dy, like; out dx */
-pc_tensor *pc_pool_grid(pc_graph *graph, pc_tensor *x, pc_pool_params params);
+/* Looks at dim 0 of `like` alone: N pictures. No gradient. */
+extern const pc_op pc_op_grid;
+pc_grid pc_grid_layout(pc_graph *graph, pc_tensor *like, pc_grid_params params);
 
-/* Pixel shuffle: cells of `side` x `side` neighbours become one row: x [N,R*S,D] -> [N,(R/side)(S/side),side*side*D],
- * features ordered (row, column, feature). R and S are multiples of `side`. */
-typedef struct pc_cells_params {
-    pc_grid_size from;
-    int64_t side;
-    bool inverse; /* the gradient: from [N,..,side*side*D] back to the grid `from` */
-} pc_cells_params;
-extern const pc_op pc_op_cells;
-pc_tensor *pc_cells(pc_graph *graph, pc_tensor *x, pc_grid_size from, int64_t side);
+/* x [N,P,D] -> [N,P/(s*s),s*s*D]: the patches of each block of s x s side by side, row-major (space to depth, "pixel
+ * shuffle"). */
+pc_tensor *pc_merge_blocks(pc_graph *graph, pc_tensor *x, int64_t rows, int64_t columns, int64_t side);
 
 #endif
