@@ -154,7 +154,7 @@ static void draw_encoder(const facts *f)
            encoder->type->model_type, info->layers, info->width, info->patch_size,
            info->patch_size, short_count(part_parameters(f, "encoder"), count));
     printf("    |\n  features [%" PRId64 ",%" PRId64 "]  behind block %" PRId64 "%s\n    |\n",
-           encoder->patches, info->width, encoder->select.layer,
+           encoder->patches, info->width * encoder->select.count, encoder->select.layer[0],
            encoder->select.keep_class_token ? ", class token kept" : "");
 }
 
@@ -275,7 +275,7 @@ static pc_status json_vision(const facts *f, pc_json *out)
                               {"width", encoder->info.width},
                               {"image_size", encoder->info.image_size},
                               {"patch_size", encoder->info.patch_size},
-                              {"feature_layer", encoder->select.layer},
+                              {"feature_layer", encoder->select.layer[0]},
                               {"features", encoder->patches}};
     PC_TRY(add_object(out, "encoder", &part));
     PC_TRY(pc_json_set(part, "type", pc_json_new_text(encoder->type->model_type)));

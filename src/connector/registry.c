@@ -33,3 +33,12 @@ const char *pc_connector_names(void)
     return names + 1;
 }
 
+
+pc_status pc_connector_need_grid(const pc_connector_dims *dims, const char *who, const char *where)
+{
+    if (dims->rows < 1 || dims->columns < 1) {
+        return pc_fail(PC_ERR_DATA, "%s: the connector '%s' needs the patches of a picture in a grid; the encoder gives %lld "
+                                    "features that form none", where, who, (long long)dims->tokens);
+    }
+    return PC_OK;
+}

@@ -22,7 +22,7 @@ enum { MAX_LAYERS = 128 };
 
 typedef struct clip_config {
     int64_t hidden_size, intermediate_size, num_hidden_layers, num_attention_heads, image_size, patch_size;
-    int64_t num_channels;
+    int64_t num_channels, input_size;
     char *hidden_act;
     double layer_norm_eps, position_grid;
 } clip_config;
@@ -37,6 +37,8 @@ static const pc_field fields[] = {
     FIELD(num_attention_heads, PC_FIELD_INT, "12", 1, 1024, "attention heads"),
     FIELD(image_size, PC_FIELD_INT, "224", 1, 16384, "side of the picture in pixels"),
     FIELD(patch_size, PC_FIELD_INT, "32", 1, 1024, "side of a patch in pixels"),
+    FIELD(input_size, PC_FIELD_INT, "0", 0, 16384,
+          "side of pictures that are larger or smaller than image_size: positions are interpolated; 0 = image_size"),
     FIELD(num_channels, PC_FIELD_INT, "3", 3, 3, "colour channels"),
     FIELD(hidden_act, PC_FIELD_TEXT, "quick_gelu", 0, 0, "activation"),
     FIELD(layer_norm_eps, PC_FIELD_FLOAT, "1e-5", 0, 1, "epsilon of the norms"),
@@ -71,6 +73,10 @@ static pc_status check(const void *any, const char *where)
         return pc_fail(PC_ERR_DATA, "%s: hidden_size %lld is not a multiple of num_attention_heads %lld", where,
                        (long long)config->hidden_size, (long long)config->num_attention_heads);
     }
+    if (config->input_size && config->input_size < config->patch_size) {
+        return pc_fail(PC_ERR_DATA, "%s: input_size %lld is smaller than patch_size %lld", where,
+                       (long long)config->input_size, (long long)config->patch_size);
+    }
     if (config->image_size % config->patch_size) {
         return pc_fail(PC_ERR_DATA, "%s: image_size %lld is not a multiple of patch_size %lld", where,
                        (long long)config->image_size, (long long)config->patch_size);
@@ -87,7 +93,7 @@ static void info(const void *any, pc_encoder_info *out)
     *out = (pc_encoder_info){
         .width = config->hidden_size,
         .layers = config->num_hidden_layers,
-        .image_size = config->image_size,
+        .image_size = config->input_size ? config->input_size : config->image_size,
         .patch_size = config->patch_size,
         .prefix = 1,
     };
@@ -120,40 +126,34 @@ static void declare(pc_scope *scope, const void *any, void *any_weights)
     pc_norm_declare(scope, &weights->post_norm, width, true, "post_layernorm");
 }
 
-/* Hidden state `layers`: [N,P+1,D]. */
-static pc_tensor *hidden_state(const pc_build *build, const clip_config *config, const clip_weights *weights,
-                               pc_tensor *images, int64_t layers)
+/* The chosen hidden states: [N,P+1,S*D]. */
+static pc_tensor *hidden_states(const pc_build *build, const clip_config *config, const clip_weights *weights,
+                                pc_tensor *images, const pc_encoder_select *select)
 {
     pc_graph *graph = build->graph;
-    int64_t width = config->hidden_size;
-    pc_tensor *x = pc_patches(graph, images, config->patch_size); /* [N,P,3pp] */
+    int64_t patch = config->patch_size, side = config->image_size / patch;
+    pc_block_config block = block_config(config);
+    pc_tensor *x = pc_patches(graph, images, patch); /* [N,P,3pp] */
     x = pc_linear(graph, x, pc_use(build, weights->patch_embedding), NULL, NULL, build->compute); /* [N,P,D] */
     x = pc_prepend(graph, x, pc_use(build, weights->class_embedding)); /* [N,P+1,D] */
-    x = pc_add(graph, x, pc_use(build, weights->positions));
+    x = pc_add(graph, x, pc_positions_for(build, weights->positions, images, patch, side, 1));
     x = pc_norm_forward(build, &weights->pre_norm, x, config->layer_norm_eps);
-    x = pc_name(graph, x, "encoder.hidden.0");
-    pc_tensor *ranges = pc_group_ranges(graph, x); /* [N*(P+1),4] */
-    pc_block_config block = block_config(config);
-    for (int64_t i = 0; i < layers; i++) {
-        x = pc_block_forward(build, &weights->blocks[i], &block, x, ranges);
-        x = pc_name(graph, x, "encoder.hidden.%d", (int)i + 1);
-    }
-    return pc_reshape(graph, x, pc_dims(3, -1, x->max.dim[1], width));
+    return pc_blocks_forward(build, weights->blocks, &block, &weights->post_norm, x, select);
 }
 
 static pc_tensor *forward(const pc_build *build, const void *any, const void *weights, pc_tensor *images,
                           pc_encoder_select select)
 {
-    const clip_config *config = any;
-    pc_tensor *x = hidden_state(build, config, weights, images, select.layer);
-    return select.keep_class_token ? x : pc_slice(build->graph, x, 1, 0); /* [N,P,D] */
+    pc_tensor *x = hidden_states(build, any, weights, images, &select);
+    return select.keep_class_token ? x : pc_slice(build->graph, x, 1, 0); /* [N,P,S*D] */
 }
 
 static pc_tensor *pool(const pc_build *build, const void *any, const void *any_weights, pc_tensor *images)
 {
     const clip_config *config = any;
     const clip_weights *weights = any_weights;
-    pc_tensor *x = hidden_state(build, config, weights, images, config->num_hidden_layers);
+    const pc_encoder_select last = {.layer = {config->num_hidden_layers}, .count = 1};
+    pc_tensor *x = hidden_states(build, config, weights, images, &last);
     x = pc_slice(build->graph, x, 0, 1);                                    /* [N,1,D] */
     x = pc_reshape(build->graph, x, pc_dims(2, -1, config->hidden_size));  /* [N,D] */
     return pc_norm_forward(build, &weights->post_norm, x, config->layer_norm_eps);

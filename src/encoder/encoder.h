@@ -10,17 +10,21 @@
 #include "base/field.h"
 #include "nn/layers.h"
 
-/* Which hidden state, and whether the tokens before the patches stay. */
+enum { PC_ENCODER_STATES = 8 };
+
+/* Which hidden states, side by side, and whether the tokens before the patches stay. */
 typedef struct pc_encoder_select {
-    int64_t layer;          /* as Hugging Face counts: 0 = embeddings, i = after block i, negative from the end (-1 = last) */
+    int64_t layer[PC_ENCODER_STATES]; /* as Hugging Face counts: 0 = embeddings, i = after block i, negative from the end
+                                       * (-1 = last) */
+    int64_t count;          /* of them; 0 counts as 1 */
     bool keep_class_token;  /* "full"; false = "default" */
-    bool final_norm;        /* what follows the last block is applied (Idefics3) */
+    bool final_norm;        /* what follows the last block is applied (BLIP-2, mPLUG-Owl, Idefics3) */
 } pc_encoder_select;
 
 typedef struct pc_encoder_info {
     int64_t width;      /* D */
     int64_t layers;     /* blocks */
-    int64_t image_size; /* native Y = X in pixels */
+    int64_t image_size; /* Y = X in pixels that pictures are prepared for */
     int64_t patch_size; /* pixels */
     int64_t prefix;     /* tokens before the patches (class token: 1) */
     int64_t unit;       /* pictures may have any sides that are multiples of this; 0 = image_size alone */
@@ -34,7 +38,7 @@ typedef struct pc_encoder_type {
     pc_status (*check)(const void *config, const char *where);
     void (*info)(const void *config, pc_encoder_info *out);
     void (*declare)(pc_scope *scope, const void *config, void *weights);
-    /* layer in `select` is already resolved to 0..layers. images [N,3,Y,X]. */
+    /* Layers in `select` are already resolved to 0..layers. images [N,3,Y,X]. Gives [N,P,S*D] for S layers. */
     pc_tensor *(*forward)(const pc_build *build, const void *config, const void *weights, pc_tensor *images,
                           pc_encoder_select select);
     /* One vector for each image, before any projection: [N,D] (contrastive training); NULL = none. */
@@ -44,7 +48,7 @@ typedef struct pc_encoder_type {
 const pc_encoder_type *pc_encoder_find(const char *model_type); /* NULL when unknown */
 const char *pc_encoder_names(void);                             /* "clip_vision_model, ..." for messages */
 
-/* Resolve a Hugging Face layer number against the number of blocks; PC_ERR_DATA when outside. */
-pc_status pc_encoder_resolve_layer(int64_t *layer, int64_t layers, const char *where);
+/* Resolve Hugging Face's layer numbers against the number of blocks; PC_ERR_DATA when outside. */
+pc_status pc_encoder_resolve_layers(pc_encoder_select *select, int64_t layers, const char *where);
 
 #endif

@@ -33,13 +33,16 @@ const char *pc_encoder_names(void)
     return names + 1;
 }
 
-pc_status pc_encoder_resolve_layer(int64_t *layer, int64_t layers, const char *where)
+pc_status pc_encoder_resolve_layers(pc_encoder_select *select, int64_t layers, const char *where)
 {
-    int64_t resolved = *layer < 0 ? layers + 1 + *layer : *layer;
-    if (resolved < 0 || resolved > layers) {
-        return pc_fail(PC_ERR_DATA, "%s: vision_feature_layer %lld is outside the encoder's %lld layers", where,
-                       (long long)*layer, (long long)layers);
+    select->count = select->count > 0 ? select->count : 1;
+    for (int64_t i = 0; i < select->count; i++) {
+        int64_t *layer = &select->layer[i], resolved = *layer < 0 ? layers + 1 + *layer : *layer;
+        if (resolved < 0 || resolved > layers) {
+            return pc_fail(PC_ERR_DATA, "%s: vision_feature_layer %lld is outside the encoder's %lld layers", where,
+                           (long long)*layer, (long long)layers);
+        }
+        *layer = resolved;
     }
-    *layer = resolved;
     return PC_OK;
 }

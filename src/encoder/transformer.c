@@ -4,6 +4,8 @@
 #include "encoder/transformer.h"
 
 #include "ops/attention.h"
+#include "ops/concat.h"
+#include "ops/resample.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -51,4 +53,37 @@ pc_tensor *pc_block_forward(const pc_build *build, const pc_block_weights *weigh
     x = pc_linear_forward(build, &weights->o, mixed, x);
     h = pc_norm_forward(build, &weights->norm2, x, config->eps);
     return pc_mlp_forward(build, &weights->mlp, h, config->activation, x); /* [..,D] */
+}
+
+pc_tensor *pc_blocks_forward(const pc_build *build, const pc_block_weights *blocks, const pc_block_config *config,
+                             const pc_norm_weights *final, pc_tensor *x, const pc_encoder_select *select)
+{
+    pc_tensor *states[PC_ENCODER_STATES] = {0}, *out = NULL, *ranges = pc_group_ranges(build->graph, x); /* [N*P,4] */
+    int64_t patches = x->max.dim[1], last = 0, count = select->count > 0 ? select->count : 1;
+    for (int64_t s = 0; s < count; s++) {
+        last = select->layer[s] > last ? select->layer[s] : last;
+    }
+    for (int64_t i = 0; i <= last; i++) {
+        x = i ? pc_block_forward(build, &blocks[i - 1], config, x, ranges) : x;
+        x = pc_name(build->graph, x, "encoder.hidden.%d", (int)i);
+        for (int64_t s = 0; s < count; s++) {
+            states[s] = select->layer[s] == i ? x : states[s];
+        }
+    }
+    for (int64_t s = 0; s < count; s++) {
+        x = select->final_norm && final ? pc_norm_forward(build, final, states[s], config->eps) : states[s];
+        out = s ? pc_concat_features(build->graph, out, x) : x;
+    }
+    return pc_reshape(build->graph, out, pc_dims(3, -1, patches, count * config->width)); /* [N,P,S*D] */
+}
+
+pc_tensor *pc_positions_for(const pc_build *build, pc_param *positions, pc_tensor *images, int64_t patch, int64_t side,
+                            int64_t prefix)
+{
+    pc_tensor *table = pc_use(build, positions);
+    pc_grid_size to = {images->max.dim[2] / patch, images->max.dim[3] / patch};
+    if (to.rows == side && to.columns == side) {
+        return table;
+    }
+    return pc_resize_grid(build->graph, table, (pc_resize_params){.from = {side, side}, .to = to, .prefix = prefix});
 }

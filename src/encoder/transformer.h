@@ -2,7 +2,7 @@
 #ifndef PC_ENCODER_TRANSFORMER_H
 #define PC_ENCODER_TRANSFORMER_H
 
-#include "nn/layers.h"
+#include "encoder/encoder.h"
 
 typedef struct pc_block_config {
     int64_t width;  /* D */
@@ -25,5 +25,15 @@ void pc_block_declare(pc_scope *scope, pc_block_weights *weights, const pc_block
 /* x [..,D] with T rows in all; ranges i32 [T,4] (ops/attention.h). */
 pc_tensor *pc_block_forward(const pc_build *build, const pc_block_weights *weights, const pc_block_config *config,
                             pc_tensor *x, pc_tensor *ranges);
+
+/* x [N,P,D] = hidden state 0 -> the selected hidden states side by side, [N,P,S*D]. final (or NULL): the norm of
+ * select.final_norm. */
+pc_tensor *pc_blocks_forward(const pc_build *build, const pc_block_weights *blocks, const pc_block_config *config,
+                             const pc_norm_weights *final, pc_tensor *x, const pc_encoder_select *select);
+
+/* Direct scaling: position embeddings [prefix + S*S,D], S = `side`, for pictures [N,3,Y,X] whose grid is another one; bicubic,
+ * as torch, with a gradient. */
+pc_tensor *pc_positions_for(const pc_build *build, pc_param *positions, pc_tensor *images, int64_t patch, int64_t side,
+                            int64_t prefix);
 
 #endif

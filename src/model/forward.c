@@ -18,7 +18,7 @@ pc_connector_input pc_model_encode(const pc_build *build, const pc_model *model,
     pc_connector_dims dims;
     pc_model_picture_dims(model, pixels->max.dim[2], pixels->max.dim[3], &dims);
     features = pc_name(build->graph, features, "encoder.features"); /* [N,P,D] */
-    return (pc_connector_input){features, dims.rows, dims.columns};
+    return (pc_connector_input){.features = features, .rows = dims.rows, .columns = dims.columns};
 }
 
 pc_tensor *pc_model_connect(const pc_build *build, const pc_model *model, pc_connector_input in)

@@ -34,7 +34,8 @@ void pc_model_picture_dims(const pc_model *model, int64_t height, int64_t width,
     /* Without a class token "default" drops the first patch, as transformers and LLaVA do. */
     int64_t tokens = rows * columns + info->prefix - (model->encoder.select.keep_class_token ? 0 : 1);
     bool grid = tokens == rows * columns;
-    *out = (pc_connector_dims){info->width, model->llm.info.width, tokens, grid ? rows : 0, grid ? columns : 0};
+    int64_t states = model->encoder.select.count ? model->encoder.select.count : 1;
+    *out = (pc_connector_dims){states * info->width, model->llm.info.width, tokens, grid ? rows : 0, grid ? columns : 0};
 }
 
 pc_status pc_model_set_encoder(pc_model *model, const pc_json *json, const char *where)
@@ -50,7 +51,7 @@ pc_status pc_model_set_encoder(pc_model *model, const pc_json *json, const char 
                     &part->config, &part->weights));
     PC_TRY(part->type->check(part->config, where));
     part->type->info(part->config, &part->info);
-    PC_TRY(pc_encoder_resolve_layer(&part->select.layer, part->info.layers, where));
+    PC_TRY(pc_encoder_resolve_layers(&part->select, part->info.layers, where));
     pc_connector_dims dims;
     pc_model_picture_dims(model, part->info.image_size, part->info.image_size, &dims);
     part->patches = dims.tokens;

@@ -205,7 +205,7 @@ static void test_refused(void **state)
 {
     const char *folder = *state;
     golden_copy(GOLDEN("llava/hf"), folder);
-    edit_config(folder, NULL, "vision_feature_layer", "[-2, -1]");
+    edit_config(folder, NULL, "vision_feature_layer", "[-2,\"x\"]");
     refuse(folder, "vision_feature_layer");
     edit_config(folder, NULL, "vision_feature_layer", "-9");
     refuse(folder, "layer");

@@ -8,7 +8,7 @@ static pc_status configure(pc_model *model, const char *where)
 {
     const pc_json *vision = pc_json_get(model->config, "vision_config"), *text = pc_json_get(model->config, "text_config");
     const char *loss = pc_json_get_text(model->config, "loss_type", "clip");
-    model->encoder.select.layer = -1;
+    model->encoder.select.layer[0] = -1;
     model->encoder.select.keep_class_token = true;
     PC_TRY(pc_model_set_encoder(model, vision, where));
     pc_contrast_kind kind = {.bias = strcmp(loss, "siglip") == 0, .image_projection = true,

@@ -20,6 +20,9 @@ pc_status pc_import_rope(pc_json *json, const char *where);
 /* image_grid_pinpoints of a model's config -> the recipe's grids; pairs are height first, or width first. */
 pc_status pc_import_grids(pc_image_recipe *recipe, const pc_json *config, bool width_first, const char *where);
 
+/* The layers whose features are taken: a number, or a list of 1 to PC_ENCODER_STATES; null or NULL = `usual`. */
+pc_status pc_import_layers(pc_encoder_select *select, const pc_json *node, int64_t usual, const char *key, const char *where);
+
 /* For describe. Add the keys of a part's configuration that its object lacks; 0 and false, which mean "the usual", stay
  * out. `model_type` (or NULL) is added as well. json may be NULL: then nothing happens. */
 pc_status pc_import_complete(pc_json *json, const pc_field_table *table, const void *config, const char *model_type);

@@ -38,6 +38,24 @@ pc_status pc_import_grids(pc_image_recipe *recipe, const pc_json *config, bool w
     return PC_OK;
 }
 
+pc_status pc_import_layers(pc_encoder_select *select, const pc_json *node, int64_t usual, const char *key, const char *where)
+{
+    bool list = pc_json_is_array(node);
+    size_t count = list ? pc_json_length(node) : 1;
+    if (count < 1 || count > PC_ENCODER_STATES) {
+        return pc_fail(PC_ERR_DATA, "%s: %s: expected 1 to %d layers, found %zu", where, key, PC_ENCODER_STATES, count);
+    }
+    for (size_t i = 0; i < count; i++) {
+        const pc_json *item = list ? pc_json_at(node, i) : node;
+        if (!(pc_json_is_integer(item) || (!list && pc_json_is_null(item)))) {
+            return pc_fail(PC_ERR_DATA, "%s: %s must be a number or a list of numbers", where, key);
+        }
+        select->layer[i] = pc_json_integer(item, usual);
+    }
+    select->count = (int64_t)count;
+    return PC_OK;
+}
+
 static bool is_usual(const pc_json *value)
 {
     return pc_json_is_null(value) || (pc_json_is_bool(value) && !pc_json_bool(value, false)) ||

@@ -15,14 +15,11 @@ static pc_status feature_selection(pc_model *model, const char *where)
 {
     const pc_json *layer = pc_json_get(model->config, "vision_feature_layer");
     const char *strategy = pc_json_get_text(model->config, "vision_feature_select_strategy", "default");
-    if (!pc_json_is_null(layer) && !pc_json_is_integer(layer)) {
-        return pc_fail(PC_ERR_DATA, "%s: vision_feature_layer must be one number", where);
-    }
+    PC_TRY(pc_import_layers(&model->encoder.select, layer, DEFAULT_LAYER, "vision_feature_layer", where));
     if (strcmp(strategy, "default") != 0 && strcmp(strategy, "full") != 0) {
         return pc_fail(PC_ERR_DATA, "%s: vision_feature_select_strategy '%s' is neither default nor full", where,
                        strategy);
     }
-    model->encoder.select.layer = pc_json_integer(layer, DEFAULT_LAYER);
     model->encoder.select.keep_class_token = strcmp(strategy, "full") == 0;
     return PC_OK;
 }
@@ -98,8 +95,10 @@ static pc_status describe(const pc_model *model, pc_json *config)
     PC_TRY(pc_json_set(config, "image_seq_length", pc_json_new_integer(connector->tokens)));
     PC_TRY(pc_json_set(config, "tie_word_embeddings", pc_json_new_bool(model->llm.info.tied)));
     PC_TRY(pc_json_set(config, "vision_feature_select_strategy", pc_json_new_text(strategy)));
-    int64_t layer = pc_json_get_integer(config, "vision_feature_layer", DEFAULT_LAYER);
-    return pc_json_set(config, "vision_feature_layer", pc_json_new_integer(layer));
+    if (!pc_json_is_null(pc_json_get(config, "vision_feature_layer"))) {
+        return PC_OK;
+    }
+    return pc_json_set(config, "vision_feature_layer", pc_json_new_integer(DEFAULT_LAYER));
 }
 
 const pc_import pc_import_llava = {

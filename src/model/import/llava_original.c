@@ -158,7 +158,7 @@ static pc_status set_tower(pc_model *model, const char *where)
     if (!pc_json_is_object(pc_json_get(model->config, "vision_config"))) {
         PC_TRY(model->tower ? read_tower_config(model) : known_tower_config(model, where));
     }
-    model->encoder.select.layer = pc_json_get_integer(model->config, "mm_vision_select_layer", DEFAULT_LAYER);
+    model->encoder.select.layer[0] = pc_json_get_integer(model->config, "mm_vision_select_layer", DEFAULT_LAYER);
     /* LLaVA's SigLIP tower has no class token and gives all its patches. */
     const pc_json *vision = pc_json_get(model->config, "vision_config");
     bool siglip = strcmp(pc_json_get_text(vision, "model_type", ""), "siglip_vision_model") == 0;

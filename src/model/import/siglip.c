@@ -45,7 +45,7 @@ static pc_status configure(pc_model *model, const char *where)
 {
     PC_TRY(need_objects(model));
     const pc_json *vision = pc_json_get(model->config, "vision_config"), *text = pc_json_get(model->config, "text_config");
-    model->encoder.select.layer = -1;
+    model->encoder.select.layer[0] = -1;
     model->encoder.select.keep_class_token = true;
     PC_TRY(pc_model_set_encoder(model, vision, where));
     if (!model->encoder.type->pool || !pc_json_get_bool(vision, "vision_use_head", true)) {
