@@ -47,7 +47,7 @@ static const pc_activation_params gelu = {PC_ACT_GELU}, gelu_tanh = {PC_ACT_GELU
 static const pc_activation_params silu = {PC_ACT_SILU};
 static const pc_norm_params norm = {1e-5};
 static const pc_scale_params half = {0.5};
-static const pc_rope_params halves = {false, false};
+static const pc_rope_params halves = {.interleaved = false};
 static const pc_slice_params behind_first = {1, 0};
 static const pc_patches_params patch = {8};
 static const pc_cross_entropy_params plain = {0};

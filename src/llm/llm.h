@@ -17,7 +17,7 @@ enum { PC_CACHE_PAGE = 64 }; /* rows of a page */
 
 typedef struct pc_llm_io {
     pc_tensor *embeddings; /* f32 [T,D] */
-    pc_tensor *positions;  /* i32 [T] */
+    pc_tensor *positions;  /* i32 [T], or [T,A] when a position has A numbers (pc_llm_info.axes) */
     pc_tensor *ranges;     /* i32 [T,4]: key rows that each row sees, its own the last (rows through `pages` with a cache) */
     pc_layer_cache *cache; /* one for each layer, or NULL: keys are the T rows themselves */
     pc_tensor *cache_rows; /* i32 [T]: the cache row where each row's key is kept */
@@ -34,6 +34,7 @@ typedef struct pc_llm_info {
     int64_t key_heads;  /* K */
     int64_t head_size;  /* E */
     bool tied;          /* the head is the embedding table */
+    int64_t axes;       /* A: numbers of one position: 1, or 3 for M-RoPE (time, row, column) */
     int64_t rotary_limit; /* the rotary frequencies depend on the length of texts beyond this; 0 = they never do */
 } pc_llm_info;
 

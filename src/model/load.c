@@ -72,9 +72,9 @@ static pc_status check_array(const pc_array *array, const pc_param *param)
 /* Point at the mapped bytes where their type serves, else convert. */
 static pc_status attach(pc_param_entry *entry, const pc_array *array)
 {
-    bool half = array->dtype == PC_BF16 || array->dtype == PC_F16;
+    bool serves = array->dtype == PC_BF16 || array->dtype == PC_F16 || pc_dtype_is_block(array->dtype);
     PC_TRY(check_array(array, &entry->param));
-    if ((array->dtype == PC_F32 || (half && entry->param.any_type)) && pc_array_is_aligned(array)) {
+    if ((array->dtype == PC_F32 || (serves && entry->param.any_type)) && pc_array_is_aligned(array)) {
         entry->param.data = (void *)array->data;
         entry->param.dtype = array->dtype;
         return PC_OK;

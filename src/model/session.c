@@ -34,11 +34,12 @@ struct pc_session {
     text_graph text;
     pc_layer_cache *layers; /* cache inputs of the text graph */
     pc_cache *cache;
+    int32_t *follow;    /* [rows,context]: the position behind what a row holds up to each place */
     int64_t horizon;    /* length that the frequencies in use are for; counts beyond rotary_limit only */
     float *frequencies; /* [E/2] */
     float *logits;      /* [rows,V] */
     /* Staging of one chunk. */
-    int32_t *ids, *positions, *rows, *soft_rows;
+    int32_t *ids, *positions /* [chunk,A] */, *rows, *soft_rows;
     pc_attention_range *ranges;
     float *soft; /* [chunk,D'] */
     int32_t *last;      /* [rows] */
@@ -84,14 +85,21 @@ pc_status pc_session_bytes(const pc_model *model, const pc_session_options *opti
     return pc_cache_bytes(&shape, cache);
 }
 
-static pc_status build_vision(pc_session *session)
+static void drop_vision(pc_session *session)
+{
+    pc_exec_free(session->vision.exec);
+    pc_graph_free(session->vision.graph);
+    session->vision = (vision_graph){0};
+}
+
+/* For pictures of this size; an encoder of native resolution gets another graph for each size. */
+static pc_status build_vision(pc_session *session, int64_t height, int64_t width)
 {
     const pc_model *model = session->model;
     vision_graph *vision = &session->vision;
-    int64_t side = model->encoder.info.image_size;
     PC_TRY(pc_graph_new(&vision->graph));
     pc_build build = {vision->graph, session->options.compute};
-    vision->pixels = pc_graph_input(vision->graph, "pixel_values", PC_F32, pc_dims(4, 1, 3, side, side));
+    vision->pixels = pc_graph_input(vision->graph, "pixel_values", PC_F32, pc_dims(4, 1, 3, height, width));
     vision->tokens = pc_model_connect(&build, model, pc_model_encode(&build, model, vision->pixels));
     pc_keep(vision->graph, vision->tokens);
     return pc_exec_new(&vision->exec, vision->graph, session->backend);
@@ -120,7 +128,7 @@ static pc_status build_text(pc_session *session)
     pc_build build = {text->graph, session->options.compute};
     text->in = (pc_reading){
         .ids = pc_graph_input(text->graph, "ids", PC_I32, pc_dims(1, chunk)),
-        .positions = pc_graph_input(text->graph, "positions", PC_I32, pc_dims(1, chunk)),
+        .positions = pc_graph_input(text->graph, "positions", PC_I32, pc_dims(2, chunk, model->llm.info.axes)),
         .ranges = pc_graph_input(text->graph, "ranges", PC_I32, pc_dims(2, chunk, 4)),
         .frequencies = pc_graph_input(text->graph, "frequencies", PC_F32, pc_dims(1, model->llm.info.head_size / 2)),
         .cache = session->layers,
@@ -149,7 +157,8 @@ static pc_status allocate(pc_session *session)
     PC_TRY(PC_NEW_ARRAY(session->last_rows, rows, "a session"));
     PC_TRY(PC_NEW_ARRAY(session->frequencies, (size_t)(session->model->llm.info.head_size / 2), "a session"));
     PC_TRY(PC_NEW_ARRAY(session->ids, chunk, "a session"));
-    PC_TRY(PC_NEW_ARRAY(session->positions, chunk, "a session"));
+    PC_TRY(PC_NEW_ARRAY(session->positions, chunk * (size_t)session->model->llm.info.axes, "a session"));
+    PC_TRY(PC_NEW_ARRAY(session->follow, rows * (size_t)session->options.context, "a session"));
     PC_TRY(PC_NEW_ARRAY(session->rows, chunk, "a session"));
     PC_TRY(PC_NEW_ARRAY(session->soft_rows, chunk, "a session"));
     PC_TRY(PC_NEW_ARRAY(session->ranges, chunk, "a session"));
@@ -210,7 +219,7 @@ pc_status pc_session_new(pc_session **out, const pc_model *model, const pc_backe
         status = bind_cache(session);
     }
     if (status == PC_OK && model->connector.type) {
-        status = build_vision(session);
+        status = build_vision(session, model->encoder.info.image_size, model->encoder.info.image_size);
     }
     if (status != PC_OK) {
         pc_session_free(session);
@@ -225,8 +234,7 @@ void pc_session_free(pc_session *session)
     if (!session) {
         return;
     }
-    pc_exec_free(session->vision.exec);
-    pc_graph_free(session->vision.graph);
+    drop_vision(session);
     pc_exec_free(session->text.exec);
     pc_graph_free(session->text.graph);
     pc_cache_free(session->cache);
@@ -237,11 +245,29 @@ void pc_session_free(pc_session *session)
     pc_free(session->frequencies);
     pc_free(session->ids);
     pc_free(session->positions);
+    pc_free(session->follow);
     pc_free(session->rows);
     pc_free(session->soft_rows);
     pc_free(session->ranges);
     pc_free(session->soft);
     pc_free(session);
+}
+
+/* The graph of the session takes pictures of this size. */
+static pc_status fit_vision(pc_session *session, const pc_image_tiling *tiling)
+{
+    const vision_graph *vision = &session->vision;
+    int64_t side = session->model->encoder.info.image_size;
+    int64_t height = tiling ? tiling->height : side, width = tiling ? tiling->width : side;
+    if (vision->exec && vision->pixels->max.dim[2] == height && vision->pixels->max.dim[3] == width) {
+        return PC_OK;
+    }
+    drop_vision(session);
+    pc_status status = build_vision(session, height, width);
+    if (status != PC_OK) {
+        drop_vision(session);
+    }
+    return status;
 }
 
 /* tokens [1 + N*Q,D']: the newline (zeros without one), then those of each tile. */
@@ -270,12 +296,13 @@ pc_status pc_session_see(pc_session *session, const float *pixels, const pc_imag
     float *tokens = NULL;
     int32_t *rows = NULL;
     *soft = NULL;
-    if (!session->vision.exec) {
+    if (!model->connector.type) {
         return pc_fail(PC_ERR_DATA, "%s: this model takes no pictures", model->path);
     }
+    PC_TRY(fit_vision(session, tiling));
     PC_TRY(pc_model_picture_tokens(model, tiling, &wanted));
     pc_status status;
-    PC_GO(pc_new_array(&tokens, (size_t)((1 + tiles * model->connector.tokens) * width), sizeof(float), "soft tokens"));
+    PC_GO(pc_new_array(&tokens, (size_t)((1 + tiles * pc_model_tile_tokens(model, tiling)) * width), sizeof(float), "soft tokens"));
     PC_GO(pc_new_array(&rows, (size_t)wanted, sizeof *rows, "soft tokens"));
     PC_GO(pc_new_array(soft, (size_t)(wanted * width), sizeof(float), "soft tokens"));
     PC_GO(see_tiles(session, pixels, tiles, tokens));
@@ -301,6 +328,21 @@ typedef struct chunk {
     int64_t tokens, soft, lasts;
 } chunk;
 
+/* The numbers of token `i` of a piece, at place `place` of its row and `at` of the chunk; and the position behind it, beyond
+ * the largest so far. */
+static void give_position(pc_session *session, const pc_session_piece *piece, int64_t i, int64_t place, int64_t at)
+{
+    int64_t axes = session->model->llm.info.axes;
+    int32_t *follow = session->follow + piece->row * session->options.context + place;
+    int32_t next = place ? follow[-1] : 0;
+    *follow = piece->positions ? next : next + 1;
+    for (int64_t a = 0; a < axes; a++) {
+        int32_t number = piece->positions ? piece->positions[i * axes + a] : next;
+        session->positions[at * axes + a] = number;
+        *follow = number >= *follow ? number + 1 : *follow;
+    }
+}
+
 /* Stage tokens [from, to) of a piece whose row has them counted in already. */
 static void stage(pc_session *session, chunk *now, const pc_session_piece *piece, int64_t from, int64_t to)
 {
@@ -308,12 +350,12 @@ static void stage(pc_session *session, chunk *now, const pc_session_piece *piece
     int64_t address = pc_cache_address(session->cache, piece->row);
     int64_t before = pc_cache_length(session->cache, piece->row) - piece->count;
     for (int64_t i = from; i < to; i++) {
-        int64_t at = now->tokens++, position = before + i;
+        int64_t at = now->tokens++, place = before + i;
         bool is_soft = piece->soft && piece->soft[i];
         session->ids[at] = is_soft ? 0 : piece->ids[i];
-        session->positions[at] = (int32_t)position;
-        session->rows[at] = pc_cache_place(session->cache, piece->row, position);
-        session->ranges[at] = (pc_attention_range){0, 0, (int32_t)address, (int32_t)(address + position + 1)};
+        give_position(session, piece, i, place, at);
+        session->rows[at] = pc_cache_place(session->cache, piece->row, place);
+        session->ranges[at] = (pc_attention_range){0, 0, (int32_t)address, (int32_t)(address + place + 1)};
         if (is_soft) {
             memcpy(session->soft + (size_t)now->soft * width, piece->soft[i], width * sizeof(float));
             session->soft_rows[now->soft++] = (int32_t)at;
@@ -331,7 +373,8 @@ static pc_status run_chunk(pc_session *session, const chunk *now)
     int64_t count = now->tokens, width = session->model->llm.info.width;
     size_t vocabulary = (size_t)session->model->llm.info.vocabulary;
     PC_TRY(pc_exec_bind(text->exec, text->in.ids, session->ids, pc_dims(1, count)));
-    PC_TRY(pc_exec_bind(text->exec, text->in.positions, session->positions, pc_dims(1, count)));
+    PC_TRY(pc_exec_bind(text->exec, text->in.positions, session->positions,
+                        pc_dims(2, count, session->model->llm.info.axes)));
     PC_TRY(pc_exec_bind(text->exec, text->in.ranges, session->ranges, pc_dims(2, count, 4)));
     PC_TRY(pc_exec_bind(text->exec, text->in.cache_rows, session->rows, pc_dims(1, count)));
     if (text->in.soft) {
@@ -413,7 +456,13 @@ pc_status pc_session_read_rows(pc_session *session, const pc_session_piece *piec
 
 pc_status pc_session_read(pc_session *session, const int32_t *ids, const float *const *soft, int64_t count)
 {
-    const pc_session_piece piece = {0, ids, soft, count};
+    return pc_session_read_at(session, ids, soft, NULL, count);
+}
+
+pc_status pc_session_read_at(pc_session *session, const int32_t *ids, const float *const *soft, const int32_t *positions,
+                             int64_t count)
+{
+    const pc_session_piece piece = {0, ids, soft, count, positions};
     return pc_session_read_rows(session, &piece, 1);
 }
 
@@ -473,6 +522,8 @@ void pc_session_row_rewind(pc_session *session, int64_t row, int64_t length)
 void pc_session_row_share(pc_session *session, int64_t to, int64_t from, int64_t length)
 {
     pc_cache_share(session->cache, to, from, length);
+    memmove(session->follow + to * session->options.context, session->follow + from * session->options.context,
+            (size_t)pc_cache_length(session->cache, to) * sizeof *session->follow);
 }
 
 int64_t pc_session_free_tokens(const pc_session *session)

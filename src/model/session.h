@@ -39,6 +39,10 @@ bool pc_session_expect(pc_session *session, int64_t total);
 pc_status pc_session_read(pc_session *session, const int32_t *ids, const float *const *soft,
                           int64_t count);
 
+/* The same at positions [count,A] (pc_model_positions); NULL: each is one more than the largest before. */
+pc_status pc_session_read_at(pc_session *session, const int32_t *ids, const float *const *soft,
+                             const int32_t *positions, int64_t count);
+
 /* [V] behind the last token; valid until the next read */
 const float *pc_session_logits(const pc_session *session);
 int64_t pc_session_length(const pc_session *session);      /* tokens read */
@@ -52,6 +56,7 @@ typedef struct pc_session_piece {
     const int32_t *ids;       /* [count], as the next */
     const float *const *soft; /* or NULL */
     int64_t count;            /* >= 1 */
+    const int32_t *positions; /* [count,A] as in pc_session_read_at, or NULL */
 } pc_session_piece;
 
 /* Read the pieces in as few runs as chunks allow. PC_ERR_DATA when one doesn't fit: no row has changed then. */

@@ -101,25 +101,25 @@ static void check_rows(pc_dtype compute)
     }
     assert_int_equal(pc_cpu_backend_new(&backend, 2, 0), PC_OK);
     assert_int_equal(pc_session_new(&session, model, backend, &options), PC_OK);
-    const pc_session_piece first[] = {{0, ids[0], NULL, 70}, {2, ids[2], NULL, 5}, {1, ids[1], NULL, 130}};
+    const pc_session_piece first[] = {{0, ids[0], NULL, 70, NULL}, {2, ids[2], NULL, 5, NULL}, {1, ids[1], NULL, 130, NULL}};
     assert_int_equal(pc_session_read_rows(session, first, 3), PC_OK);
     for (int row = 0; row < ROWS; row++) {
         check_row(session, model, backend, compute, row, ids[row]);
     }
-    const pc_session_piece next[] = {{1, ids[1] + 130, NULL, 1}, {0, ids[0] + 70, NULL, 1}, {2, ids[2] + 5, NULL, 1}};
+    const pc_session_piece next[] = {{1, ids[1] + 130, NULL, 1, NULL}, {0, ids[0] + 70, NULL, 1, NULL}, {2, ids[2] + 5, NULL, 1, NULL}};
     assert_int_equal(pc_session_read_rows(session, next, 3), PC_OK);
     for (int row = 0; row < ROWS; row++) {
         check_row(session, model, backend, compute, row, ids[row]);
     }
-    const pc_session_piece bad[] = {{2, ids[2] + 6, NULL, 4}, {1, ids[1], NULL, 70}};
+    const pc_session_piece bad[] = {{2, ids[2] + 6, NULL, 4, NULL}, {1, ids[1], NULL, 70, NULL}};
     assert_int_equal(pc_session_read_rows(session, bad, 2), PC_ERR_DATA); /* row 1 has no place: row 2 is as it was */
     assert_int_equal(pc_session_row_length(session, 2), 6);
     pc_session_row_share(session, 2, 1, 100); /* a common beginning, then another text */
-    const pc_session_piece branch = {2, ids[1] + 100, NULL, 20};
+    const pc_session_piece branch = {2, ids[1] + 100, NULL, 20, NULL};
     assert_int_equal(pc_session_read_rows(session, &branch, 1), PC_OK);
     check_row(session, model, backend, compute, 2, ids[1]);
     pc_session_row_rewind(session, 0, 64);
-    const pc_session_piece again = {0, ids[0] + 64, NULL, 9};
+    const pc_session_piece again = {0, ids[0] + 64, NULL, 9, NULL};
     assert_int_equal(pc_session_read_rows(session, &again, 1), PC_OK);
     check_row(session, model, backend, compute, 0, ids[0]);
     pc_session_free(session);
