@@ -54,7 +54,8 @@ static double weight_bytes(const pc_model *model)
         const pc_param *param = &model->params.items[i]->param;
         bool table = !model->llm.info.tied && strstr(param->name, "embed_tokens");
         if (strcmp(param->part, "llm") == 0 && !table) {
-            bytes += (double)pc_shape_count(&param->shape) * (double)pc_dtype_size(param->dtype);
+            bytes += (double)pc_shape_count(&param->shape) * (double)pc_dtype_size(param->dtype)
+                     / (double)pc_dtype_unit(param->dtype);
         }
     }
     return bytes;
@@ -77,7 +78,7 @@ static void forget(const bench *b)
 static pc_status read_all(bench *b, int64_t count)
 {
     for (int64_t row = 0; row < b->options->batch; row++) {
-        b->pieces[row] = (pc_session_piece){row, b->ids, NULL, count};
+        b->pieces[row] = (pc_session_piece){.row = row, .ids = b->ids, .count = count};
     }
     return pc_session_read_rows(b->session, b->pieces, b->options->batch);
 }
