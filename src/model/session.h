@@ -15,6 +15,7 @@ typedef struct pc_session_options {
     int64_t context; /* tokens that the cache holds; 0 = the model's context, at most 4096 */
     int64_t chunk;   /* tokens of a prompt that are read at once; 0 = 512 */
     pc_dtype compute;/* PC_F32 or PC_BF16 */
+    const pc_adapter *adapter; /* borrowed; NULL = the weights alone */
 } pc_session_options;
 
 /* model and backend are borrowed. */
