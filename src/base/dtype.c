@@ -1,25 +1,56 @@
 /* Number types: names, sizes, and the conversions that define what a value means. */
 #include "base/dtype.h"
 
+#include "base/block.h"
+#include "base/memory.h"
+
 static const struct {
-    size_t size;
+    size_t size, unit;
     const char *name;
     const char *safetensors;
-    const char *torch; /* as Hugging Face's config.json spells it */
+    const char *torch; /* as Hugging Face's config.json spells it; blocks: as llama.cpp's options do */
 } types[PC_DTYPE_COUNT] = {
-    [PC_F32] = {4, "f32", "F32", "float32"},
-    [PC_BF16] = {2, "bf16", "BF16", "bfloat16"},
-    [PC_F16] = {2, "f16", "F16", "float16"},
-    [PC_F64] = {8, "f64", "F64", "float64"},
-    [PC_I32] = {4, "i32", "I32", "int32"},
-    [PC_I64] = {8, "i64", "I64", "int64"},
-    [PC_U8] = {1, "u8", "U8", "uint8"},
-    [PC_BOOL] = {1, "bool", "BOOL", "bool"},
+    [PC_F32] = {4, 1, "f32", "F32", "float32"},
+    [PC_BF16] = {2, 1, "bf16", "BF16", "bfloat16"},
+    [PC_F16] = {2, 1, "f16", "F16", "float16"},
+    [PC_F64] = {8, 1, "f64", "F64", "float64"},
+    [PC_I32] = {4, 1, "i32", "I32", "int32"},
+    [PC_I64] = {8, 1, "i64", "I64", "int64"},
+    [PC_U8] = {1, 1, "u8", "U8", "uint8"},
+    [PC_BOOL] = {1, 1, "bool", "BOOL", "bool"},
+    [PC_Q4_0] = {sizeof(pc_block_q4_0), PC_BLOCK_SMALL, "q4_0", "Q4_0", "Q4_0"},
+    [PC_Q4_1] = {sizeof(pc_block_q4_1), PC_BLOCK_SMALL, "q4_1", "Q4_1", "Q4_1"},
+    [PC_Q5_0] = {sizeof(pc_block_q5_0), PC_BLOCK_SMALL, "q5_0", "Q5_0", "Q5_0"},
+    [PC_Q5_1] = {sizeof(pc_block_q5_1), PC_BLOCK_SMALL, "q5_1", "Q5_1", "Q5_1"},
+    [PC_Q8_0] = {sizeof(pc_block_q8_0), PC_BLOCK_SMALL, "q8_0", "Q8_0", "Q8_0"},
+    [PC_Q2_K] = {sizeof(pc_block_q2_k), PC_BLOCK_LARGE, "q2_k", "Q2_K", "Q2_K"},
+    [PC_Q3_K] = {sizeof(pc_block_q3_k), PC_BLOCK_LARGE, "q3_k", "Q3_K", "Q3_K"},
+    [PC_Q4_K] = {sizeof(pc_block_q4_k), PC_BLOCK_LARGE, "q4_k", "Q4_K", "Q4_K"},
+    [PC_Q5_K] = {sizeof(pc_block_q5_k), PC_BLOCK_LARGE, "q5_k", "Q5_K", "Q5_K"},
+    [PC_Q6_K] = {sizeof(pc_block_q6_k), PC_BLOCK_LARGE, "q6_k", "Q6_K", "Q6_K"},
+    [PC_IQ4_NL] = {sizeof(pc_block_iq4_nl), PC_BLOCK_SMALL, "iq4_nl", "IQ4_NL", "IQ4_NL"},
+    [PC_IQ4_XS] = {sizeof(pc_block_iq4_xs), PC_BLOCK_LARGE, "iq4_xs", "IQ4_XS", "IQ4_XS"},
 };
 
 size_t pc_dtype_size(pc_dtype dtype)
 {
     return types[dtype].size;
+}
+
+size_t pc_dtype_unit(pc_dtype dtype)
+{
+    return types[dtype].unit;
+}
+
+size_t pc_dtype_align(pc_dtype dtype)
+{
+    return pc_dtype_is_block(dtype) ? sizeof(pc_f16) : types[dtype].size;
+}
+
+bool pc_dtype_bytes(pc_dtype dtype, size_t count, size_t *bytes)
+{
+    size_t unit = types[dtype].unit;
+    return count % unit == 0 && pc_mul_size(count / unit, types[dtype].size, bytes);
 }
 
 const char *pc_dtype_name(pc_dtype dtype)
@@ -116,7 +147,8 @@ void pc_convert_to_f32(float *dst, const void *src, pc_dtype dtype, size_t count
     CONVERT(PC_U8, uint8_t, (float)x);
     CONVERT(PC_BOOL, uint8_t, x ? 1.0f : 0.0f);
 #undef CONVERT
-    case PC_DTYPE_COUNT:
+    default:
+        pc_block_dequantise(dtype, dst, src, count);
         break;
     }
 }
@@ -124,6 +156,10 @@ void pc_convert_to_f32(float *dst, const void *src, pc_dtype dtype, size_t count
 void pc_convert_from_f32(void *dst, pc_dtype dtype, const float *src, size_t count)
 {
     char *out = dst;
+    if (pc_dtype_is_block(dtype)) {
+        pc_block_quantise(dtype, dst, src, count);
+        return;
+    }
     size_t size = pc_dtype_size(dtype);
     for (size_t i = 0; i < count; i++, out += size) {
         if (dtype == PC_F32) {

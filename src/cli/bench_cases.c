@@ -36,7 +36,7 @@ static const pc_matmul_params weight_f32 = {true, false, PC_F32}, weight_bf16 = 
     PRODUCT(input_bf16, PC_BF16, "dx " #m "x" #k "x" #n, false, F(m, n), F(n, k)),                                     \
     PRODUCT(weight_bf16, PC_BF16, "dw " #n "x" #k "x" #m, false, F(m, n), F(m, k))
 
-static const pc_attention_params attention = {0.17677669529663687};
+static const pc_attention_params attention = {.scale = 0.17677669529663687};
 #define ATTENTION(t, segment, h, k, e, name)                                                                           \
     {&pc_op_attention, name, &attention, 5, 2, {F(t, h, e), F(t, k, e), F(t, k, e), RANGES(segment, t), NONE},         \
      PC_F32, true, false},                                                                                             \
@@ -47,7 +47,7 @@ static const pc_activation_params gelu = {PC_ACT_GELU}, gelu_tanh = {PC_ACT_GELU
 static const pc_activation_params silu = {PC_ACT_SILU};
 static const pc_norm_params norm = {1e-5};
 static const pc_scale_params half = {0.5};
-static const pc_rope_params halves = {false, false};
+static const pc_rope_params halves = {.interleaved = false};
 static const pc_slice_params behind_first = {1, 0};
 static const pc_patches_params patch = {8};
 static const pc_cross_entropy_params plain = {0};

@@ -15,7 +15,7 @@
 #include <string.h>
 
 typedef struct eval_options {
-    char *tasks, *output_path, *template_name, *system, *dtype, *adapter;
+    char *tasks, *data, *output_path, *template_name, *system, *dtype, *adapter;
     int64_t limit, seed, batch_size, max_new_tokens, context, threads;
     bool no_images, log_samples, json;
 } eval_options;
@@ -28,7 +28,8 @@ typedef struct eval_options {
      .fallback = standard, .low = least, .high = most, .help = text}
 static const pc_field fields[] = {
     FIELD(tasks, PC_FIELD_TEXT, NULL,
-          "what to ask, separated by commas: scenes, scenes_zh, FILE.jsonl, an easy-VQA folder, NAME:PATH"),
+          "what to ask, separated by commas: scenes, scenes_zh, perplexity, FILE.jsonl, an easy-VQA folder, NAME:PATH"),
+    FIELD(data, PC_FIELD_TEXT, NULL, "file or folder of a task that needs one: of perplexity, for example"),
     NUMBER(limit, "0", 0, 9e15, "questions of each task; 0 = all (scenes: 1000)"),
     NUMBER(seed, "900001", 0, 9e15, "of scenes; recipes train on others"),
     FIELD(no_images, PC_FIELD_BOOL, "false",
@@ -61,6 +62,7 @@ typedef struct asked_task {
     /* in results and file names: the task's, with the file's base name when there is one */
     char name[80];
     pc_tally score;
+    pc_json *measured; /* what a task found that asks no questions, or NULL */
 } asked_task;
 
 typedef struct evaluating {
@@ -123,7 +125,7 @@ static pc_status find_tasks(evaluating *e)
             return pc_fail(PC_ERR_USAGE, "--tasks: at most %d at once", TASKS_MAX);
         }
         asked_task *asked = &e->tasks[e->count++];
-        PC_TRY(pc_task_find(&asked->task, &asked->path, word));
+        PC_TRY(pc_task_find(&asked->task, &asked->path, word, e->options.data));
         name_task(asked);
     }
     return check_names(e);
@@ -153,6 +155,15 @@ static pc_status samples_path(const evaluating *e, const asked_task *asked, char
     snprintf(name, sizeof name, "samples_%s.jsonl", asked->name);
     *out = pc_path_join(e->options.output_path, name);
     return *out ? PC_OK : pc_fail_memory(sizeof name, "a path");
+}
+
+static pc_status measure_task(evaluating *e, asked_task *asked)
+{
+    pc_task_options task = {.path = asked->path, .seed = (uint64_t)e->options.seed,
+                            .limit = e->options.limit};
+    pc_task_subject subject = {.model = e->opened.model, .backend = e->opened.backend,
+                               .context = e->options.context, .compute = e->opened.compute};
+    return asked->task->measure(&asked->measured, &task, &subject);
 }
 
 static pc_status ask_task(evaluating *e, asked_task *asked)
@@ -190,10 +201,27 @@ static void print_row(const char *name, int64_t right, int64_t asked)
            100 * pc_tally_accuracy(right, asked), 100 * pc_tally_error(right, asked));
 }
 
+static void print_measured(const asked_task *asked)
+{
+    printf("%s (%s)\n", asked->name, asked->task->version);
+    for (void *it = pc_json_first(asked->measured); it; it = pc_json_next(asked->measured, it)) {
+        pc_json *value = pc_json_value(it);
+        if (pc_json_is_integer(value)) {
+            printf("  %-24s %8" PRId64 "\n", pc_json_key(it), pc_json_integer(value, 0));
+        } else {
+            printf("  %-24s %13.4f\n", pc_json_key(it), pc_json_number(value, 0));
+        }
+    }
+}
+
 static void print_table(const evaluating *e)
 {
     for (int i = 0; i < e->count; i++) {
         const asked_task *asked = &e->tasks[i];
+        if (asked->measured) {
+            print_measured(asked);
+            continue;
+        }
         printf("%s (%s)%s\n", asked->name, asked->task->version,
                e->options.no_images ? ", pictures blanked" : "");
         for (int k = 0; k < asked->score.kind_count; k++) {
@@ -219,6 +247,11 @@ static pc_status set_config(const evaluating *e, const asked_task *asked, pc_jso
                        pc_json_new_text(pc_local_template(e->local)->name));
 }
 
+static int64_t samples_of(const asked_task *asked)
+{
+    return asked->measured ? pc_json_get_integer(asked->measured, "tokens", 0) : asked->score.asked;
+}
+
 /* The keys are those of lmms-eval. No times and no machine: equal models give equal files. */
 static pc_status make_results(const evaluating *e, pc_json **out)
 {
@@ -235,11 +268,15 @@ static pc_status make_results(const evaluating *e, pc_json **out)
     for (int i = 0; i < e->count; i++) {
         const asked_task *asked = &e->tasks[i];
         pc_json *score = NULL;
-        PC_GO(pc_tally_to_json(&asked->score, &score));
+        if (asked->measured) {
+            score = pc_json_copy(asked->measured);
+        } else {
+            PC_GO(pc_tally_to_json(&asked->score, &score));
+        }
         PC_GO(pc_json_set(parts[0], asked->name, score));
         PC_GO(pc_json_set(parts[1], asked->name, pc_json_new_text(asked->task->version)));
         PC_GO(set_config(e, asked, parts[2]));
-        PC_GO(pc_json_set(parts[3], asked->name, pc_json_new_integer(asked->score.asked)));
+        PC_GO(pc_json_set(parts[3], asked->name, pc_json_new_integer(samples_of(asked))));
     }
 done:
     if (status != PC_OK) {
@@ -306,7 +343,8 @@ static pc_status evaluate(evaluating *e, const char *path)
     pc_local_options options = {.context = o->context, .compute = e->opened.compute, .adapter = e->opened.adapter};
     PC_TRY(pc_local_new(&e->local, e->opened.model, e->opened.backend, &options));
     for (int i = 0; i < e->count; i++) {
-        PC_TRY(ask_task(e, &e->tasks[i]));
+        PC_TRY(e->tasks[i].task->measure ? measure_task(e, &e->tasks[i])
+                                         : ask_task(e, &e->tasks[i]));
     }
     return tell_results(e);
 }
@@ -346,6 +384,9 @@ static pc_status run(int argc, char **argv)
         pc_record_end(&record, status, e.result.data);
     }
     pc_str_clear(&e.result);
+    for (int i = 0; i < e.count; i++) {
+        pc_json_free(e.tasks[i].measured);
+    }
     pc_local_free(e.local);
     pc_cli_model_close(&e.opened);
     pc_fields_clear(&spec.fields, &e.options);

@@ -7,6 +7,7 @@
 #include "cli/command.h"
 #include "cli/inputs.h"
 #include "cli/options.h"
+#include "model/fingerprint.h"
 #include "model/session.h"
 
 #include <inttypes.h>
@@ -50,6 +51,7 @@ typedef struct facts {
     size_t cache_bytes, activation_bytes;
     int64_t context;     /* that the memory is planned for */
     const char *template_name; /* NULL = none known */
+    pc_fingerprint fingerprint;
 } facts;
 
 /* --- gathering --- */
@@ -98,6 +100,7 @@ static pc_status gather(facts *f, const pc_model *model, int64_t context, pc_dty
     }
     bool raw = !model->chat && !model->chat_unknown && !model->connector.type;
     f->template_name = model->chat ? model->chat->name : raw && model->llm.type ? "raw" : NULL;
+    PC_TRY(pc_fingerprint_of(&f->fingerprint, model));
     return model->llm.type ? plan_session(f, compute) : PC_OK;
 }
 
@@ -238,6 +241,7 @@ static void draw(const facts *f, const char *dtype)
                                       : model->chat_unknown ? "not a known one (needs --template)"
                                                             : "none (needs --template)");
     }
+    printf("fingerprint    %s  of tokenizer, template and processor\n", f->fingerprint.whole);
     draw_memory(f, dtype);
 }
 
@@ -329,6 +333,7 @@ static pc_status json_texts(const facts *f, pc_json *out)
     const char *model_type = pc_json_get_text(model->config, "model_type", "");
     PC_TRY(pc_json_set(out, "model", pc_json_new_text(model->path)));
     PC_TRY(pc_json_set(out, "model_type", pc_json_new_text(model_type)));
+    PC_TRY(pc_json_set(out, "fingerprint", pc_json_new_text(f->fingerprint.whole)));
     if (f->template_name) {
         PC_TRY(pc_json_set(out, "chat_template", pc_json_new_text(f->template_name)));
     }

@@ -41,6 +41,8 @@ typedef struct tracing {
     float *pixels;
     pc_image_tiling *tilings; /* of each picture; NULL with --pixels */
     int64_t image_count;      /* tiles */
+    size_t pixel_count;       /* numbers */
+    int64_t height, width;    /* of --pixels */
     pc_prompt prompt;
     pc_ids ids;
 } tracing;
@@ -75,7 +77,10 @@ static pc_status read_pixels(tracing *t)
         status = pc_fail(PC_ERR_DATA, "%s: pixel_values has %d dims, expected [N,3,Y,X]", t->options.pixels, array->ndim);
     }
     if (status == PC_OK) {
-        int64_t wanted[4] = {array->dim[0], 3, side, side};
+        bool any_size = t->opened.model->encoder.info.unit > 0;
+        t->height = any_size ? array->dim[2] : side;
+        t->width = any_size ? array->dim[3] : side;
+        int64_t wanted[4] = {array->dim[0], 3, t->height, t->width};
         status = pc_array_need_shape(array, 4, wanted);
     }
     if (status == PC_OK) {
@@ -91,17 +96,18 @@ static pc_status read_pixels(tracing *t)
 
 static pc_status add_picture(tracing *t, int picture)
 {
-    size_t side = (size_t)t->opened.model->encoder.info.image_size, size = 3 * side * side * sizeof(float);
     float *one = NULL, *all;
     PC_TRY(pc_cli_pixels(t->opened.model, t->images->items[picture], &one, &t->tilings[picture]));
-    int64_t tiles = t->tilings[picture].count;
-    pc_status status = pc_new_array(&all, (size_t)(t->image_count + tiles), size, "pixels");
+    const pc_image_tiling *tiling = &t->tilings[picture];
+    size_t more = (size_t)tiling->count * 3 * (size_t)tiling->height * (size_t)tiling->width;
+    pc_status status = pc_new_array(&all, t->pixel_count + more, sizeof(float), "pixels");
     if (status == PC_OK) {
-        memcpy(all, t->pixels ? t->pixels : one, (size_t)t->image_count * size);
-        memcpy((char *)all + (size_t)t->image_count * size, one, (size_t)tiles * size);
+        memcpy(all, t->pixels ? t->pixels : one, t->pixel_count * sizeof *all);
+        memcpy(all + t->pixel_count, one, more * sizeof *all);
         pc_free(t->pixels);
         t->pixels = all;
-        t->image_count += tiles;
+        t->pixel_count += more;
+        t->image_count += tiling->count;
     }
     pc_free(one);
     return status;
@@ -207,6 +213,8 @@ static pc_status trace(tracing *t, const char *path)
     }
     pc_trace_input input = {.pixels = t->pixels,
                             .images = t->image_count,
+                            .height = t->height,
+                            .width = t->width,
                             .tilings = t->tilings,
                             .pictures = t->images->count,
                             .ids = t->ids.data,

@@ -1,6 +1,6 @@
 /* A connector: features -> soft tokens for the language model. One file in connector/ and one line in list.h for each.
  *
- * Takes: features f32 [N,P,D]. Gives: soft tokens f32 [N,Q,D'].
+ * Takes: features f32 [N,P,D] and their grid. Gives: soft tokens f32 [N,Q,D'].
  */
 #ifndef PC_CONNECTOR_CONNECTOR_H
 #define PC_CONNECTOR_CONNECTOR_H
@@ -12,7 +12,14 @@ typedef struct pc_connector_dims {
     int64_t in;     /* D: features of the encoder */
     int64_t out;    /* D': width of the language model */
     int64_t tokens; /* P: features of one picture */
+    int64_t rows, columns; /* of the grid that they form, row-major; 0 when they form none (a class token stays) */
 } pc_connector_dims;
+
+/* What a connector reads of N pictures of one size. */
+typedef struct pc_connector_input {
+    pc_tensor *features;   /* f32 [N,P,D] */
+    int64_t rows, columns; /* as in pc_connector_dims */
+} pc_connector_input;
 
 typedef struct pc_connector_type {
     const char *name; /* "mlp" */
@@ -22,7 +29,7 @@ typedef struct pc_connector_type {
     /* Soft tokens of one picture. */
     int64_t (*tokens)(const void *config, const pc_connector_dims *dims);
     void (*declare)(pc_scope *scope, const void *config, const pc_connector_dims *dims, void *weights);
-    pc_tensor *(*forward)(const pc_build *build, const void *config, const void *weights, pc_tensor *features);
+    pc_tensor *(*forward)(const pc_build *build, const void *config, const void *weights, const pc_connector_input *in);
 } pc_connector_type;
 
 const pc_connector_type *pc_connector_find(const char *name); /* NULL when unknown */

@@ -41,11 +41,12 @@ static void declare(pc_scope *scope, const void *any, const pc_connector_dims *d
     pc_linear_declare(scope, &weights->down, dims->out, dims->out, bias, 1, "linear_2");
 }
 
-static pc_tensor *forward(const pc_build *build, const void *any, const void *any_weights, pc_tensor *features)
+static pc_tensor *forward(const pc_build *build, const void *any, const void *any_weights,
+                          const pc_connector_input *in)
 {
     const mlp_config *config = any;
     pc_activation kind = (pc_activation)pc_activation_from_name(config->projector_hidden_act);
-    return pc_mlp_forward(build, any_weights, features, kind, NULL); /* [N,P,D'] */
+    return pc_mlp_forward(build, any_weights, in->features, kind, NULL); /* [N,P,D'] */
 }
 
 const pc_connector_type pc_connector_mlp = {

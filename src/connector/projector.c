@@ -83,8 +83,10 @@ static void declare(pc_scope *scope, const void *any, const pc_connector_dims *d
     }
 }
 
-static pc_tensor *forward(const pc_build *build, const void *any, const void *any_weights, pc_tensor *x)
+static pc_tensor *forward(const pc_build *build, const void *any, const void *any_weights,
+                          const pc_connector_input *in)
 {
+    pc_tensor *x = in->features; /* [N,P,D] */
     const projector_weights *weights = any_weights;
     (void)any;
     for (int i = 0; i < weights->depth; i++) {

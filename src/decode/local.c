@@ -15,6 +15,7 @@
 #include "base/signal.h"
 #include "decode/pictures.h"
 #include "decode/stop.h"
+#include "model/tiles.h"
 #include "prompt/prompt.h"
 
 #include <string.h>
@@ -40,6 +41,7 @@ struct pc_local {
     float *logits;      /* [V], the samplers' copy */
     read_token *read;   /* [context]: what the session holds, behind it what it shall read */
     const float **soft; /* [context] */
+    int32_t *positions; /* [context,A] */
     pc_ids end_ids;     /* ids at which an answer ends */
     pc_prompt prompt;
     pc_ids history;     /* prompt and answer, for the samplers */
@@ -130,6 +132,7 @@ static pc_status allocate(pc_local *local)
     PC_TRY(PC_NEW_ARRAY(local->logits, vocabulary, "logits"));
     PC_TRY(PC_NEW_ARRAY(local->read, context, "an answerer"));
     PC_TRY(PC_NEW_ARRAY(local->soft, context, "an answerer"));
+    PC_TRY(PC_NEW_ARRAY(local->positions, context * (size_t)local->model->llm.info.axes, "an answerer"));
     return pc_sampling_init(&local->sampling, vocabulary);
 }
 
@@ -172,6 +175,7 @@ void pc_local_free(pc_local *local)
     pc_free(local->logits);
     pc_free(local->read);
     pc_free(local->soft);
+    pc_free(local->positions);
     pc_ids_clear(&local->end_ids);
     pc_ids_clear(&local->history);
     pc_ids_clear(&local->report.prompt);
@@ -214,13 +218,13 @@ static const pc_answer_media *find_media(const pc_answer_request *request, pc_me
     return NULL;
 }
 
-/* pc_slot_tokens of an answer: a picture in tiles is encoded now, since its tokens depend on its size. */
+/* pc_slot_tokens of an answer: a picture whose tokens depend on its size is encoded now. */
 static pc_status slot_tokens(void *user, pc_media_kind kind, int index, size_t *out)
 {
     answering *a = user;
     const pc_answer_media *media = find_media(a->request, kind, index);
     const pc_picture *picture;
-    if (kind != PC_MEDIA_IMAGE || !media || !a->local->model->recipe.grid_count) {
+    if (kind != PC_MEDIA_IMAGE || !media || !pc_model_pictures_vary(a->local->model)) {
         return pc_model_slot_tokens((void *)a->local->model, kind, index, out);
     }
     PC_TRY(pc_pictures_get(&a->local->pictures, media, &picture));
@@ -302,7 +306,7 @@ static pc_status read_prompt(answering *a, const read_token *wanted)
 {
     pc_local *local = a->local;
     size_t count = local->prompt.ids.count, same = 0;
-    size_t have = (size_t)pc_session_length(local->session);
+    size_t have = (size_t)pc_session_length(local->session), axes = (size_t)local->model->llm.info.axes;
     while (same < have && same + 1 < count && same_token(&local->read[same], &wanted[same])) {
         same++;
     }
@@ -314,11 +318,32 @@ static pc_status read_prompt(answering *a, const read_token *wanted)
     local->report.reused = same;
     for (size_t at = same; at < count && !stopped_by_signal(a);) {
         size_t now = count - at < READ_AT_ONCE ? count - at : READ_AT_ONCE;
-        PC_TRY(pc_session_read(local->session, local->prompt.ids.data + at, local->soft + at,
-                               (int64_t)now));
+        PC_TRY(pc_session_read_at(local->session, local->prompt.ids.data + at, local->soft + at,
+                                  local->positions + at * axes, (int64_t)now));
         at += now;
     }
     return PC_OK;
+}
+
+/* Positions of the prompt's tokens, its pictures in the order of their slots. */
+static pc_status place_prompt(answering *a)
+{
+    pc_local *local = a->local;
+    const pc_prompt *prompt = &local->prompt;
+    const pc_picture *picture;
+    pc_image_tiling *tilings = NULL;
+    pc_status status;
+    PC_GO(PC_NEW_ARRAY(tilings, prompt->slot_count + 1, "pictures"));
+    for (size_t i = 0; i < prompt->slot_count; i++) {
+        const pc_slot *slot = &prompt->slots[i];
+        PC_GO(pc_pictures_get(&local->pictures, find_media(a->request, slot->kind, slot->index), &picture));
+        tilings[i] = picture->tiling;
+    }
+    pc_model_positions(local->model, prompt->ids.data, (int64_t)prompt->ids.count, tilings, (int64_t)prompt->slot_count,
+                       local->positions);
+done:
+    pc_free(tilings);
+    return status;
 }
 
 static pc_status prefill(answering *a)
@@ -339,6 +364,7 @@ static pc_status prefill(answering *a)
     local->report.image_ms = now_ms() - start;
     start = now_ms();
     if (!stopped_by_signal(a)) {
+        PC_GO(place_prompt(a));
         PC_GO(read_prompt(a, wanted));
     }
     local->report.prompt_ms = now_ms() - start;

@@ -96,9 +96,8 @@ static pc_status key_of_file(char out[PC_PICTURE_KEY], const char *path)
 static pc_status encode(pc_pictures *pictures, const pc_image *image, pc_picture *out)
 {
     float *pixels = NULL;
-    pc_image_tiling tiling;
-    PC_TRY(pc_model_prepare(pictures->model, image, &pixels, &tiling));
-    pc_status status = pc_session_see(pictures->session, pixels, &tiling, &out->soft, &out->tokens);
+    PC_TRY(pc_model_prepare(pictures->model, image, &pixels, &out->tiling));
+    pc_status status = pc_session_see(pictures->session, pixels, &out->tiling, &out->soft, &out->tokens);
     pc_free(pixels);
     return status;
 }

@@ -23,6 +23,7 @@ typedef struct pc_picture {
     uint64_t used;   /* the round in which it was last wanted */
     float *soft;     /* [tokens,D'] */
     int64_t tokens;
+    pc_image_tiling tiling; /* size and tiles */
 } pc_picture;
 
 /* Initialise with {0} and set `session` and `model`; release with pc_pictures_clear. */

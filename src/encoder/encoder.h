@@ -1,6 +1,8 @@
 /* An encoder: media -> features. One file in encoder/ and one line in list.h for each.
  *
- * Takes: normalised pixels f32 [N,3,Y,X]. Gives: features [N,P,D] after the choice of layer and of class token.
+ * Takes: normalised pixels f32 [N,3,Y,X]. Gives: features [N,P,D] after the choice of layer and of class token, the patches
+ * in raster order. An encoder of native resolution (info.unit) takes pictures of other sizes, too, and reads Y and X from
+ * them when the graph is built.
  */
 #ifndef PC_ENCODER_ENCODER_H
 #define PC_ENCODER_ENCODER_H
@@ -12,6 +14,7 @@
 typedef struct pc_encoder_select {
     int64_t layer;          /* as Hugging Face counts: 0 = embeddings, i = after block i, negative from the end (-1 = last) */
     bool keep_class_token;  /* "full"; false = "default" */
+    bool final_norm;        /* what follows the last block is applied (Idefics3) */
 } pc_encoder_select;
 
 typedef struct pc_encoder_info {
@@ -20,6 +23,7 @@ typedef struct pc_encoder_info {
     int64_t image_size; /* native Y = X in pixels */
     int64_t patch_size; /* pixels */
     int64_t prefix;     /* tokens before the patches (class token: 1) */
+    int64_t unit;       /* pictures may have any sides that are multiples of this; 0 = image_size alone */
 } pc_encoder_info;
 
 typedef struct pc_encoder_type {

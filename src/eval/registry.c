@@ -42,17 +42,20 @@ static pc_status unknown(const char *word)
                    word, near ? "; did you mean '" : "", near ? near : "", near ? "'?" : "");
 }
 
-pc_status pc_task_find(const pc_task **out, const char **path, const char *word)
+pc_status pc_task_find(const pc_task **out, const char **path, const char *word, const char *data)
 {
     const char *colon = strchr(word, ':');
     size_t length = colon ? (size_t)(colon - word) : strlen(word);
     *path = colon ? colon + 1 : NULL;
     *out = by_name(word, length);
+    if (*out && (*out)->matches && !*path) {
+        *path = data;
+    }
     if (*out && !(*out)->matches == !*path) {
         return PC_OK;
     }
     if (*out) {
-        return pc_fail(PC_ERR_USAGE, (*out)->matches ? "--tasks: %s needs a path: %s:PATH"
+        return pc_fail(PC_ERR_USAGE, (*out)->matches ? "--tasks: %s needs a path: %s:PATH or --data PATH"
                                                      : "--tasks: %s takes no path (%s)",
                        (*out)->name, (*out)->name);
     }

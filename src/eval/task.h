@@ -7,6 +7,8 @@
 #ifndef PC_EVAL_TASK_H
 #define PC_EVAL_TASK_H
 
+#include "base/dtype.h"
+#include "base/json.h"
 #include "base/status.h"
 #include "media/image.h"
 
@@ -17,7 +19,19 @@
 typedef struct pc_task_options {
     const char *path; /* the file or folder; NULL for a task that draws its questions itself */
     uint64_t seed;    /* of drawn questions */
+    int64_t limit;    /* for tasks that measure: the most they look at; 0 = all */
 } pc_task_options;
+
+struct pc_model;   /* model/model.h */
+struct pc_backend; /* tensor/backend.h */
+
+/* A model itself, for what can't be asked through an answerer; borrowed. */
+typedef struct pc_task_subject {
+    const struct pc_model *model;
+    const struct pc_backend *backend;
+    int64_t context; /* tokens that fit in memory; 0 = the model's */
+    pc_dtype compute;
+} pc_task_subject;
 
 /* One question; everything is borrowed and lives until the next one. */
 typedef struct pc_task_question {
@@ -40,11 +54,15 @@ typedef struct pc_task {
     /* *have = false behind the last one. */
     pc_status (*next)(void *state, pc_task_question *out, bool *have);
     void (*close)(void *state);
+    /* In place of open, next and close: look into the model and say what was found (pc_json_free). */
+    pc_status (*measure)(pc_json **out, const pc_task_options *options,
+                         const pc_task_subject *subject);
 } pc_task;
 
 /* The task that a word of --tasks means: a name, a path, or NAME:PATH. *path points into `word`,
- * NULL when there is none. PC_ERR_USAGE with a suggestion when no task knows it. */
-pc_status pc_task_find(const pc_task **out, const char **path, const char *word);
+ * NULL when there is none; a name that needs a path takes `data` (or NULL). PC_ERR_USAGE with a
+ * suggestion when no task knows it. */
+pc_status pc_task_find(const pc_task **out, const char **path, const char *word, const char *data);
 /* The i-th task in list.h, NULL past the last. */
 const pc_task *pc_task_at(size_t i);
 

@@ -84,6 +84,11 @@ pc_status pc_decoder_check(const void *any, const char *where)
         return pc_fail(PC_ERR_DATA, "%s: the head size %lld is odd; rotary embedding needs pairs", where,
                        (long long)head_size(config));
     }
+    const int32_t *sections = config->rotary.sections;
+    if (sections[0] && 2 * ((int64_t)sections[0] + sections[1] + sections[2]) != head_size(config)) {
+        return pc_fail(PC_ERR_DATA, "%s: mrope_section adds up to %lld, expected half of the head size %lld", where,
+                       (long long)sections[0] + sections[1] + sections[2], (long long)head_size(config));
+    }
     if (pc_activation_from_name(config->hidden_act) < 0) {
         return pc_fail(PC_ERR_DATA, "%s: hidden_act '%s' is unknown", where, config->hidden_act);
     }
@@ -101,6 +106,7 @@ void pc_decoder_info(const void *any, pc_llm_info *out)
         .key_heads = key_heads(config),
         .head_size = head_size(config),
         .tied = config->tie_word_embeddings,
+        .axes = config->rotary.sections[0] ? PC_ROPE_AXES : 1,
         .rotary_limit = config->rotary.kind == PC_ROTARY_DYNAMIC ? config->max_position_embeddings : 0,
     };
 }
@@ -174,7 +180,8 @@ static pc_tensor *attention(const pc_build *build, const pc_decoder_config *conf
     pc_graph *graph = build->graph;
     int64_t size = head_size(config);
     double scale = config->rotary.attention * config->rotary.attention / sqrt((double)size);
-    const pc_rope_params rope = {.interleaved = false};
+    pc_rope_params rope = {.interleaved = false};
+    memcpy(rope.sections, config->rotary.sections, sizeof rope.sections);
     pc_tensor *q = pc_hooks_project(io->hooks, build, index, PC_PROJECT_Q, &layer->q, x, NULL);
     pc_tensor *k = pc_hooks_project(io->hooks, build, index, PC_PROJECT_K, &layer->k, x, NULL);
     pc_tensor *v = pc_hooks_project(io->hooks, build, index, PC_PROJECT_V, &layer->v, x, NULL);
@@ -187,7 +194,8 @@ static pc_tensor *attention(const pc_build *build, const pc_decoder_config *conf
         k = pc_store_rows(graph, io->cache[index].keys, k, io->cache_rows); /* [S,K,E] */
         v = pc_store_rows(graph, io->cache[index].values, v, io->cache_rows);
     }
-    pc_tensor *mixed = pc_attention(graph, q, k, v, io->ranges, NULL, scale);
+    pc_tensor *mixed = pc_attention_paged(graph, q, k, v, io->ranges, io->cache ? io->pages : NULL,
+                                          (pc_attention_params){.scale = scale, .page_rows = PC_CACHE_PAGE});
     mixed = pc_reshape(graph, mixed, pc_dims(2, -1, config->num_attention_heads * size));
     return pc_hooks_project(io->hooks, build, index, PC_PROJECT_O, &layer->o, mixed, residual);
 }

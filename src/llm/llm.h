@@ -8,17 +8,20 @@
 #include "base/field.h"
 #include "nn/hook.h"
 
-/* Memory of one layer's keys and values: rows [S, K*E], S shared by all sequences of a session. */
+/* Memory of one layer's keys and values: rows [S, K*E] in pages that all sequences of a session share. */
 typedef struct pc_layer_cache {
-    pc_tensor *keys, *values; /* inputs of the graph, f32 or bf16, [S,K,E] */
+    pc_tensor *keys, *values; /* inputs of the graph, f32, bf16 or f16, [S,K,E] */
 } pc_layer_cache;
+
+enum { PC_CACHE_PAGE = 64 }; /* rows of a page */
 
 typedef struct pc_llm_io {
     pc_tensor *embeddings; /* f32 [T,D] */
-    pc_tensor *positions;  /* i32 [T] */
-    pc_tensor *ranges;     /* i32 [T,4]: key rows that each row sees, its own the last (rows of the cache when there is one) */
+    pc_tensor *positions;  /* i32 [T], or [T,A] when a position has A numbers (pc_llm_info.axes) */
+    pc_tensor *ranges;     /* i32 [T,4]: key rows that each row sees, its own the last (rows through `pages` with a cache) */
     pc_layer_cache *cache; /* one for each layer, or NULL: keys are the T rows themselves */
     pc_tensor *cache_rows; /* i32 [T]: the cache row where each row's key is kept */
+    pc_tensor *pages;      /* i32 [P]: page of the cache that holds key rows [i * PC_CACHE_PAGE, ...) of the ranges */
     pc_tensor *frequencies;/* f32 [E/2]: rotary frequencies (pc_llm_type.frequencies) */
     const pc_hooks *hooks; /* or NULL */
 } pc_llm_io;
@@ -31,6 +34,7 @@ typedef struct pc_llm_info {
     int64_t key_heads;  /* K */
     int64_t head_size;  /* E */
     bool tied;          /* the head is the embedding table */
+    int64_t axes;       /* A: numbers of one position: 1, or 3 for M-RoPE (time, row, column) */
     int64_t rotary_limit; /* the rotary frequencies depend on the length of texts beyond this; 0 = they never do */
 } pc_llm_info;
 

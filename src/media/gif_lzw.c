@@ -126,10 +126,10 @@ static pc_status unpack(unpacker *u, uint8_t *indices, size_t count)
 
 pc_status pc_gif_unpack(uint8_t *indices, size_t count, int bits, const uint8_t *bytes, size_t size, size_t at)
 {
-    unpacker u = {.bytes = bytes, .size = size, .at = at, .first_width = bits + 1, .clear = 1 << bits};
     if (bits > MAX_WIDTH) {
         return pc_fail(PC_ERR_DATA, "codes of %d bits", bits + 1);
     }
+    unpacker u = {.bytes = bytes, .size = size, .at = at, .first_width = bits + 1, .clear = 1 << bits};
     forget(&u);
     return unpack(&u, indices, count);
 }

@@ -11,17 +11,20 @@
 #include "ops/norm.h"
 #include "ops/rows.h"
 
-pc_tensor *pc_model_encode(const pc_build *build, const pc_model *model, pc_tensor *pixels)
+pc_connector_input pc_model_encode(const pc_build *build, const pc_model *model, pc_tensor *pixels)
 {
     const pc_encoder_part *encoder = &model->encoder;
     pc_tensor *features = encoder->type->forward(build, encoder->config, encoder->weights, pixels, encoder->select);
-    return pc_name(build->graph, features, "encoder.features"); /* [N,P,D] */
+    pc_connector_dims dims;
+    pc_model_picture_dims(model, pixels->max.dim[2], pixels->max.dim[3], &dims);
+    features = pc_name(build->graph, features, "encoder.features"); /* [N,P,D] */
+    return (pc_connector_input){features, dims.rows, dims.columns};
 }
 
-pc_tensor *pc_model_connect(const pc_build *build, const pc_model *model, pc_tensor *features)
+pc_tensor *pc_model_connect(const pc_build *build, const pc_model *model, pc_connector_input in)
 {
     const pc_connector_part *connector = &model->connector;
-    pc_tensor *soft = connector->type->forward(build, connector->config, connector->weights, features);
+    pc_tensor *soft = connector->type->forward(build, connector->config, connector->weights, &in);
     soft = pc_reshape(build->graph, soft, pc_dims(2, -1, model->llm.info.width)); /* [N*Q,D'] */
     return pc_name(build->graph, soft, "connector.tokens");
 }
@@ -52,6 +55,7 @@ pc_tensor *pc_model_read(const pc_build *build, const pc_model *model, const pc_
         .ranges = reading->ranges,
         .cache = reading->cache,
         .cache_rows = reading->cache_rows,
+        .pages = reading->cache_pages,
         .frequencies = reading->frequencies,
         .hooks = reading->hooks,
     };

@@ -7,10 +7,10 @@
 
 #include "model/model.h"
 
-/* pixels f32 [N,3,Y,X] -> features f32 [N,P,D], named "encoder.features". */
-pc_tensor *pc_model_encode(const pc_build *build, const pc_model *model, pc_tensor *pixels);
+/* pixels f32 [N,3,Y,X] -> features f32 [N,P,D], named "encoder.features", and their grid. */
+pc_connector_input pc_model_encode(const pc_build *build, const pc_model *model, pc_tensor *pixels);
 /* features -> soft tokens f32 [N*Q,D'], named "connector.tokens". */
-pc_tensor *pc_model_connect(const pc_build *build, const pc_model *model, pc_tensor *features);
+pc_tensor *pc_model_connect(const pc_build *build, const pc_model *model, pc_connector_input in);
 
 /* Soft tokens [N*Q,D'] of all tiles and rows i32 [S] (pc_model_picture_rows, picture after picture) -> f32 [S,D'] as they
  * stand in the text, named "connector.packed". */
@@ -18,13 +18,14 @@ pc_tensor *pc_model_arrange(const pc_build *build, const pc_model *model, pc_ten
 
 typedef struct pc_reading {
     pc_tensor *ids;        /* i32 [T]: any id of the vocabulary where a soft token stands */
-    pc_tensor *positions;  /* i32 [T] */
+    pc_tensor *positions;  /* i32 [T], or [T,A] (pc_llm_info.axes) */
     pc_tensor *ranges;     /* i32 [T,4] */
     pc_tensor *soft;       /* f32 [S,D'] or NULL */
     pc_tensor *soft_rows;  /* i32 [S]: rows of the sequence that the soft tokens replace */
     pc_tensor *frequencies;/* f32 [E/2] */
     pc_layer_cache *cache; /* or NULL */
-    pc_tensor *cache_rows; /* i32 [T] with a cache */
+    pc_tensor *cache_rows; /* i32 [T] with a cache, as the next: llm/llm.h */
+    pc_tensor *cache_pages;/* i32 [P] */
     const pc_hooks *hooks; /* or NULL */
 } pc_reading;
 

@@ -2,7 +2,7 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "base/str.h"
-#include "model/model.h"
+#include "model/fingerprint.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -72,9 +72,9 @@ static pc_status check_array(const pc_array *array, const pc_param *param)
 /* Point at the mapped bytes where their type serves, else convert. */
 static pc_status attach(pc_param_entry *entry, const pc_array *array)
 {
-    bool half = array->dtype == PC_BF16 || array->dtype == PC_F16;
+    bool serves = array->dtype == PC_BF16 || array->dtype == PC_F16 || pc_dtype_is_block(array->dtype);
     PC_TRY(check_array(array, &entry->param));
-    if ((array->dtype == PC_F32 || (half && entry->param.any_type)) && pc_array_is_aligned(array)) {
+    if ((array->dtype == PC_F32 || (serves && entry->param.any_type)) && pc_array_is_aligned(array)) {
         entry->param.data = (void *)array->data;
         entry->param.dtype = array->dtype;
         return PC_OK;
@@ -299,7 +299,8 @@ static pc_status load_directory(pc_model *model, const char *path)
     PC_TRY(read_config(model, path));
     PC_TRY(pc_store_open(&model->store, path));
     PC_TRY(attach_all(model));
-    return load_neighbours(model, path);
+    PC_TRY(load_neighbours(model, path));
+    return pc_fingerprint_check(model, path, NULL);
 }
 
 static pc_status load_file(pc_model *model, const char *path)

@@ -27,6 +27,16 @@ static pc_scope scope_of(pc_model *model, const char *part, const char *prefix, 
     };
 }
 
+void pc_model_picture_dims(const pc_model *model, int64_t height, int64_t width, pc_connector_dims *out)
+{
+    const pc_encoder_info *info = &model->encoder.info;
+    int64_t rows = height / info->patch_size, columns = width / info->patch_size;
+    /* Without a class token "default" drops the first patch, as transformers and LLaVA do. */
+    int64_t tokens = rows * columns + info->prefix - (model->encoder.select.keep_class_token ? 0 : 1);
+    bool grid = tokens == rows * columns;
+    *out = (pc_connector_dims){info->width, model->llm.info.width, tokens, grid ? rows : 0, grid ? columns : 0};
+}
+
 pc_status pc_model_set_encoder(pc_model *model, const pc_json *json, const char *where)
 {
     pc_encoder_part *part = &model->encoder;
@@ -41,10 +51,10 @@ pc_status pc_model_set_encoder(pc_model *model, const pc_json *json, const char 
     PC_TRY(part->type->check(part->config, where));
     part->type->info(part->config, &part->info);
     PC_TRY(pc_encoder_resolve_layer(&part->select.layer, part->info.layers, where));
-    int64_t side = part->info.image_size / part->info.patch_size;
-    /* Without a class token "default" drops the first patch, as transformers and LLaVA do. */
-    part->patches = side * side + part->info.prefix - (part->select.keep_class_token ? 0 : 1);
-    if (part->patches < 1) {
+    pc_connector_dims dims;
+    pc_model_picture_dims(model, part->info.image_size, part->info.image_size, &dims);
+    part->patches = dims.tokens;
+    if (dims.tokens < 1) {
         return pc_fail(PC_ERR_DATA, "%s: the encoder leaves no feature of a picture", where);
     }
     pc_scope scope = scope_of(model, "encoder", model->import->prefixes.encoder, json);
@@ -61,7 +71,8 @@ pc_status pc_model_set_connector(pc_model *model, const char *name, const pc_jso
     }
     PC_TRY(new_part(&part->type->fields, part->type->config_size, part->type->weights_size, json, where,
                     &part->config, &part->weights));
-    pc_connector_dims dims = {model->encoder.info.width, model->llm.info.width, model->encoder.patches};
+    pc_connector_dims dims;
+    pc_model_picture_dims(model, model->encoder.info.image_size, model->encoder.info.image_size, &dims);
     PC_TRY(part->type->check(part->config, &dims, where));
     part->tokens = part->type->tokens(part->config, &dims);
     pc_scope scope = scope_of(model, "connector", model->import->prefixes.connector, json);
@@ -206,8 +217,8 @@ pc_status pc_model_slot_tokens(void *user, pc_media_kind kind, int index, size_t
     if (kind != PC_MEDIA_IMAGE || !model->connector.type) {
         return pc_fail(PC_ERR_DATA, "this model takes no %s", pc_media_kind_name(kind));
     }
-    if (model->recipe.grid_count) {
-        return pc_fail(PC_ERR_DATA, "this model cuts pictures into tiles: their tokens depend on their size");
+    if (pc_model_pictures_vary(model)) {
+        return pc_fail(PC_ERR_DATA, "this model's pictures take tokens by their size");
     }
     PC_TRY(pc_model_picture_tokens(model, NULL, &count));
     *out = (size_t)count;
@@ -244,14 +255,17 @@ pc_status pc_model_prepare(const pc_model *model, const pc_image *image, float *
         return pc_fail(PC_ERR_DATA, "%s: this model takes no pictures", model->path);
     }
     PC_TRY(pc_image_tiling_plan(&plan, &model->recipe, image->width, image->height));
-    if (plan.width != side || plan.height != side) {
-        return pc_fail(PC_ERR_DATA, "%s: the picture recipe gives %d x %d pixels, the encoder takes %lld x %lld",
-                       model->path, plan.width, plan.height, (long long)side, (long long)side);
+    int64_t unit = model->encoder.info.unit;
+    bool fits = unit ? plan.width % unit == 0 && plan.height % unit == 0 : plan.width == side && plan.height == side;
+    if (!fits) {
+        return pc_fail(PC_ERR_DATA, "%s: the picture recipe gives %d x %d pixels, the encoder takes %s%lld x %lld",
+                       model->path, plan.width, plan.height, unit ? "multiples of " : "", (long long)(unit ? unit : side),
+                       (long long)(unit ? unit : side));
     }
     if (!tiling && plan.count > 1) {
         return pc_fail(PC_ERR_DATA, "%s: one picture can't stand for its %d tiles here", model->path, plan.count);
     }
-    PC_TRY(pc_new_array(pixels, (size_t)(plan.count * 3 * side * side), sizeof(float), "pixels"));
+    PC_TRY(pc_new_array(pixels, (size_t)plan.count * 3 * (size_t)plan.width * (size_t)plan.height, sizeof(float), "pixels"));
     pc_status status = pc_image_tiles_apply(&model->recipe, image, *pixels);
     if (status != PC_OK) {
         pc_free(*pixels);

@@ -22,13 +22,13 @@ typedef struct pc_encoder_part {
     void *config, *weights;
     pc_encoder_info info;
     pc_encoder_select select; /* layer resolved */
-    int64_t patches;          /* P: features of one picture as selected */
+    int64_t patches;          /* P: features of one picture of its native size as selected */
 } pc_encoder_part;
 
 typedef struct pc_connector_part {
     const pc_connector_type *type;
     void *config, *weights;
-    int64_t tokens; /* Q: soft tokens of one picture */
+    int64_t tokens; /* Q: soft tokens of one picture (tile) of the encoder's native size */
 } pc_connector_part;
 
 typedef struct pc_llm_part {
@@ -107,11 +107,15 @@ pc_status pc_model_save_weights(const pc_model *model, const char *folder, pc_dt
  * `partial` missing ones are fine. *loaded (may be NULL) counts them. Parameters must be owned (pc_params_own). */
 pc_status pc_model_load_values(pc_model *model, const char *path, bool partial, int *loaded);
 
-/* Lay the weights out for products on this backend; call once before sessions. compute PC_F32 or PC_BF16. */
+/* Lay the weights out for products on this backend, which must outlive the model; call once before sessions. compute PC_F32
+ * or PC_BF16. */
 pc_status pc_model_pack(pc_model *model, const pc_backend *backend, pc_dtype compute);
 
-/* Prepare a picture by the model's recipe: *pixels = f32 [N,3,Y,X], N tiles (as a rule 1) of the encoder's native size;
- * pc_free. *tiling (or NULL) says how they lie. PC_ERR_DATA when the recipe gives another size than the encoder takes. */
+/* What the connector gets of one picture of height x width pixels. */
+void pc_model_picture_dims(const pc_model *model, int64_t height, int64_t width, pc_connector_dims *out);
+
+/* Prepare a picture by the model's recipe: *pixels = f32 [N,3,Y,X], N tiles (as a rule 1) of the encoder's native size, or
+ * of the size in *tiling for an encoder of native resolution; pc_free. *tiling (or NULL) says how they lie. PC_ERR_DATA when the recipe gives another size than the encoder takes. */
 pc_status pc_model_prepare(const pc_model *model, const pc_image *image, float **pixels, pc_image_tiling *tiling);
 
 /* What a prompt must know of the model: placeholder, ids round it, and soft tokens of a picture. `pictures` (borrowed; NULL

@@ -1,7 +1,7 @@
 /* Saving: the Hugging Face directory of a model, so that what was trained here opens there. */
 #include "base/file.h"
 #include "base/str.h"
-#include "model/model.h"
+#include "model/fingerprint.h"
 #include "store/writer.h"
 
 #include <string.h>
@@ -150,7 +150,10 @@ pc_status pc_model_save_description(const pc_model *model, const char *folder, p
     if (model->chat) {
         PC_TRY(save_template(model, folder));
     }
-    return model->encoder.type ? save_processor(model, folder) : PC_OK;
+    if (model->encoder.type) {
+        PC_TRY(save_processor(model, folder));
+    }
+    return pc_fingerprint_save(model, folder);
 }
 
 static pc_status put_param(pc_store_writer *writer, const pc_param *param)

@@ -1,6 +1,7 @@
 /* A session: two graphs, one from pixels to soft tokens, one from a chunk of tokens to the next token's logits. */
 #include "model/session.h"
 
+#include "model/cache.h"
 #include "ops/attention.h"
 #include "ops/rows.h"
 #include "model/tiles.h"
@@ -21,8 +22,8 @@ typedef struct text_graph {
     pc_graph *graph;
     pc_exec *exec;
     pc_reading in;
-    pc_tensor *last;   /* i32 [1]: the row whose logits are wanted */
-    pc_tensor *logits; /* [1,V] */
+    pc_tensor *last;   /* i32 [R]: the rows whose logits are wanted */
+    pc_tensor *logits; /* [R,V] */
 } text_graph;
 
 struct pc_session {
@@ -32,15 +33,17 @@ struct pc_session {
     vision_graph vision;
     text_graph text;
     pc_layer_cache *layers; /* cache inputs of the text graph */
-    float *cache;           /* [2L, S, K*E] */
-    size_t cache_bytes;
-    int64_t length;
+    pc_cache *cache;
+    int32_t *follow;    /* [rows,context]: the position behind what a row holds up to each place */
     int64_t horizon;    /* length that the frequencies in use are for; counts beyond rotary_limit only */
     float *frequencies; /* [E/2] */
+    float *logits;      /* [rows,V] */
     /* Staging of one chunk. */
-    int32_t *ids, *positions, *rows, *soft_rows;
+    int32_t *ids, *positions /* [chunk,A] */, *rows, *soft_rows;
     pc_attention_range *ranges;
     float *soft; /* [chunk,D'] */
+    int32_t *last;      /* [rows] */
+    int64_t *last_rows; /* [rows]: whose logits */
 };
 
 static int64_t least(int64_t a, int64_t b)
@@ -52,35 +55,51 @@ static void complete_options(const pc_model *model, pc_session_options *options)
 {
     int64_t context = model->llm.info.context;
     options->context = options->context > 0 ? options->context : least(context, DEFAULT_CONTEXT);
-    options->chunk = least(options->chunk > 0 ? options->chunk : DEFAULT_CHUNK, options->context);
+    options->rows = options->rows > 0 ? options->rows : 1;
+    options->chunk = options->chunk > 0 ? options->chunk : DEFAULT_CHUNK;
+    if (options->rows == 1) {
+        options->chunk = least(options->chunk, options->context);
+    } else if (options->chunk < options->rows) {
+        options->chunk = options->rows; /* a step of every row is one run */
+    }
 }
 
-static int64_t cache_row(const pc_model *model)
+static pc_cache_shape cache_shape(const pc_model *model, const pc_session_options *options)
 {
-    return model->llm.info.key_heads * model->llm.info.head_size;
+    const pc_llm_info *info = &model->llm.info;
+    return (pc_cache_shape){
+        .layers = info->layers,
+        .width = info->key_heads * info->head_size,
+        .rows = options->rows,
+        .context = options->context,
+        .tokens = options->tokens,
+        .dtype = options->compute,
+    };
 }
 
 pc_status pc_session_bytes(const pc_model *model, const pc_session_options *options, size_t *cache)
 {
     pc_session_options full = *options;
     complete_options(model, &full);
-    size_t rows, bytes;
-    if (!pc_mul_size(2 * (size_t)model->llm.info.layers, (size_t)full.context, &rows) ||
-        !pc_mul_size(rows, (size_t)cache_row(model) * sizeof(float), &bytes)) {
-        return pc_fail_memory(SIZE_MAX, "the KV cache");
-    }
-    *cache = bytes;
-    return PC_OK;
+    const pc_cache_shape shape = cache_shape(model, &full);
+    return pc_cache_bytes(&shape, cache);
 }
 
-static pc_status build_vision(pc_session *session)
+static void drop_vision(pc_session *session)
+{
+    pc_exec_free(session->vision.exec);
+    pc_graph_free(session->vision.graph);
+    session->vision = (vision_graph){0};
+}
+
+/* For pictures of this size; an encoder of native resolution gets another graph for each size. */
+static pc_status build_vision(pc_session *session, int64_t height, int64_t width)
 {
     const pc_model *model = session->model;
     vision_graph *vision = &session->vision;
-    int64_t side = model->encoder.info.image_size;
     PC_TRY(pc_graph_new(&vision->graph));
     pc_build build = {.graph = vision->graph, .compute = session->options.compute, .adapter = session->options.adapter};
-    vision->pixels = pc_graph_input(vision->graph, "pixel_values", PC_F32, pc_dims(4, 1, 3, side, side));
+    vision->pixels = pc_graph_input(vision->graph, "pixel_values", PC_F32, pc_dims(4, 1, 3, height, width));
     vision->tokens = pc_model_connect(&build, model, pc_model_encode(&build, model, vision->pixels));
     pc_keep(vision->graph, vision->tokens);
     return pc_exec_new(&vision->exec, vision->graph, session->backend);
@@ -89,11 +108,12 @@ static pc_status build_vision(pc_session *session)
 static pc_status declare_cache(pc_session *session)
 {
     const pc_llm_info *info = &session->model->llm.info;
-    pc_shape shape = pc_dims(3, session->options.context, info->key_heads, info->head_size);
+    pc_shape shape = pc_dims(3, pc_cache_pool_rows(session->cache), info->key_heads, info->head_size);
+    pc_dtype dtype = session->options.compute;
     PC_TRY(PC_NEW_ARRAY(session->layers, (size_t)info->layers, "the KV cache"));
     for (int64_t i = 0; i < info->layers; i++) {
-        session->layers[i].keys = pc_graph_input(session->text.graph, "keys", PC_F32, shape);
-        session->layers[i].values = pc_graph_input(session->text.graph, "values", PC_F32, shape);
+        session->layers[i].keys = pc_graph_input(session->text.graph, "keys", dtype, shape);
+        session->layers[i].values = pc_graph_input(session->text.graph, "values", dtype, shape);
     }
     return PC_OK;
 }
@@ -108,19 +128,20 @@ static pc_status build_text(pc_session *session)
     pc_build build = {.graph = text->graph, .compute = session->options.compute, .adapter = session->options.adapter};
     text->in = (pc_reading){
         .ids = pc_graph_input(text->graph, "ids", PC_I32, pc_dims(1, chunk)),
-        .positions = pc_graph_input(text->graph, "positions", PC_I32, pc_dims(1, chunk)),
+        .positions = pc_graph_input(text->graph, "positions", PC_I32, pc_dims(2, chunk, model->llm.info.axes)),
         .ranges = pc_graph_input(text->graph, "ranges", PC_I32, pc_dims(2, chunk, 4)),
         .frequencies = pc_graph_input(text->graph, "frequencies", PC_F32, pc_dims(1, model->llm.info.head_size / 2)),
         .cache = session->layers,
         .cache_rows = pc_graph_input(text->graph, "cache_rows", PC_I32, pc_dims(1, chunk)),
+        .cache_pages = pc_graph_input(text->graph, "cache_pages", PC_I32, pc_dims(1, pc_cache_table_size(session->cache))),
     };
     if (model->connector.type) {
         text->in.soft = pc_graph_input(text->graph, "soft", PC_F32, pc_dims(2, chunk, width));
         text->in.soft_rows = pc_graph_input(text->graph, "soft_rows", PC_I32, pc_dims(1, chunk));
     }
-    text->last = pc_graph_input(text->graph, "last", PC_I32, pc_dims(1, 1));
+    text->last = pc_graph_input(text->graph, "last", PC_I32, pc_dims(1, session->options.rows));
     pc_tensor *hidden = pc_model_read(&build, model, &text->in); /* [T,D'] */
-    hidden = pc_take_rows(text->graph, hidden, text->last);      /* [1,D'] */
+    hidden = pc_take_rows(text->graph, hidden, text->last);      /* [R,D'] */
     text->logits = pc_keep(text->graph, pc_model_logits(&build, model, hidden));
     return pc_exec_new(&text->exec, text->graph, session->backend);
 }
@@ -128,11 +149,16 @@ static pc_status build_text(pc_session *session)
 static pc_status allocate(pc_session *session)
 {
     size_t chunk = (size_t)session->options.chunk, width = (size_t)session->model->llm.info.width;
-    PC_TRY(pc_session_bytes(session->model, &session->options, &session->cache_bytes));
-    PC_TRY(pc_pages_new((void **)&session->cache, session->cache_bytes, "the KV cache"));
+    size_t rows = (size_t)session->options.rows;
+    const pc_cache_shape shape = cache_shape(session->model, &session->options);
+    PC_TRY(pc_cache_new(&session->cache, &shape));
+    PC_TRY(PC_NEW_ARRAY(session->logits, rows * (size_t)session->model->llm.info.vocabulary, "a session"));
+    PC_TRY(PC_NEW_ARRAY(session->last, rows, "a session"));
+    PC_TRY(PC_NEW_ARRAY(session->last_rows, rows, "a session"));
     PC_TRY(PC_NEW_ARRAY(session->frequencies, (size_t)(session->model->llm.info.head_size / 2), "a session"));
     PC_TRY(PC_NEW_ARRAY(session->ids, chunk, "a session"));
-    PC_TRY(PC_NEW_ARRAY(session->positions, chunk, "a session"));
+    PC_TRY(PC_NEW_ARRAY(session->positions, chunk * (size_t)session->model->llm.info.axes, "a session"));
+    PC_TRY(PC_NEW_ARRAY(session->follow, rows * (size_t)session->options.context, "a session"));
     PC_TRY(PC_NEW_ARRAY(session->rows, chunk, "a session"));
     PC_TRY(PC_NEW_ARRAY(session->soft_rows, chunk, "a session"));
     PC_TRY(PC_NEW_ARRAY(session->ranges, chunk, "a session"));
@@ -142,13 +168,14 @@ static pc_status allocate(pc_session *session)
 static pc_status bind_cache(pc_session *session)
 {
     const pc_llm_info *info = &session->model->llm.info;
-    pc_shape shape = pc_dims(3, session->options.context, info->key_heads, info->head_size);
-    int64_t stride = session->options.context * cache_row(session->model);
+    const pc_cache *cache = session->cache;
+    pc_exec *exec = session->text.exec;
+    pc_shape shape = pc_dims(3, pc_cache_pool_rows(cache), info->key_heads, info->head_size);
     for (int64_t i = 0; i < info->layers; i++) {
-        float *keys = session->cache + 2 * i * stride;
-        PC_TRY(pc_exec_bind(session->text.exec, session->layers[i].keys, keys, shape));
-        PC_TRY(pc_exec_bind(session->text.exec, session->layers[i].values, keys + stride, shape));
+        PC_TRY(pc_exec_bind(exec, session->layers[i].keys, pc_cache_keys(cache, i), shape));
+        PC_TRY(pc_exec_bind(exec, session->layers[i].values, pc_cache_values(cache, i), shape));
     }
+    PC_TRY(pc_exec_bind(exec, session->text.in.cache_pages, pc_cache_table(cache), pc_dims(1, pc_cache_table_size(cache))));
     return pc_exec_bind(session->text.exec, session->text.in.frequencies, session->frequencies,
                         pc_dims(1, info->head_size / 2));
 }
@@ -167,7 +194,7 @@ bool pc_session_expect(pc_session *session, int64_t total)
         return true;
     }
     turn_for(session, total);
-    return session->length == 0;
+    return pc_session_length(session) == 0;
 }
 
 pc_status pc_session_new(pc_session **out, const pc_model *model, const pc_backend *backend,
@@ -192,7 +219,7 @@ pc_status pc_session_new(pc_session **out, const pc_model *model, const pc_backe
         status = bind_cache(session);
     }
     if (status == PC_OK && model->connector.type) {
-        status = build_vision(session);
+        status = build_vision(session, model->encoder.info.image_size, model->encoder.info.image_size);
     }
     if (status != PC_OK) {
         pc_session_free(session);
@@ -207,20 +234,40 @@ void pc_session_free(pc_session *session)
     if (!session) {
         return;
     }
-    pc_exec_free(session->vision.exec);
-    pc_graph_free(session->vision.graph);
+    drop_vision(session);
     pc_exec_free(session->text.exec);
     pc_graph_free(session->text.graph);
-    pc_pages_free(session->cache, session->cache_bytes);
+    pc_cache_free(session->cache);
+    pc_free(session->logits);
+    pc_free(session->last);
+    pc_free(session->last_rows);
     pc_free(session->layers);
     pc_free(session->frequencies);
     pc_free(session->ids);
     pc_free(session->positions);
+    pc_free(session->follow);
     pc_free(session->rows);
     pc_free(session->soft_rows);
     pc_free(session->ranges);
     pc_free(session->soft);
     pc_free(session);
+}
+
+/* The graph of the session takes pictures of this size. */
+static pc_status fit_vision(pc_session *session, const pc_image_tiling *tiling)
+{
+    const vision_graph *vision = &session->vision;
+    int64_t side = session->model->encoder.info.image_size;
+    int64_t height = tiling ? tiling->height : side, width = tiling ? tiling->width : side;
+    if (vision->exec && vision->pixels->max.dim[2] == height && vision->pixels->max.dim[3] == width) {
+        return PC_OK;
+    }
+    drop_vision(session);
+    pc_status status = build_vision(session, height, width);
+    if (status != PC_OK) {
+        drop_vision(session);
+    }
+    return status;
 }
 
 /* tokens [1 + N*Q,D']: the newline (zeros without one), then those of each tile. */
@@ -249,12 +296,13 @@ pc_status pc_session_see(pc_session *session, const float *pixels, const pc_imag
     float *tokens = NULL;
     int32_t *rows = NULL;
     *soft = NULL;
-    if (!session->vision.exec) {
+    if (!model->connector.type) {
         return pc_fail(PC_ERR_DATA, "%s: this model takes no pictures", model->path);
     }
+    PC_TRY(fit_vision(session, tiling));
     PC_TRY(pc_model_picture_tokens(model, tiling, &wanted));
     pc_status status;
-    PC_GO(pc_new_array(&tokens, (size_t)((1 + tiles * model->connector.tokens) * width), sizeof(float), "soft tokens"));
+    PC_GO(pc_new_array(&tokens, (size_t)((1 + tiles * pc_model_tile_tokens(model, tiling)) * width), sizeof(float), "soft tokens"));
     PC_GO(pc_new_array(&rows, (size_t)wanted, sizeof *rows, "soft tokens"));
     PC_GO(pc_new_array(soft, (size_t)(wanted * width), sizeof(float), "soft tokens"));
     PC_GO(see_tiles(session, pixels, tiles, tokens));
@@ -275,77 +323,157 @@ done:
     return status;
 }
 
-/* Fill the staging arrays with one chunk; returns how many soft rows it has. */
-static int64_t stage(pc_session *session, const int32_t *ids, const float *const *soft, int64_t count)
+/* A chunk that is being put together. */
+typedef struct chunk {
+    int64_t tokens, soft, lasts;
+} chunk;
+
+/* The numbers of token `i` of a piece, at place `place` of its row and `at` of the chunk; and the position behind it, beyond
+ * the largest so far. */
+static void give_position(pc_session *session, const pc_session_piece *piece, int64_t i, int64_t place, int64_t at)
 {
-    size_t width = (size_t)session->model->llm.info.width;
-    int64_t soft_count = 0;
-    for (int64_t i = 0; i < count; i++) {
-        int32_t position = (int32_t)(session->length + i);
-        bool is_soft = soft && soft[i];
-        session->ids[i] = is_soft ? 0 : ids[i];
-        session->positions[i] = session->rows[i] = position;
-        session->ranges[i] = (pc_attention_range){0, 0, 0, position + 1};
-        if (is_soft) {
-            memcpy(session->soft + (size_t)soft_count * width, soft[i], width * sizeof(float));
-            session->soft_rows[soft_count++] = (int32_t)i;
-        }
+    int64_t axes = session->model->llm.info.axes;
+    int32_t *follow = session->follow + piece->row * session->options.context + place;
+    int32_t next = place ? follow[-1] : 0;
+    *follow = piece->positions ? next : next + 1;
+    for (int64_t a = 0; a < axes; a++) {
+        int32_t number = piece->positions ? piece->positions[i * axes + a] : next;
+        session->positions[at * axes + a] = number;
+        *follow = number >= *follow ? number + 1 : *follow;
     }
-    return soft_count;
 }
 
-static pc_status read_chunk(pc_session *session, const int32_t *ids, const float *const *soft, int64_t count)
+/* Stage tokens [from, to) of a piece whose row has them counted in already. */
+static void stage(pc_session *session, chunk *now, const pc_session_piece *piece, int64_t from, int64_t to)
+{
+    size_t width = (size_t)session->model->llm.info.width;
+    int64_t address = pc_cache_address(session->cache, piece->row);
+    int64_t before = pc_cache_length(session->cache, piece->row) - piece->count;
+    for (int64_t i = from; i < to; i++) {
+        int64_t at = now->tokens++, place = before + i;
+        bool is_soft = piece->soft && piece->soft[i];
+        session->ids[at] = is_soft ? 0 : piece->ids[i];
+        give_position(session, piece, i, place, at);
+        session->rows[at] = pc_cache_place(session->cache, piece->row, place);
+        session->ranges[at] = (pc_attention_range){0, 0, (int32_t)address, (int32_t)(address + place + 1)};
+        if (is_soft) {
+            memcpy(session->soft + (size_t)now->soft * width, piece->soft[i], width * sizeof(float));
+            session->soft_rows[now->soft++] = (int32_t)at;
+        }
+    }
+    if (to == piece->count) {
+        session->last[now->lasts] = (int32_t)now->tokens - 1;
+        session->last_rows[now->lasts++] = piece->row;
+    }
+}
+
+static pc_status run_chunk(pc_session *session, const chunk *now)
 {
     text_graph *text = &session->text;
-    int64_t soft_count = stage(session, ids, soft, count);
-    int32_t last = (int32_t)count - 1;
+    int64_t count = now->tokens, width = session->model->llm.info.width;
+    size_t vocabulary = (size_t)session->model->llm.info.vocabulary;
     PC_TRY(pc_exec_bind(text->exec, text->in.ids, session->ids, pc_dims(1, count)));
-    PC_TRY(pc_exec_bind(text->exec, text->in.positions, session->positions, pc_dims(1, count)));
+    PC_TRY(pc_exec_bind(text->exec, text->in.positions, session->positions,
+                        pc_dims(2, count, session->model->llm.info.axes)));
     PC_TRY(pc_exec_bind(text->exec, text->in.ranges, session->ranges, pc_dims(2, count, 4)));
     PC_TRY(pc_exec_bind(text->exec, text->in.cache_rows, session->rows, pc_dims(1, count)));
     if (text->in.soft) {
-        PC_TRY(pc_exec_bind(text->exec, text->in.soft, session->soft,
-                            pc_dims(2, soft_count, session->model->llm.info.width)));
-        PC_TRY(pc_exec_bind(text->exec, text->in.soft_rows, session->soft_rows, pc_dims(1, soft_count)));
+        PC_TRY(pc_exec_bind(text->exec, text->in.soft, session->soft, pc_dims(2, now->soft, width)));
+        PC_TRY(pc_exec_bind(text->exec, text->in.soft_rows, session->soft_rows, pc_dims(1, now->soft)));
     }
-    PC_TRY(pc_exec_bind(text->exec, text->last, &last, pc_dims(1, 1)));
+    PC_TRY(pc_exec_bind(text->exec, text->last, session->last, pc_dims(1, now->lasts)));
     PC_TRY(pc_exec_run(text->exec));
-    session->length += count;
+    for (int64_t i = 0; i < now->lasts; i++) {
+        memcpy(session->logits + (size_t)session->last_rows[i] * vocabulary, pc_f32(text->logits) + (size_t)i * vocabulary,
+               vocabulary * sizeof(float));
+    }
     return PC_OK;
 }
 
-static pc_status check_ids(const pc_session *session, const int32_t *ids, const float *const *soft, int64_t count)
+static pc_status run_pieces(pc_session *session, const pc_session_piece *pieces, int64_t count)
 {
+    chunk now = {0};
     for (int64_t i = 0; i < count; i++) {
-        if (!(soft && soft[i]) && (ids[i] < 0 || ids[i] >= session->model->llm.info.vocabulary)) {
-            return pc_fail(PC_ERR_DATA, "token id %d at position %lld is outside the vocabulary of %lld", ids[i],
+        for (int64_t done = 0; done < pieces[i].count;) {
+            int64_t end = least(pieces[i].count, done + session->options.chunk - now.tokens);
+            stage(session, &now, &pieces[i], done, end);
+            done = end;
+            if (now.tokens == session->options.chunk) {
+                PC_TRY(run_chunk(session, &now));
+                now = (chunk){0};
+            }
+        }
+    }
+    return now.tokens ? run_chunk(session, &now) : PC_OK;
+}
+
+static pc_status check_ids(const pc_session *session, const pc_session_piece *piece)
+{
+    for (int64_t i = 0; i < piece->count; i++) {
+        int32_t id = piece->ids[i];
+        if (!(piece->soft && piece->soft[i]) && (id < 0 || id >= session->model->llm.info.vocabulary)) {
+            return pc_fail(PC_ERR_DATA, "token id %d at position %lld is outside the vocabulary of %lld", id,
                            (long long)i, (long long)session->model->llm.info.vocabulary);
         }
     }
     return PC_OK;
 }
 
+/* What is in the cache stays as it turned, as in transformers. */
+static void turn_for_pieces(pc_session *session, const pc_session_piece *pieces, int64_t count)
+{
+    for (int64_t i = 0; session->model->llm.info.rotary_limit && i < count; i++) {
+        int64_t length = pc_cache_length(session->cache, pieces[i].row);
+        if (length > session->horizon) {
+            turn_for(session, length);
+        }
+    }
+}
+
+pc_status pc_session_read_rows(pc_session *session, const pc_session_piece *pieces, int64_t count)
+{
+    int64_t extended = 0;
+    pc_status status = PC_OK;
+    for (int64_t i = 0; i < count; i++) {
+        PC_TRY(check_ids(session, &pieces[i]));
+    }
+    for (; extended < count; extended++) {
+        status = pc_cache_extend(session->cache, pieces[extended].row, pieces[extended].count);
+        if (status != PC_OK) {
+            break;
+        }
+    }
+    if (status == PC_OK) {
+        turn_for_pieces(session, pieces, count);
+        status = run_pieces(session, pieces, count);
+    }
+    for (int64_t i = 0; status != PC_OK && i < extended; i++) {
+        int64_t length = pc_cache_length(session->cache, pieces[i].row);
+        pc_cache_truncate(session->cache, pieces[i].row, length - pieces[i].count);
+    }
+    return status;
+}
+
 pc_status pc_session_read(pc_session *session, const int32_t *ids, const float *const *soft, int64_t count)
 {
-    if (count > session->options.context - session->length) {
-        return pc_fail(PC_ERR_DATA, "the prompt needs %lld tokens, the context holds %lld (raise it with -c)",
-                       (long long)(session->length + count), (long long)session->options.context);
-    }
-    PC_TRY(check_ids(session, ids, soft, count));
-    if (session->model->llm.info.rotary_limit && session->length + count > session->horizon) {
-        turn_for(session, session->length + count); /* what is in the cache stays as it turned, as in transformers */
-    }
-    for (int64_t done = 0; done < count;) {
-        int64_t now = least(session->options.chunk, count - done);
-        PC_TRY(read_chunk(session, ids + done, soft ? soft + done : NULL, now));
-        done += now;
-    }
-    return PC_OK;
+    return pc_session_read_at(session, ids, soft, NULL, count);
+}
+
+pc_status pc_session_read_at(pc_session *session, const int32_t *ids, const float *const *soft, const int32_t *positions,
+                             int64_t count)
+{
+    const pc_session_piece piece = {0, ids, soft, count, positions};
+    return pc_session_read_rows(session, &piece, 1);
 }
 
 const float *pc_session_logits(const pc_session *session)
 {
-    return pc_f32(session->text.logits);
+    return session->logits;
+}
+
+const float *pc_session_row_logits(const pc_session *session, int64_t row)
+{
+    return session->logits + row * session->model->llm.info.vocabulary;
 }
 
 size_t pc_session_activation_bytes(const pc_session *session)
@@ -358,7 +486,12 @@ size_t pc_session_activation_bytes(const pc_session *session)
 
 int64_t pc_session_length(const pc_session *session)
 {
-    return session->length;
+    return pc_cache_length(session->cache, 0);
+}
+
+int64_t pc_session_row_length(const pc_session *session, int64_t row)
+{
+    return pc_cache_length(session->cache, row);
 }
 
 int64_t pc_session_context(const pc_session *session)
@@ -368,5 +501,22 @@ int64_t pc_session_context(const pc_session *session)
 
 void pc_session_rewind(pc_session *session, int64_t length)
 {
-    session->length = least(length < 0 ? 0 : length, session->length);
+    pc_cache_truncate(session->cache, 0, length);
+}
+
+void pc_session_row_rewind(pc_session *session, int64_t row, int64_t length)
+{
+    pc_cache_truncate(session->cache, row, length);
+}
+
+void pc_session_row_share(pc_session *session, int64_t to, int64_t from, int64_t length)
+{
+    pc_cache_share(session->cache, to, from, length);
+    memmove(session->follow + to * session->options.context, session->follow + from * session->options.context,
+            (size_t)pc_cache_length(session->cache, to) * sizeof *session->follow);
+}
+
+int64_t pc_session_free_tokens(const pc_session *session)
+{
+    return pc_cache_free_tokens(session->cache);
 }

@@ -1,8 +1,7 @@
-/* A session: one conversation's state (KV cache, soft tokens of its pictures) and the graphs
- * that advance it.
+/* A session: the state of one conversation or of several that are read together (KV cache), and the graphs that advance it.
  *
- * Takes: prepared pixels and token ids. Gives: logits of the next token. Graphs are built once;
- * a step allocates nothing. Not thread safe; several sessions may share a model.
+ * Takes: prepared pixels and token ids. Gives: logits of the next token. Graphs are built once; a step allocates nothing. Not
+ * thread safe; several sessions may share a model. Each conversation is a row; what a row gets does not depend on the others.
  */
 #ifndef PC_MODEL_SESSION_H
 #define PC_MODEL_SESSION_H
@@ -12,9 +11,11 @@
 typedef struct pc_session pc_session;
 
 typedef struct pc_session_options {
-    int64_t context; /* tokens that the cache holds; 0 = the model's context, at most 4096 */
+    int64_t context; /* tokens that the cache holds for a row; 0 = the model's context, at most 4096 */
     int64_t chunk;   /* tokens of a prompt that are read at once; 0 = 512 */
-    pc_dtype compute;/* PC_F32 or PC_BF16 */
+    pc_dtype compute;/* PC_F32 or PC_BF16; the cache holds numbers of this type */
+    int64_t rows;    /* conversations; 0 = 1 */
+    int64_t tokens;  /* that the caches of all rows hold together; 0 = rows * context */
     const pc_adapter *adapter; /* borrowed; NULL = the weights alone */
 } pc_session_options;
 
@@ -39,12 +40,34 @@ bool pc_session_expect(pc_session *session, int64_t total);
 pc_status pc_session_read(pc_session *session, const int32_t *ids, const float *const *soft,
                           int64_t count);
 
+/* The same at positions [count,A] (pc_model_positions); NULL: each is one more than the largest before. */
+pc_status pc_session_read_at(pc_session *session, const int32_t *ids, const float *const *soft,
+                             const int32_t *positions, int64_t count);
+
 /* [V] behind the last token; valid until the next read */
 const float *pc_session_logits(const pc_session *session);
 int64_t pc_session_length(const pc_session *session);      /* tokens read */
 int64_t pc_session_context(const pc_session *session);
 /* Forget what stands behind the first `length` tokens (0 = everything). */
 void pc_session_rewind(pc_session *session, int64_t length);
+
+/* The same for rows. The functions above are about row 0. */
+typedef struct pc_session_piece {
+    int64_t row;              /* each row at most once in a call */
+    const int32_t *ids;       /* [count], as the next */
+    const float *const *soft; /* or NULL */
+    int64_t count;            /* >= 1 */
+    const int32_t *positions; /* [count,A] as in pc_session_read_at, or NULL */
+} pc_session_piece;
+
+/* Read the pieces in as few runs as chunks allow. PC_ERR_DATA when one doesn't fit: no row has changed then. */
+pc_status pc_session_read_rows(pc_session *session, const pc_session_piece *pieces, int64_t count);
+const float *pc_session_row_logits(const pc_session *session, int64_t row); /* [V]; valid until that row is read again */
+int64_t pc_session_row_length(const pc_session *session, int64_t row);
+void pc_session_row_rewind(pc_session *session, int64_t row, int64_t length);
+/* Row `to` forgets everything and begins with the first `length` tokens of `from`; pages are shared until one is written. */
+void pc_session_row_share(pc_session *session, int64_t to, int64_t from, int64_t length);
+int64_t pc_session_free_tokens(const pc_session *session); /* that the cache could still take, over all rows */
 
 /* Bytes that the planned activations and staging buffers of this session take, beside the cache. */
 size_t pc_session_activation_bytes(const pc_session *session);

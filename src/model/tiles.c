@@ -15,6 +15,22 @@ typedef struct kept {
     int64_t top, bottom, left, right; /* of the map, half-open */
 } kept;
 
+int64_t pc_model_tile_tokens(const pc_model *model, const pc_image_tiling *tiling)
+{
+    const pc_connector_part *connector = &model->connector;
+    pc_connector_dims dims;
+    if (!tiling || !model->encoder.info.unit) {
+        return connector->tokens;
+    }
+    pc_model_picture_dims(model, tiling->height, tiling->width, &dims);
+    return connector->type->tokens(connector->config, &dims);
+}
+
+bool pc_model_pictures_vary(const pc_model *model)
+{
+    return model->recipe.grid_count > 0 || model->encoder.info.unit > 0;
+}
+
 static int64_t grid_side(const pc_model *model)
 {
     return (int64_t)llround(sqrt((double)model->connector.tokens));
@@ -56,10 +72,48 @@ static void put(int32_t *rows, int64_t *count, int64_t row)
     ++*count;
 }
 
+/* Rows and columns of a picture's soft tokens as they stand in the text. */
+static void picture_grid(const pc_model *model, const pc_image_tiling *tiling, int64_t *rows, int64_t *columns)
+{
+    pc_connector_dims dims;
+    pc_model_picture_dims(model, tiling->height, tiling->width, &dims);
+    int64_t shrink = dims.tokens / pc_model_tile_tokens(model, tiling), side = (int64_t)llround(sqrt((double)shrink));
+    *rows = dims.rows / side;
+    *columns = dims.columns / side;
+}
+
+static void put_position(int32_t *out, int64_t axes, int64_t time, int64_t row, int64_t column)
+{
+    out[0] = (int32_t)time;
+    if (axes == 3) {
+        out[1] = (int32_t)row;
+        out[2] = (int32_t)column;
+    }
+}
+
+void pc_model_positions(const pc_model *model, const int32_t *ids, int64_t count, const pc_image_tiling *tilings,
+                        int64_t pictures, int32_t *positions)
+{
+    int64_t axes = model->llm.info.axes, next = 0, picture = 0;
+    for (int64_t i = 0; i < count;) {
+        if (axes == 1 || !tilings || ids[i] != model->image_token || picture == pictures) {
+            put_position(positions + i++ * axes, axes, next, next, next);
+            next++;
+            continue;
+        }
+        int64_t rows, columns;
+        picture_grid(model, &tilings[picture++], &rows, &columns);
+        for (int64_t k = 0; k < rows * columns && i < count; k++, i++) {
+            put_position(positions + i * axes, axes, next, next + k / columns, next + k % columns);
+        }
+        next += rows > columns ? rows : columns;
+    }
+}
+
 /* The rows, or with rows NULL their number. */
 static int64_t lay_out(const pc_model *model, const pc_image_tiling *tiling, int64_t first_tile, int32_t *rows)
 {
-    int64_t each = model->connector.tokens, side = grid_side(model), first = 1 + first_tile * each, count = 0;
+    int64_t each = pc_model_tile_tokens(model, tiling), side = grid_side(model), first = 1 + first_tile * each, count = 0;
     bool newlines = model->tiles.merge == PC_MERGE_UNPAD;
     for (int64_t i = 0; i < each; i++) {
         put(rows, &count, first + i);
@@ -97,7 +151,7 @@ bool pc_model_plain_pictures(const pc_model *model)
 pc_status pc_model_picture_tokens(const pc_model *model, const pc_image_tiling *tiling, int64_t *count)
 {
     int64_t side = grid_side(model);
-    *count = model->connector.tokens;
+    *count = pc_model_tile_tokens(model, tiling);
     if (pc_model_plain_pictures(model)) {
         return !tiling || tiling->count == 1
                    ? PC_OK

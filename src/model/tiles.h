@@ -17,6 +17,19 @@ pc_status pc_model_picture_tokens(const pc_model *model, const pc_image_tiling *
 /* rows[count] of pc_model_picture_tokens: 0 is the newline, 1 + t*Q + i token i of tile t, counted from `first_tile`. */
 void pc_model_picture_rows(const pc_model *model, const pc_image_tiling *tiling, int64_t first_tile, int32_t *rows);
 
+/* Soft tokens of one tile; tiling NULL: of the encoder's native size. */
+int64_t pc_model_tile_tokens(const pc_model *model, const pc_image_tiling *tiling);
+
+/* Positions of `count` tokens, [count,A] (pc_llm_info.axes): a text counts on; where positions have three numbers, the
+ * tokens of a picture (ids that are the placeholder) share a time and have their row and column, all counted from the
+ * position where the picture begins, and what follows goes on behind the largest. tilings: of the pictures in their
+ * order; NULL = none. */
+void pc_model_positions(const pc_model *model, const int32_t *ids, int64_t count, const pc_image_tiling *tilings,
+                        int64_t pictures, int32_t *positions);
+
+/* True when the number of a picture's soft tokens depends on its size. */
+bool pc_model_pictures_vary(const pc_model *model);
+
 /* True when every picture's soft tokens are those of its one tile, in order. */
 bool pc_model_plain_pictures(const pc_model *model);
 

@@ -4,6 +4,7 @@
 #include "store/store.h"
 #include "store/writer.h"
 #include "ops/attention.h"
+#include "ops/rows.h"
 #include "tensor/exec.h"
 
 #include <stdio.h>
@@ -14,7 +15,9 @@ typedef struct tracer {
     const pc_trace_input *input;
     pc_graph *graph;
     pc_exec *exec;
-    pc_tensor *pixels, *soft_rows, *packed_rows, *ids, *positions, *ranges, *frequencies, *ends;
+    pc_tensor **views; /* pixels: one input for all pictures, or of native resolution one for each */
+    int64_t view_count, pixel_count;
+    pc_tensor *soft_rows, *packed_rows, *ids, *positions, *ranges, *frequencies, *ends;
     int64_t soft;   /* placeholders */
     int64_t wanted; /* soft tokens of the pictures */
     int32_t *id_values, *position_values, *soft_values, *end_values, *packed_values;
@@ -76,7 +79,6 @@ static pc_status check_ids(tracer *t)
                            (long long)i, (long long)vocabulary(t->model));
         }
         t->id_values[i] = is_image ? 0 : in->ids[i];
-        t->position_values[i] = (int32_t)i;
         t->range_values[i] = (pc_attention_range){0, 0, 0, (int32_t)(t->model->contrast.bidirectional ? in->tokens : i + 1)};
         t->written_ids[i] = in->ids[i];
         if (is_image) {
@@ -94,11 +96,45 @@ static pc_status check_ids(tracer *t)
     return PC_OK;
 }
 
+/* What is known of a picture without a tiling. */
+static pc_image_tiling plain_tiling(const tracer *t)
+{
+    int side = (int)t->model->encoder.info.image_size;
+    int height = t->input->height ? (int)t->input->height : side, width = t->input->width ? (int)t->input->width : side;
+    return (pc_image_tiling){.count = 1, .height = height, .width = width, .source_height = height, .source_width = width};
+}
+
+static pc_status place_tokens(tracer *t)
+{
+    const pc_trace_input *in = t->input;
+    pc_image_tiling *plain = NULL;
+    if (!t->model->llm.type) {
+        for (int64_t i = 0; i < in->tokens; i++) {
+            t->position_values[i] = (int32_t)i;
+        }
+        return PC_OK;
+    }
+    PC_TRY(PC_NEW_ARRAY(plain, (size_t)in->images + 1, "a trace"));
+    for (int64_t i = 0; i < in->images; i++) {
+        plain[i] = plain_tiling(t);
+    }
+    pc_model_positions(t->model, in->ids, in->tokens, in->tilings ? in->tilings : plain,
+                       in->tilings ? in->pictures : in->images, t->position_values);
+    pc_free(plain);
+    return PC_OK;
+}
+
+static int64_t position_axes(const tracer *t)
+{
+    return t->model->llm.type ? t->model->llm.info.axes : 1;
+}
+
 static pc_status allocate(tracer *t)
 {
     size_t tokens = (size_t)t->input->tokens + 1;
     PC_TRY(PC_NEW_ARRAY(t->id_values, tokens, "a trace"));
-    PC_TRY(PC_NEW_ARRAY(t->position_values, tokens, "a trace"));
+    PC_TRY(PC_NEW_ARRAY(t->position_values, tokens * (size_t)position_axes(t), "a trace"));
+    PC_TRY(PC_NEW_ARRAY(t->views, (size_t)t->input->images + 1, "a trace"));
     PC_TRY(PC_NEW_ARRAY(t->soft_values, tokens, "a trace"));
     PC_TRY(PC_NEW_ARRAY(t->end_values, 1, "a trace"));
     PC_TRY(pack_pictures(t, NULL));
@@ -117,7 +153,7 @@ static void declare_text(tracer *t)
 {
     int64_t tokens = t->input->tokens;
     t->ids = pc_graph_input(t->graph, "", PC_I32, pc_dims(1, tokens));
-    t->positions = pc_graph_input(t->graph, "", PC_I32, pc_dims(1, tokens));
+    t->positions = pc_graph_input(t->graph, "", PC_I32, pc_dims(2, tokens, position_axes(t)));
     t->ranges = pc_graph_input(t->graph, "", PC_I32, pc_dims(2, tokens, 4));
 }
 
@@ -140,7 +176,7 @@ static void build_language(tracer *t, const pc_build *build, pc_tensor *soft)
 
 static void build_contrast(tracer *t, const pc_build *build)
 {
-    pc_tensor *images = t->pixels ? pc_model_embed_images(build, t->model, t->pixels) : NULL;
+    pc_tensor *images = t->view_count ? pc_model_embed_images(build, t->model, t->views[0]) : NULL;
     if (!t->input->tokens) {
         return;
     }
@@ -153,6 +189,37 @@ static void build_contrast(tracer *t, const pc_build *build)
     }
 }
 
+/* Pictures of one size -> their soft tokens [N*Q,D'], NULL without a connector. */
+static pc_tensor *build_view(tracer *t, const pc_build *build, int64_t count, int64_t height, int64_t width)
+{
+    pc_tensor *pixels = pc_graph_input(t->graph, "pixel_values", PC_F32, pc_dims(4, count, 3, height, width));
+    t->views[t->view_count++] = pixels;
+    t->pixel_count += pc_shape_count(&pixels->max);
+    pc_connector_input seen = pc_model_encode(build, t->model, pixels);
+    return t->model->connector.type ? pc_model_connect(build, t->model, seen) : NULL;
+}
+
+/* Soft tokens of all pictures, one below the other. */
+static pc_tensor *build_views(tracer *t, const pc_build *build)
+{
+    const pc_trace_input *in = t->input;
+    pc_image_tiling first = in->tilings ? in->tilings[0] : plain_tiling(t);
+    pc_tensor *all = NULL;
+    if (!in->tilings || !t->model->encoder.info.unit) {
+        return build_view(t, build, in->images, first.height, first.width);
+    }
+    for (int64_t i = 0; i < in->pictures; i++) {
+        const pc_image_tiling *tiling = &in->tilings[i];
+        pc_tensor *soft = build_view(t, build, tiling->count, tiling->height, tiling->width); /* [Q,D'] */
+        if (all && soft) {
+            soft = pc_reshape(t->graph, soft, pc_dims(3, 1, -1, t->model->llm.info.width));
+            soft = pc_reshape(t->graph, pc_prepend(t->graph, soft, all), pc_dims(2, -1, t->model->llm.info.width));
+        }
+        all = soft;
+    }
+    return all;
+}
+
 static pc_status build_graph(tracer *t, const pc_backend *backend, pc_dtype compute)
 {
     const pc_model *model = t->model;
@@ -160,10 +227,7 @@ static pc_status build_graph(tracer *t, const pc_backend *backend, pc_dtype comp
     pc_build build = {.graph = t->graph, .compute = compute, .adapter = t->input->adapter};
     pc_tensor *soft = NULL;
     if (t->input->images) {
-        int64_t side = model->encoder.info.image_size;
-        t->pixels = pc_graph_input(t->graph, "pixel_values", PC_F32, pc_dims(4, t->input->images, 3, side, side));
-        pc_tensor *features = pc_model_encode(&build, model, t->pixels);
-        soft = model->connector.type ? pc_model_connect(&build, model, features) : NULL;
+        soft = build_views(t, &build);
         if (soft && !pc_model_plain_pictures(model)) {
             t->packed_rows = pc_graph_input(t->graph, "", PC_I32, pc_dims(1, t->wanted));
             soft = pc_model_arrange(&build, model, soft, t->packed_rows);
@@ -205,7 +269,10 @@ static int32_t end_row(const tracer *t)
 
 static pc_status run(tracer *t)
 {
-    PC_TRY(bind(t, t->pixels, t->input->pixels));
+    for (int64_t i = 0, done = 0; i < t->view_count; i++) {
+        PC_TRY(bind(t, t->views[i], t->input->pixels + done));
+        done += pc_shape_count(&t->views[i]->max);
+    }
     PC_TRY(bind(t, t->soft_rows, t->soft_values));
     PC_TRY(bind(t, t->packed_rows, t->packed_values));
     PC_TRY(bind(t, t->ids, t->id_values));
@@ -254,8 +321,10 @@ static bool named_later(const pc_graph *graph, int node, const pc_tensor *value)
 static size_t collect(tracer *t, bool all, pc_array *arrays, char (*names)[64])
 {
     size_t count = 0;
-    if (t->pixels) {
-        add_array(&arrays[count++], "pixel_values", PC_F32, &t->pixels->shape, t->pixels->data);
+    if (t->view_count) {
+        pc_shape flat = pc_dims(1, t->pixel_count);
+        const pc_shape *shape = t->view_count == 1 ? &t->views[0]->shape : &flat;
+        add_array(&arrays[count++], "pixel_values", PC_F32, shape, t->input->pixels);
     }
     if (t->ids) {
         add_array(&arrays[count++], "input_ids", PC_I64, &t->ids->shape, t->written_ids);
@@ -300,6 +369,7 @@ static void clear(tracer *t)
     pc_free(t->written_ids);
     pc_free(t->range_values);
     pc_free(t->turns);
+    pc_free(t->views);
 }
 
 pc_status pc_model_trace(const pc_model *model, const pc_backend *backend, pc_dtype compute,
@@ -309,6 +379,9 @@ pc_status pc_model_trace(const pc_model *model, const pc_backend *backend, pc_dt
     pc_status status = allocate(&t);
     if (status == PC_OK) {
         status = check_ids(&t);
+    }
+    if (status == PC_OK) {
+        status = place_tokens(&t);
     }
     if (status == PC_OK) {
         status = build_graph(&t, backend, compute);

@@ -9,8 +9,9 @@
 #include "model/forward.h"
 
 typedef struct pc_trace_input {
-    const float *pixels; /* [N,3,Y,X]; NULL when there are none */
+    const float *pixels; /* [N,3,Y,X], for an encoder of native resolution each picture in its own size; NULL: none */
     int64_t images;      /* N: tiles of all pictures */
+    int64_t height, width; /* Y, X without tilings; 0 = the encoder's native size */
     const pc_image_tiling *tilings; /* of each picture, their counts add up to N; NULL = N pictures of one tile */
     int64_t pictures;    /* tilings */
     const int32_t *ids; /* [T] */

@@ -53,7 +53,7 @@ int64_t pc_params_elements(const pc_params *params, const char *part)
 pc_status pc_param_allocate(pc_param_entry *entry, pc_dtype dtype)
 {
     size_t bytes;
-    if (!pc_mul_size((size_t)pc_shape_count(&entry->param.shape), pc_dtype_size(dtype), &bytes)) {
+    if (!pc_dtype_bytes(dtype, (size_t)pc_shape_count(&entry->param.shape), &bytes)) {
         return pc_fail_memory(SIZE_MAX, entry->param.name);
     }
     void *memory;

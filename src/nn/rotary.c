@@ -21,7 +21,7 @@ static const struct {
     pc_rotary_kind kind;
 } kinds[] = {
     {"default", PC_ROTARY_DEFAULT}, {"linear", PC_ROTARY_LINEAR}, {"dynamic", PC_ROTARY_DYNAMIC},
-    {"llama3", PC_ROTARY_LLAMA3},   {"yarn", PC_ROTARY_YARN},
+    {"llama3", PC_ROTARY_LLAMA3},   {"yarn", PC_ROTARY_YARN},     {"mrope", PC_ROTARY_DEFAULT},
 };
 
 /* A positive number; *out stays when the key is absent or null and not needed. */
@@ -83,6 +83,23 @@ static pc_status read_llama3(pc_rotary *r, const pc_json *json, const char *wher
     return PC_OK;
 }
 
+/* mrope_section: Qwen2-VL's. Their sum is compared with the size of a head where that is known. */
+static pc_status read_sections(pc_rotary *r, const pc_json *node, const char *where)
+{
+    const pc_json *list = pc_json_get(node, "mrope_section");
+    if (pc_json_is_null(list)) {
+        return PC_OK;
+    }
+    for (size_t i = 0; i < PC_ROPE_AXES; i++) {
+        int64_t section = pc_json_integer(pc_json_at(list, i), 0);
+        if (pc_json_length(list) != PC_ROPE_AXES || section < 1 || section > 65536) {
+            return pc_fail(PC_ERR_DATA, "%s: mrope_section must be a list of three numbers above 0", where);
+        }
+        r->sections[i] = (int32_t)section;
+    }
+    return PC_OK;
+}
+
 pc_status pc_rotary_read(pc_rotary *out, const pc_json *json, double theta, int64_t context, const char *where)
 {
     *out = (pc_rotary){.theta = theta, .factor = 1, .attention = 1, .original = (double)context, .context = (double)context};
@@ -90,6 +107,7 @@ pc_status pc_rotary_read(pc_rotary *out, const pc_json *json, double theta, int6
     node = pc_json_length(node) ? node : pc_json_get(json, "rope_parameters");
     const char *type = pc_json_get_text(node, "rope_type", pc_json_get_text(node, "type", "default"));
     PC_TRY(find_kind(&out->kind, type, where));
+    PC_TRY(read_sections(out, node, where));
     if (pc_json_number(pc_json_get(node, "partial_rotary_factor"), 1) != 1 ||
         pc_json_number(pc_json_get(json, "partial_rotary_factor"), 1) != 1) {
         return pc_fail(PC_ERR_DATA, "%s: partial_rotary_factor other than 1 is not supported", where);

@@ -11,6 +11,7 @@
 
 #include "base/json.h"
 #include "base/status.h"
+#include "ops/rope.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -32,6 +33,7 @@ typedef struct pc_rotary {
     double original;   /* tokens of the text that it was trained with */
     double context;    /* max_position_embeddings */
     bool truncate;     /* yarn: borders at whole pairs */
+    int32_t sections[PC_ROPE_AXES]; /* M-RoPE: frequencies of time, row, column (ops/rope.h); 0 = one number a position */
 } pc_rotary;
 
 /* From rope_scaling, or rope_parameters (transformers 5), of a language model's config; theta and context as they are

@@ -42,14 +42,30 @@ static pc_status check_inputs(const pc_node *node)
     return PC_OK;
 }
 
+static const pc_tensor *pages_of(const pc_node *node)
+{
+    return node->op == &pc_op_attention && node->inputs > 5 ? node->in[5] : NULL;
+}
+
 static pc_status shape(pc_node *node)
 {
     PC_TRY(check_inputs(node));
+    if (pages_of(node) && (((const pc_attention_params *)node->params)->page_rows < 1 || node->in[4])) {
+        return pc_fail(PC_ERR_USAGE, "attention over pages wants the rows of a page, and no bias");
+    }
     node->out[0]->shape = node->in[0]->shape;
     node->out[0]->dtype = node->in[0]->dtype;
     node->out[1]->shape = pc_dims(2, node->in[0]->shape.dim[0], node->in[0]->shape.dim[1]);
     node->out[1]->dtype = node->in[0]->dtype;
     return PC_OK;
+}
+
+/* Where a key row of the ranges lies. */
+static int64_t place_of(const pc_node *node, int64_t row)
+{
+    const pc_tensor *pages = pages_of(node);
+    int64_t rows = ((const pc_attention_params *)node->params)->page_rows;
+    return pages ? pc_i32(pages)[row / rows] * rows + row % rows : row;
 }
 
 /* The i-th key row that query t sees, or -1 behind the last. */
@@ -58,10 +74,10 @@ static int64_t key_row(const pc_node *node, int64_t t, int64_t i)
     const int32_t *range = pc_i32(node->in[3]) + 4 * t;
     int64_t prefix = range[1] > range[0] ? range[1] - range[0] : 0;
     if (i < prefix) {
-        return range[0] + i;
+        return place_of(node, range[0] + i);
     }
     int64_t row = range[2] + i - prefix;
-    return row < range[3] ? row : -1;
+    return row < range[3] ? place_of(node, row) : -1;
 }
 
 static double score(const pc_node *node, view w, int64_t t, int64_t h, int64_t s)
@@ -117,8 +133,8 @@ static void grad(pc_graph *graph, pc_node *node, pc_tensor *const *dout, pc_tens
 {
     pc_tensor *in[] = {node->in[0], node->in[1], node->in[2], node->in[3],
                        node->in[4], node->out[0], node->out[1], dout[0]};
-    if (!dout[0] || dout[1]) {
-        pc_graph_poison(graph, pc_fail(PC_ERR_USAGE, "attention: the log-sum-exp has no gradient"));
+    if (!dout[0] || dout[1] || pages_of(node)) {
+        pc_graph_poison(graph, pc_fail(PC_ERR_USAGE, "attention: the log-sum-exp has no gradient, nor has a cache in pages"));
         return;
     }
     pc_tensor *dq = pc_graph_add(graph, &pc_op_attention_grad, in, 8, node->in[4] ? 4 : 3, node->params);
@@ -171,9 +187,16 @@ const pc_op pc_op_attention = {
 pc_tensor *pc_attention(pc_graph *graph, pc_tensor *q, pc_tensor *k, pc_tensor *v, pc_tensor *ranges, pc_tensor *bias,
                         double scale)
 {
-    pc_attention_params params = {scale};
+    pc_attention_params params = {.scale = scale};
     pc_tensor *in[] = {q, k, v, ranges, bias};
     return pc_graph_add(graph, &pc_op_attention, in, 5, 2, &params);
+}
+
+pc_tensor *pc_attention_paged(pc_graph *graph, pc_tensor *q, pc_tensor *k, pc_tensor *v, pc_tensor *ranges,
+                              pc_tensor *pages, pc_attention_params params)
+{
+    pc_tensor *in[] = {q, k, v, ranges, NULL, pages};
+    return pc_graph_add(graph, &pc_op_attention, in, pages ? 6 : 5, 2, &params);
 }
 
 static pc_status grad_shape(pc_node *node)

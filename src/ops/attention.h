@@ -13,17 +13,22 @@ typedef struct pc_attention_range {
 } pc_attention_range;
 
 typedef struct pc_attention_params {
-    double scale; /* of the dot products, 1/sqrt(E) as a rule */
+    double scale;      /* of the dot products, 1/sqrt(E) as a rule */
+    int64_t page_rows; /* with in[5]: key rows of a page */
 } pc_attention_params;
 
 /* in[0] q [T,H,E]; in[1] k [S,K,E]; in[2] v [S,K,E]; H a multiple of K (query head h reads key head h / (H/K));
- * in[3] ranges i32 [T,4]; in[4] bias f32 [H,T,S] or NULL (added to the scaled products; relative positions).
+ * in[3] ranges i32 [T,4]; in[4] bias f32 [H,T,S] or NULL (added to the scaled products; relative positions); in[5] pages
+ * i32 [P] or NULL: key row r of the ranges is then row pages[r / page_rows] * page_rows + r % page_rows of k and v.
  * out[0] [T,H,E]; out[1] log-sum-exp of each row f32 [T,H] (for the gradient). */
 extern const pc_op pc_op_attention;
 /* in q, k, v, ranges, bias or NULL, out, lse, dout; out dq, dk, dv, and dbias when there is a bias. */
 extern const pc_op pc_op_attention_grad;
 pc_tensor *pc_attention(pc_graph *graph, pc_tensor *q, pc_tensor *k, pc_tensor *v, pc_tensor *ranges, pc_tensor *bias,
                         double scale);
+/* Over a cache that lies in pages; without a gradient. */
+pc_tensor *pc_attention_paged(pc_graph *graph, pc_tensor *q, pc_tensor *k, pc_tensor *v, pc_tensor *ranges,
+                              pc_tensor *pages, pc_attention_params params);
 
 /* x [N,G,..] -> ranges i32 [N*G,4] in which every row sees the G rows of its own group: the bidirectional attention of
  * a batch of pictures. Looks at x's shape alone. */

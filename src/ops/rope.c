@@ -2,6 +2,9 @@
  *
  *   a' = a cos - b sin;  b' = b cos + a sin.  The gradient turns back.
  *
+ * With sections, frequency j turns by the number of the position that its section stands for: M-RoPE (Wang et al. 2024,
+ * arXiv:2409.12191, section 2.1) and the two axes of a picture.
+ *
  * Source: Su et al. 2021 (arXiv:2104.09864).
  * Easy to get wrong: which features form a pair (rotate-half: j and j + R/2; interleaved: 2j and 2j + 1).
  */
@@ -16,8 +19,13 @@ static pc_status shape(pc_node *node)
     if (node->in[0]->shape.ndim != 3) {
         return pc_op_shape_error(node, node->in[0], "[T,H,E]");
     }
-    if (pc_count(node->in[1]) != node->in[0]->shape.dim[0]) {
+    const pc_rope_params *params = node->params;
+    if (pc_count(node->in[1]) != node->in[0]->shape.dim[0] * pc_rope_axes(params)) {
         return pc_op_shape_error(node, node->in[1], "one position for each row");
+    }
+    int64_t sections = (int64_t)params->sections[0] + params->sections[1] + params->sections[2];
+    if (sections && sections != pc_count(node->in[2])) {
+        return pc_op_shape_error(node, node->in[2], "as many frequencies as the sections have");
     }
     if (2 * pc_count(node->in[2]) > node->in[0]->shape.dim[2]) {
         return pc_op_shape_error(node, node->in[2], "at most half a head's features");
@@ -25,12 +33,23 @@ static pc_status shape(pc_node *node)
     return pc_shape_same(node);
 }
 
-static void turn_head(const pc_node *node, int64_t at, double position)
+/* The number of row t's position that frequency j turns by. */
+static double position_of(const pc_node *node, int64_t t, int64_t j)
+{
+    const pc_rope_params *params = node->params;
+    int axes = pc_rope_axes(params), axis = 0;
+    for (int64_t end = params->sections[0]; axis + 1 < axes && j >= end; end += params->sections[axis]) {
+        axis++;
+    }
+    return pc_tensor_get(node->in[1], t * axes + axis);
+}
+
+static void turn_head(const pc_node *node, int64_t at, int64_t t)
 {
     const pc_rope_params *params = node->params;
     int64_t half = pc_count(node->in[2]), size = node->in[0]->shape.dim[2];
     for (int64_t j = 0; j < half; j++) {
-        double angle = position * pc_tensor_get(node->in[2], j) * (params->inverse ? -1 : 1);
+        double angle = position_of(node, t, j) * pc_tensor_get(node->in[2], j) * (params->inverse ? -1 : 1);
         int64_t first = at + (params->interleaved ? 2 * j : j), second = at + (params->interleaved ? 2 * j + 1 : j + half);
         double a = pc_tensor_get(node->in[0], first), b = pc_tensor_get(node->in[0], second);
         pc_tensor_set(node->out[0], first, a * cos(angle) - b * sin(angle));
@@ -47,7 +66,7 @@ static void reference(const pc_call *call)
     int64_t rows = node->in[0]->shape.dim[0], heads = node->in[0]->shape.dim[1], size = node->in[0]->shape.dim[2];
     for (int64_t t = 0; t < rows; t++) {
         for (int64_t h = 0; h < heads; h++) {
-            turn_head(node, (t * heads + h) * size, pc_tensor_get(node->in[1], t));
+            turn_head(node, (t * heads + h) * size, t);
         }
     }
 }

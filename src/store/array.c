@@ -24,7 +24,7 @@ int pc_array_is_aligned(const pc_array *array)
     if (array->dtype == PC_DTYPE_COUNT) {
         return 0;
     }
-    return (uintptr_t)array->data % pc_dtype_size(array->dtype) == 0;
+    return (uintptr_t)array->data % pc_dtype_align(array->dtype) == 0;
 }
 
 const char *pc_array_shape_text(const pc_array *array, char out[192])
@@ -66,14 +66,15 @@ static pc_status refuse_type(const pc_array *array, const char *wanted)
 pc_status pc_array_to_f32(const pc_array *array, float *out)
 {
     pc_dtype type = array->dtype;
-    if (type != PC_F32 && type != PC_BF16 && type != PC_F16 && type != PC_F64) {
+    if (type != PC_F32 && type != PC_BF16 && type != PC_F16 && type != PC_F64 &&
+        !(type < PC_DTYPE_COUNT && pc_dtype_is_block(type))) {
         return refuse_type(array, "f32");
     }
     size_t count = (size_t)pc_array_count(array);
     if (count == 0) {
         return PC_OK;
     }
-    if (pc_array_is_aligned(array)) {
+    if (pc_dtype_is_block(type) || pc_array_is_aligned(array)) { /* blocks are read at any address */
         pc_convert_to_f32(out, array->data, type, count);
         return PC_OK;
     }

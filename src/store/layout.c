@@ -20,7 +20,7 @@ typedef pc_writer_shard shard;
 /* Position in the reference's list of types. */
 static int rank_of(pc_dtype dtype)
 {
-    static const int ranks[PC_DTYPE_COUNT] = {[PC_BOOL] = 0, [PC_U8] = 1,  [PC_F16] = 2,
+    static const int ranks[PC_DTYPE_PLAIN] = {[PC_BOOL] = 0, [PC_U8] = 1,  [PC_F16] = 2,
                                               [PC_BF16] = 3, [PC_I32] = 4, [PC_F32] = 5,
                                               [PC_F64] = 6,  [PC_I64] = 7};
     return ranks[dtype];

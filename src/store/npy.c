@@ -17,7 +17,7 @@ enum { PREFIX = 10, ALIGNMENT = 64 };
 
 static const char magic[8] = {(char)0x93, 'N', 'U', 'M', 'P', 'Y', 1, 0};
 
-static const char *const descriptions[PC_DTYPE_COUNT] = {
+static const char *const descriptions[PC_DTYPE_PLAIN] = {
     [PC_F32] = "<f4", [PC_BF16] = "<V2", [PC_F16] = "<f2", [PC_F64] = "<f8",
     [PC_I32] = "<i4", [PC_I64] = "<i8",  [PC_U8] = "|u1",  [PC_BOOL] = "|b1",
 };
@@ -58,7 +58,7 @@ pc_status pc_npy_write(const char *path, pc_dtype dtype, const int64_t *shape, i
     pc_status status = PC_OK;
     pc_str file = {0};
     size_t count, bytes;
-    if ((unsigned)dtype >= PC_DTYPE_COUNT || rank < 0 || rank > PC_NPY_MAX_RANK ||
+    if ((unsigned)dtype >= PC_DTYPE_PLAIN || rank < 0 || rank > PC_NPY_MAX_RANK ||
         !count_bytes(dtype, shape, rank, &count, &bytes)) {
         return pc_fail(PC_ERR_USAGE, "%s: an array of this type and shape can't be written", path);
     }
@@ -150,7 +150,7 @@ static bool take_type(scanner *s, pc_dtype *out)
         *out = PC_BF16;
         return true;
     }
-    for (int i = 0; i < PC_DTYPE_COUNT; i++) {
+    for (int i = 0; i < PC_DTYPE_PLAIN; i++) {
         if (strcmp(descriptions[i], text) == 0) {
             *out = (pc_dtype)i;
             return true;

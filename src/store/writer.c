@@ -63,7 +63,7 @@ pc_status pc_store_writer_declare(pc_store_writer *writer, const char *name, pc_
     size_t bytes = 1;
     PC_TRY(refuse_late(writer));
     pc_name_text(name, shown);
-    if ((int)dtype < 0 || dtype >= PC_DTYPE_COUNT || ndim < 0 || ndim > PC_ARRAY_MAX_DIMS) {
+    if ((int)dtype < 0 || dtype >= PC_DTYPE_PLAIN || ndim < 0 || ndim > PC_ARRAY_MAX_DIMS) {
         return pc_fail(PC_ERR_USAGE,
                        "tensor %s: type %d or number of dimensions %d cannot be written", shown,
                        (int)dtype, ndim);

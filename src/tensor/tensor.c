@@ -1,6 +1,7 @@
 /* Shapes, and element access for reference kernels. */
 #include "tensor/tensor.h"
 
+#include "base/block.h"
 #include "base/str.h"
 
 #include <stdio.h>
@@ -70,7 +71,7 @@ double pc_tensor_get(const pc_tensor *tensor, int64_t i)
     case PC_I64: return (double)((const int64_t *)tensor->data)[i];
     case PC_U8:
     case PC_BOOL: return ((const uint8_t *)tensor->data)[i];
-    default: return 0;
+    default: return pc_block_get(tensor->dtype, tensor->data, (size_t)i);
     }
 }
 
@@ -91,5 +92,7 @@ void pc_tensor_set(pc_tensor *tensor, int64_t i, double value)
 
 size_t pc_tensor_bytes(const pc_tensor *tensor)
 {
-    return (size_t)pc_shape_count(&tensor->shape) * pc_dtype_size(tensor->dtype);
+    size_t bytes = 0; /* blocks are whole: the shape rules and the loader see to that */
+    pc_dtype_bytes(tensor->dtype, (size_t)pc_shape_count(&tensor->shape), &bytes);
+    return bytes;
 }

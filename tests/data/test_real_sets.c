@@ -130,7 +130,7 @@ static void test_task(void **state)
     pc_task_question question;
     bool have;
     snprintf(word, sizeof word, "data:%s?content=test", emoji);
-    must(pc_task_find(&task, &path, word));
+    must(pc_task_find(&task, &path, word, NULL));
     must(task->open(&self, &(pc_task_options){.path = path}));
     static const char *const truth[] = {"name 9", "Name 9", "अ", "name 19", "Name 19"};
     for (int i = 0; i < 5; i++) {
@@ -143,7 +143,7 @@ static void test_task(void **state)
     must(task->next(self, &question, &have));
     assert_false(have);
     task->close(self);
-    must_fail(pc_task_find(&task, &path, "data"), PC_ERR_USAGE, "needs a path");
+    must_fail(pc_task_find(&task, &path, "data", NULL), PC_ERR_USAGE, "needs a path");
 }
 
 static pc_status read_all(void *folder)

@@ -101,7 +101,7 @@ static pc_status score(pc_tally *out, oracle *o, const char *word, const pc_tall
     const pc_task *task;
     const char *path;
     pc_answerer answerer = {.self = o, .name = "oracle", .answer = answer, .parallel = 1};
-    PC_TRY(pc_task_find(&task, &path, word));
+    PC_TRY(pc_task_find(&task, &path, word, NULL));
     return pc_tally_task(out, &answerer, task, &(pc_task_options){.path = path, .seed = 900001},
                          options);
 }
@@ -163,7 +163,7 @@ static void scenes_are_the_same_each_time(void **state)
     void *a, *b;
     pc_task_question x, y;
     bool have;
-    CHECK(pc_task_find(&task, &path, "scenes"));
+    CHECK(pc_task_find(&task, &path, "scenes", NULL));
     CHECK(task->open(&a, &(pc_task_options){.seed = 900001}));
     CHECK(task->open(&b, &(pc_task_options){.seed = 900001}));
     for (int i = 0; i < 100; i++) {

@@ -212,7 +212,7 @@ static void test_attention(void **state)
     for (size_t i = 0; i < sizeof attention_sizes / sizeof attention_sizes[0]; i++) {
         for (mask kind = 0; kind < MASKS; kind++) {
             const struct attention_size s = attention_sizes[i];
-            const pc_attention_params params = {1 / sqrt((double)s.size)};
+            const pc_attention_params params = {.scale = 1 / sqrt((double)s.size)};
             walker_begin(w, &pc_op_attention, &params);
             add_attention(w, (i + kind) % 3 == 0 ? PC_BF16 : (i + kind) % 3 == 1 ? PC_F16 : PC_F32, s.queries, s.keys, s.heads,
                           s.key_heads, s.size, kind);
@@ -223,19 +223,55 @@ static void test_attention(void **state)
     }
 }
 
+/* Keys that lie in pages in any order: against the reference, and the same bits as in one piece. */
+static void test_attention_paged(void **state)
+{
+    enum { T = 40, PAGES = 5, ROWS = 24, H = 4, K = 2, E = 32 };
+    static const int32_t order[PAGES] = {3, 0, 4, 1, 2};
+    walker *w = *state;
+    for (mask kind = 0; kind < MASKS; kind++) {
+        const pc_attention_params params = {.scale = 0.2, .page_rows = ROWS};
+        walker_begin(w, &pc_op_attention, &params);
+        add_attention(w, kind % 2 ? PC_BF16 : PC_F32, T, PAGES * ROWS, H, K, E, kind);
+        w->node.outputs = 2;
+        w->absolute = 3e-6;
+        float *whole[WALKER_LEVELS];
+        for (int level = 0; level < w->levels; level++) {
+            whole[level] = walker_run(w, level, 1);
+        }
+        const size_t page = ROWS * K * E * pc_dtype_size(w->in[1].dtype);
+        for (int i = 1; i < 3; i++) {
+            for (int p = 0; p < PAGES; p++) {
+                memcpy((char *)w->original[i] + (size_t)order[p] * page, (char *)w->in[i].data + (size_t)p * page, page);
+            }
+        }
+        pc_tensor *pages = walker_int(w, pc_dims(1, PAGES), 1);
+        memcpy(pages->data, order, sizeof order);
+        memcpy(w->original[5], order, sizeof order);
+        for (int level = 0; level < w->levels; level++) {
+            float *paged = walker_run(w, level, 2);
+            assert_memory_equal(paged, whole[level], T * H * E * sizeof(float));
+            free(paged);
+            free(whole[level]);
+        }
+        walker_check(w);
+    }
+}
+
 static void test_attention_grad(void **state)
 {
     walker *w = *state;
     for (size_t i = 0; i < sizeof attention_sizes / sizeof attention_sizes[0]; i++) {
         for (mask kind = 0; kind < MASKS; kind++) {
             const struct attention_size s = attention_sizes[i];
-            const pc_attention_params params = {1 / sqrt((double)s.size)};
+            const pc_attention_params params = {.scale = 1 / sqrt((double)s.size)};
             walker_begin(w, &pc_op_attention_grad, &params);
             add_attention(w, PC_F32, s.queries, s.keys, s.heads, s.key_heads, s.size, kind);
             pc_tensor *out = walker_float(w, PC_F32, pc_dims(3, s.queries, s.heads, s.size));
             pc_tensor *lse = walker_float(w, PC_F32, pc_dims(2, s.queries, s.heads));
             pc_node forward = w->node;
             forward.op = &pc_op_attention;
+            forward.inputs = 5;
             forward.out[0] = out;
             forward.out[1] = lse;
             pc_op_attention.reference(&(pc_call){.node = &forward});
@@ -254,7 +290,7 @@ static void test_attention_rows(void **state)
 {
     enum { T = 150, H = 4, K = 2, E = 32, SHIFT = 37 };
     walker *w = *state;
-    const pc_attention_params params = {0.2};
+    const pc_attention_params params = {.scale = 0.2};
     walker_begin(w, &pc_op_attention, &params);
     add_attention(w, PC_F32, T, T + SHIFT, H, K, E, CAUSAL);
     w->node.outputs = 2;
@@ -293,6 +329,7 @@ int main(void)
         cmocka_unit_test(test_matmul_rows),
         cmocka_unit_test(test_matmul_chunks),
         cmocka_unit_test(test_attention),
+        cmocka_unit_test(test_attention_paged),
         cmocka_unit_test(test_attention_grad),
         cmocka_unit_test(test_attention_rows),
     };

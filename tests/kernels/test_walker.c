@@ -186,6 +186,26 @@ static void test_rope(void **state)
     }
 }
 
+/* Positions of two and three numbers. */
+static void test_rope_sections(void **state)
+{
+    walker *w = *state;
+    static const int32_t sections[][3] = {{1, 1, 1}, {3, 4, 0}, {16, 24, 24}, {20, 20, 0}, {2, 1, 5}};
+    for (int i = 0; i < 10; i++) {
+        pc_rope_params params = {.interleaved = i & 1, .inverse = (i & 2) != 0};
+        memcpy(params.sections, sections[i / 2], sizeof params.sections);
+        const int64_t half = params.sections[0] + params.sections[1] + params.sections[2], axes = params.sections[2] ? 3 : 2;
+        walker_begin(w, &pc_op_rope, &params);
+        walker_float(w, PC_F32, pc_dims(3, 70, 2, 2 * half));
+        walker_int(w, pc_dims(2, 70, axes), 500);
+        pc_tensor *frequencies = walker_float(w, PC_F32, pc_dims(1, half));
+        for (int64_t j = 0; j < half; j++) {
+            walker_set(w, frequencies, j, pow(10000, -(double)j / (double)half));
+        }
+        walker_check(w);
+    }
+}
+
 static void test_rows(void **state)
 {
     walker *w = *state;
@@ -312,6 +332,7 @@ int main(void)
         cmocka_unit_test(test_activation_edges),
         cmocka_unit_test(test_norms),
         cmocka_unit_test(test_rope),
+        cmocka_unit_test(test_rope_sections),
         cmocka_unit_test(test_rows),
         cmocka_unit_test(test_groups),
         cmocka_unit_test(test_cross_entropy),

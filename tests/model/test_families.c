@@ -136,8 +136,8 @@ static void test_session_sees_tiles(void **state)
         pc_free(expected);
         pc_session_free(session);
         pc_store_free(trace);
-        pc_cpu_backend_free(backend);
         pc_model_free(model);
+        pc_cpu_backend_free(backend);
         golden_input_clear(&in);
         pc_store_free(truth);
         pc_test_folder_free(folder);

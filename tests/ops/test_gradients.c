@@ -4,6 +4,7 @@
 #include "ops/attention.h"
 #include "ops/experts.h"
 #include "ops/dora.h"
+#include "ops/grid.h"
 #include "ops/loss.h"
 #include "ops/matmul.h"
 #include "ops/multiply.h"
@@ -43,7 +44,7 @@ static const pc_op *const without_gradient[] = {
     &pc_op_l2_norm_grad,    &pc_op_attention_grad,     &pc_op_slice_grad,          &pc_op_patches_grad,
     &pc_op_sigmoid_loss_grad, &pc_op_cross_entropy_grad, &pc_op_router_grad,       &pc_op_expert_linear_grad,
     &pc_op_expert_combine_grad, &pc_op_relative_bias_grad, &pc_op_sum_to,          &pc_op_group_ranges,
-    &pc_op_window_ranges,
+    &pc_op_window_ranges,   &pc_op_grid,
     &pc_op_expert_dispatch, &pc_op_store_rows,         &pc_op_adamw,
 };
 
@@ -246,6 +247,9 @@ static void rotations(check *c)
     check_out(c, pc_rope(c->graph, x, at, part, (pc_rope_params){0}));
     check_out(c, pc_rope(c->graph, x, at, all, (pc_rope_params){.interleaved = true}));
     check_out(c, pc_rope(c->graph, x, at, part, (pc_rope_params){.interleaved = true, .inverse = true}));
+    static const int32_t axes[] = {0, 1, 2, 3, 11, 5, 4, 4, 2};
+    pc_tensor *of_three = check_ints(c, pc_dims(2, -3, 3), axes);
+    check_out(c, pc_rope(c->graph, x, of_three, all, (pc_rope_params){.sections = {1, 1, 1}}));
 }
 
 /* --- attention --- */
@@ -290,6 +294,18 @@ static void attention_in_groups(check *c)
     pc_tensor *x = check_wanted(c, pc_dims(3, -2, 3, 4));
     pc_tensor *heads = pc_reshape(c->graph, x, pc_dims(3, -1, 2, 2));
     check_out(c, pc_attention(c->graph, heads, heads, heads, pc_group_ranges(c->graph, x), NULL, 0.7));
+}
+
+/* Patches in windows, then merged by blocks. */
+static void attention_in_windows_of_a_grid(check *c)
+{
+    pc_tensor *x = check_wanted(c, pc_dims(3, 1, 8, 4));
+    pc_grid grid = pc_grid_layout(c->graph, x, (pc_grid_params){2, 4, 2, 2});
+    pc_tensor *rows = pc_take_rows(c->graph, pc_reshape(c->graph, x, pc_dims(2, -1, 4)), grid.order);
+    pc_tensor *heads = pc_reshape(c->graph, rows, pc_dims(3, -1, 2, 2));
+    heads = pc_attention(c->graph, heads, heads, heads, grid.ranges, NULL, 0.7);
+    rows = pc_take_rows(c->graph, pc_reshape(c->graph, heads, pc_dims(2, -1, 4)), grid.inverse);
+    check_out(c, pc_merge_blocks(c->graph, pc_reshape(c->graph, rows, pc_dims(3, 1, -1, 4)), 2, 4, 2));
 }
 
 static void relative_biases(check *c)
@@ -417,7 +433,7 @@ static void experts_without_tokens(check *c)
     X(tied_linear) X(product_nn) X(product_nt) X(product_tn) X(product_tt) X(products_of_groups)                       \
     X(product_with_itself) X(additions) X(addition_without_rows) X(multiplications) X(multiplication_of_shapes)        \
     X(repeated_products) X(reshapes) X(activations) X(gated_units) X(norms) X(l2_norms) X(rotations) X(causal_attention)                    \
-    X(attention_in_a_window) X(grouped_attention_over_ranges) X(attention_with_bias) X(attention_in_groups) X(relative_biases)      \
+    X(attention_in_a_window) X(grouped_attention_over_ranges) X(attention_with_bias) X(attention_in_groups) X(attention_in_windows_of_a_grid) X(relative_biases)      \
     X(gathering)                                                                                                       \
     X(tied_table) X(splicing) X(prepending_and_slicing) X(patching) X(entropies) X(contrast) X(routing) X(experts)     \
     X(experts_without_tokens)

@@ -4,6 +4,7 @@
 #include "ops/add.h"
 #include "ops/attention.h"
 #include "ops/experts.h"
+#include "ops/grid.h"
 #include "ops/loss.h"
 #include "ops/matmul.h"
 #include "ops/multiply.h"
@@ -77,6 +78,11 @@ static void store_width(pc_graph *g) { pc_store_rows(g, F(2, 6, 4), F(2, 3, 4), 
 static void prepend_width(pc_graph *g) { pc_prepend(g, F(3, 2, 3, 4), F(2, 1, 3)); }
 static void slice_outside(pc_graph *g) { pc_slice(g, F(3, 2, 3, 4), 1, 4); }
 static void slice_backwards(pc_graph *g) { pc_slice(g, F(3, 2, 3, 4), 2, 1); }
+static void grid_of_odd_rows(pc_graph *g) { pc_merge_blocks(g, F(3, 2, 15, 4), 3, 5, 2); }
+static void rope_sections(pc_graph *g)
+{
+    pc_rope(g, F(3, 3, 2, 4), I(2, 3, 2), F(1, 2), (pc_rope_params){.sections = {2, 1}});
+}
 static void patch_size(pc_graph *g) { pc_patches(g, F(4, 1, 3, 8, 3), 4); }
 static void transpose_of_cube(pc_graph *g) { pc_transpose(g, F(3, 2, 3, 4)); }
 static void target_rows(pc_graph *g) { pc_cross_entropy(g, F(2, 3, 4), I(1, 4), F(1, 3)); }
@@ -123,6 +129,7 @@ static const struct {
     {rope_positions, "one position for each row"}, {rope_frequencies, "half a head"}, {query_dims, "[T,H,E]"},
     {key_heads, "K dividing H"}, {value_rows, "the keys' shape"}, {range_rows, "'ids' has shape [3,2], expected [T,4]"},
     {bias_size, "[H,T,S]"}, {group_of_vector, "[N,G,..]"},
+    {grid_of_odd_rows, "3 x 5 patches in blocks of 2"}, {rope_sections, "the sections have"},
     {window_of_floats, "ranges i32"}, {empty_window, "a window of 0"}, {table_of_scalar, "a table"}, {added_rows, "for each id"},
     {put_width, "for each id"}, {store_width, "for each id"}, {prepend_width, "[C,D]"}, {slice_outside, "inside P"},
     {slice_backwards, "inside P"}, {patch_size, "smaller than the patch"}, {transpose_of_cube, "a matrix"},
@@ -168,6 +175,40 @@ static void windows_keep_the_newest_keys(void **state)
     assert_int_equal(pc_exec_bind(exec, in, ranges, in->max), PC_OK);
     assert_int_equal(pc_exec_run(exec), PC_OK);
     assert_memory_equal(out->data, expected, sizeof expected);
+    pc_exec_free(exec);
+    pc_graph_free(g);
+}
+
+/* Two pictures of 2 x 6 patches, blocks of 2, windows of 4: the second window of each is narrower. */
+static void grids_go_by_windows_and_blocks(void **state)
+{
+    static const int32_t order[] = {0, 1, 6, 7, 2, 3, 8, 9, 4, 5, 10, 11};
+    pc_graph *g;
+    pc_exec *exec;
+    (void)state;
+    assert_int_equal(pc_graph_new(&g), PC_OK);
+    pc_tensor *like = F(3, 2, 12, 1);
+    pc_grid grid = pc_grid_layout(g, like, (pc_grid_params){2, 6, 2, 4});
+    pc_tensor *all[] = {grid.order, grid.inverse, grid.positions, grid.ranges};
+    for (int i = 0; i < 4; i++) {
+        pc_keep(g, all[i]);
+    }
+    assert_int_equal(pc_exec_new(&exec, g, NULL), PC_OK);
+    float nothing[24] = {0};
+    assert_int_equal(pc_exec_bind(exec, like, nothing, like->max), PC_OK);
+    assert_int_equal(pc_exec_run(exec), PC_OK);
+    const int32_t *o = grid.order->data, *inverse = grid.inverse->data, *positions = grid.positions->data;
+    const pc_attention_range *ranges = grid.ranges->data;
+    for (int i = 0; i < 24; i++) {
+        int raster = order[i % 12], first = i / 12 * 12 + (i % 12 < 8 ? 0 : 8);
+        assert_int_equal(o[i], i / 12 * 12 + raster);
+        assert_int_equal(inverse[o[i]], i);
+        assert_int_equal(positions[2 * i], raster / 6);
+        assert_int_equal(positions[2 * i + 1], raster % 6);
+        assert_int_equal(ranges[i].begin, first);
+        assert_int_equal(ranges[i].end, i % 12 < 8 ? first + 8 : first + 4);
+        assert_int_equal(ranges[i].prefix_end - ranges[i].prefix_begin, 0);
+    }
     pc_exec_free(exec);
     pc_graph_free(g);
 }
@@ -278,6 +319,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_does_not_fit_is_refused_in_words),
         cmocka_unit_test(windows_keep_the_newest_keys),
+        cmocka_unit_test(grids_go_by_windows_and_blocks),
         cmocka_unit_test(costs_count_what_is_computed),
         cmocka_unit_test(adamw_is_torchs),
         cmocka_unit_test(buckets_are_t5s),

@@ -112,7 +112,9 @@ void golden_input_read(golden_input *out, const pc_store *fixture)
     *out = (golden_input){0};
     if (pixels) {
         out->input.pixels = out->pixels = golden_values(pixels);
-        out->input.images = pixels->dim[0];
+        out->input.images = pixels->ndim == 1 ? pc_store_find(fixture, "image_sizes")->dim[0] : pixels->dim[0];
+        out->input.height = pixels->ndim == 4 ? pixels->dim[2] : 0;
+        out->input.width = pixels->ndim == 4 ? pixels->dim[3] : 0;
     }
     if (ids) {
         out->input.ids = out->ids = golden_ids(ids);

@@ -36,6 +36,8 @@ typedef struct work {
     const pc_cpu_level *level;
     const pc_tensor *q, *k, *values;
     const pc_attention_range *ranges;
+    const int32_t *pages; /* or NULL */
+    int64_t page_rows;
     float *out, *lse;
     pc_query_block *blocks;
     char *of_threads;
@@ -87,19 +89,29 @@ static void pack_queries(const job *j)
     gemm->pack(j->s.q_panel, j->width, &rows, j->rows, v->size);
 }
 
-static const void *key_at(const pc_tensor *tensor, const pc_attention_view *v, int64_t key, int64_t key_head)
+/* Key row `key` of the ranges in k or v. *count is cut to the rows that follow it there. */
+static const void *key_at(const job *j, const pc_tensor *tensor, int64_t key, int64_t *count)
 {
-    return (const char *)tensor->data + pc_dtype_size(tensor->dtype) * (size_t)((key * v->key_heads + key_head) * v->size);
+    const work *w = j->w;
+    if (w->pages) {
+        const int64_t in_page = key % w->page_rows;
+        *count = pc_least(*count, w->page_rows - in_page);
+        key = w->pages[key / w->page_rows] * w->page_rows + in_page;
+    }
+    return (const char *)tensor->data
+           + pc_dtype_size(tensor->dtype) * (size_t)((key * w->v.key_heads + j->key_head) * w->v.size);
 }
 
 static void score_piece(const job *j, pc_key_piece piece, float *scores)
 {
     const pc_attention_view *v = &j->w->v;
     const pc_cpu_gemm *gemm = j->w->level->f32;
-    for (int64_t key = piece.low; key < piece.high; key += KEYS_PACKED) {
-        const int64_t count = pc_least(KEYS_PACKED, piece.high - key);
+    int64_t count;
+    for (int64_t key = piece.low; key < piece.high; key += count) {
+        count = pc_least(KEYS_PACKED, piece.high - key);
+        const void *at = key_at(j, j->w->k, key, &count);
         const int64_t width = pc_round_up(count, gemm->lanes);
-        const pc_cpu_matrix keys = {key_at(j->w->k, v, key, j->key_head), j->w->k->dtype, v->key_heads * v->size, 1};
+        const pc_cpu_matrix keys = {at, j->w->k->dtype, v->key_heads * v->size, 1};
         gemm->pack(j->s.k_panel, width, &keys, count, v->size);
         const pc_cpu_product product = {
             .a = j->s.k_panel, .lda = width, .b = j->s.q_panel, .ldb = j->width,
@@ -111,17 +123,19 @@ static void score_piece(const job *j, pc_key_piece piece, float *scores)
 static void mix_piece(const job *j, pc_key_piece piece, const float *scores, bool load)
 {
     const pc_attention_view *v = &j->w->v;
+    const pc_tensor *values = j->w->values;
     const int64_t stride = v->key_heads * v->size;
-    for (int64_t key = piece.low; key < piece.high; key += VALUES_AT_ONCE) {
-        const int64_t count = pc_least(VALUES_AT_ONCE, piece.high - key);
+    int64_t count;
+    for (int64_t key = piece.low; key < piece.high; key += count) {
+        count = pc_least(VALUES_AT_ONCE, piece.high - key);
+        const char *at = key_at(j, values, key, &count);
         pc_cpu_product product = {
-            .a = scores + (key - piece.low) * j->width, .lda = j->width,
-            .b = key_at(j->w->values, v, key, j->key_head), .ldb = stride,
+            .a = scores + (key - piece.low) * j->width, .lda = j->width, .b = (const float *)(const void *)at, .ldb = stride,
             .c = j->s.out, .ldc = v->size, .m = j->rows, .n = v->size, .k = count, .load = load};
-        if (j->w->values->dtype != PC_F32) {
+        if (values->dtype != PC_F32) {
+            const size_t row_bytes = pc_dtype_size(values->dtype) * (size_t)stride;
             for (int64_t i = 0; i < count; i++) {
-                j->w->level->rows->to_f32(j->s.values + i * v->size, key_at(j->w->values, v, key + i, j->key_head),
-                                          j->w->values->dtype, v->size);
+                j->w->level->rows->to_f32(j->s.values + i * v->size, at + (size_t)i * row_bytes, values->dtype, v->size);
             }
             product.b = j->s.values;
             product.ldb = v->size;
@@ -222,6 +236,8 @@ static void run(const pc_call *call, const pc_cpu_level *level)
         .k = node->in[1],
         .values = node->in[2],
         .ranges = node->in[3]->data,
+        .pages = node->inputs > 5 ? pc_i32(node->in[5]) : NULL,
+        .page_rows = ((const pc_attention_params *)node->params)->page_rows,
         .out = pc_f32_mut(node->out[0]),
         .lse = pc_f32_mut(node->out[1]),
     };

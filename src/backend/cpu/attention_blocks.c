@@ -12,6 +12,8 @@ enum {
 pc_attention_view pc_attention_view_of(const pc_node *node, const pc_cpu_level *level)
 {
     const pc_shape *q = &node->in[0]->shape, *k = &node->in[1]->shape;
+    const pc_attention_params *params = node->params;
+    const bool paged = node->op == &pc_op_attention && node->inputs > 5;
     pc_attention_view v = {
         .queries = q->dim[0],
         .keys = k->dim[0],
@@ -19,8 +21,8 @@ pc_attention_view pc_attention_view_of(const pc_node *node, const pc_cpu_level *
         .key_heads = k->dim[1],
         .size = q->dim[2],
         .group = k->dim[1] > 0 ? q->dim[1] / k->dim[1] : 1,
-        .most_keys = node->in[1]->max.dim[0],
-        .scale = (float)((const pc_attention_params *)node->params)->scale,
+        .most_keys = paged ? node->in[5]->max.dim[0] * params->page_rows : node->in[1]->max.dim[0],
+        .scale = (float)params->scale,
     };
     const int64_t room = SCORE_FLOATS / pc_most(2 * v.most_keys, 1);
     v.most_rows = pc_most(ROWS_LEAST, pc_least(ROWS_MOST, room)) / level->f32->lanes * level->f32->lanes;

@@ -10,11 +10,22 @@ typedef struct work {
     const float *x, *frequency;
     const int32_t *position;
     float *out;
+    const pc_rope_params *params;
     int64_t heads, size, half;
     float sign;
     void (*turn)(float *out, const float *x, const float *cosine, const float *sine, float sign, int64_t n);
     float *of_threads; /* [threads][2 * half]: cosines, sines */
 } work;
+
+/* Cosines and sines of row t: one section of frequencies after the other. */
+static void angles_of(const work *w, int64_t t, float *cosine, float *sine)
+{
+    int axes = pc_rope_axes(w->params);
+    for (int64_t axis = 0, at = 0; axis < axes; at += w->params->sections[axis++]) {
+        int64_t count = axes > 1 ? w->params->sections[axis] : w->half;
+        w->rows->rope_angles(cosine + at, sine + at, w->position[t * axes + axis], w->frequency + at, count);
+    }
+}
 
 static void rope_piece(void *context, int64_t from, int64_t to, int thread)
 {
@@ -23,7 +34,7 @@ static void rope_piece(void *context, int64_t from, int64_t to, int thread)
     float *sine = cosine + w->half;
     const int64_t turned = 2 * w->half;
     for (int64_t t = from; t < to; t++) {
-        w->rows->rope_angles(cosine, sine, w->position[t], w->frequency, w->half);
+        angles_of(w, t, cosine, sine);
         for (int64_t h = 0; h < w->heads; h++) {
             const int64_t at = (t * w->heads + h) * w->size;
             w->turn(w->out + at, w->x + at, cosine, sine, w->sign, w->half);
@@ -40,6 +51,7 @@ static void run(const pc_call *call, const pc_cpu_level *level)
     const pc_rope_params *params = node->params;
     work w = {
         .rows = level->rows,
+        .params = params,
         .x = pc_f32(node->in[0]),
         .frequency = pc_f32(node->in[2]),
         .position = pc_i32(node->in[1]),

@@ -1,0 +1,219 @@
+/* A pool of pages that count their owners. Source of the idea: PagedAttention, Kwon et al. 2023 (arXiv:2309.06180).
+ *
+ * Easy to get wrong: a shared page that the next token would be written into must be copied first; address 0 of the table
+ * is valid for rows that hold nothing, for nobody looks there.
+ */
+#include "model/cache.h"
+
+#include "llm/llm.h"
+
+#include <string.h>
+
+struct pc_cache {
+    pc_cache_shape shape;
+    int64_t pages;        /* of the pool */
+    int64_t row_pages;    /* places of the table for each row */
+    size_t page_bytes;    /* of one layer's keys */
+    char *pool;           /* [2 * layers][pages][PC_CACHE_PAGE][width] */
+    size_t pool_bytes;
+    int32_t *table;       /* [rows][row_pages] */
+    int64_t *lengths;     /* [rows] */
+    int32_t *owners;      /* [pages]: rows that hold the page */
+    int32_t *free_pages;  /* a stack */
+    int64_t free_count;
+};
+
+static int64_t pages_for(int64_t tokens)
+{
+    return (tokens + PC_CACHE_PAGE - 1) / PC_CACHE_PAGE;
+}
+
+/* Every row can end in a page of its own. */
+static int64_t pool_pages(const pc_cache_shape *shape)
+{
+    return shape->tokens ? pages_for(shape->tokens) : shape->rows * pages_for(shape->context);
+}
+
+pc_status pc_cache_bytes(const pc_cache_shape *shape, size_t *bytes)
+{
+    size_t row = (size_t)shape->width * pc_dtype_size(shape->dtype), rows, all;
+    if (shape->rows < 1 || shape->context < 1 || shape->context > INT32_MAX / 2 / shape->rows) {
+        return pc_fail(PC_ERR_DATA, "a cache of %lld x %lld tokens is too large", (long long)shape->rows,
+                       (long long)shape->context);
+    }
+    if (!pc_mul_size((size_t)pool_pages(shape) * PC_CACHE_PAGE, 2 * (size_t)shape->layers, &rows) ||
+        !pc_mul_size(rows, row, &all)) {
+        return pc_fail_memory(SIZE_MAX, "the KV cache");
+    }
+    *bytes = all;
+    return PC_OK;
+}
+
+pc_status pc_cache_new(pc_cache **out, const pc_cache_shape *shape)
+{
+    pc_cache *cache = NULL;
+    pc_status status;
+    *out = NULL;
+    PC_TRY(PC_NEW(cache, "the KV cache"));
+    cache->shape = *shape;
+    PC_GO(pc_cache_bytes(shape, &cache->pool_bytes));
+    cache->pages = pool_pages(shape);
+    cache->row_pages = pages_for(shape->context);
+    cache->page_bytes = PC_CACHE_PAGE * (size_t)shape->width * pc_dtype_size(shape->dtype);
+    PC_GO(pc_pages_new((void **)&cache->pool, cache->pool_bytes, "the KV cache"));
+    PC_GO(PC_NEW_ARRAY(cache->table, (size_t)(shape->rows * cache->row_pages), "the KV cache"));
+    PC_GO(PC_NEW_ARRAY(cache->lengths, (size_t)shape->rows, "the KV cache"));
+    PC_GO(PC_NEW_ARRAY(cache->owners, (size_t)cache->pages, "the KV cache"));
+    PC_GO(PC_NEW_ARRAY(cache->free_pages, (size_t)cache->pages, "the KV cache"));
+    for (int64_t i = cache->pages - 1; i >= 0; i--) { /* the first page is taken first */
+        cache->free_pages[cache->free_count++] = (int32_t)i;
+    }
+    *out = cache;
+    return PC_OK;
+done:
+    pc_cache_free(cache);
+    return status;
+}
+
+void pc_cache_free(pc_cache *cache)
+{
+    if (cache) {
+        pc_pages_free(cache->pool, cache->pool_bytes);
+        pc_free(cache->table);
+        pc_free(cache->lengths);
+        pc_free(cache->owners);
+        pc_free(cache->free_pages);
+        pc_free(cache);
+    }
+}
+
+static int32_t *table_of(const pc_cache *cache, int64_t row)
+{
+    return cache->table + row * cache->row_pages;
+}
+
+static int32_t take_page(pc_cache *cache)
+{
+    int32_t page = cache->free_pages[--cache->free_count];
+    cache->owners[page] = 1;
+    return page;
+}
+
+static void drop_page(pc_cache *cache, int32_t page)
+{
+    if (--cache->owners[page] == 0) {
+        cache->free_pages[cache->free_count++] = page;
+    }
+}
+
+static char *page_at(const pc_cache *cache, int64_t array, int64_t page)
+{
+    return cache->pool + (size_t)(array * cache->pages + page) * cache->page_bytes;
+}
+
+/* A page of its own for the row's last, unfinished one. */
+static void own_page(pc_cache *cache, int32_t *place)
+{
+    int32_t page = take_page(cache);
+    for (int64_t array = 0; array < 2 * cache->shape.layers; array++) {
+        memcpy(page_at(cache, array, page), page_at(cache, array, *place), cache->page_bytes);
+    }
+    drop_page(cache, *place);
+    *place = page;
+}
+
+int64_t pc_cache_length(const pc_cache *cache, int64_t row)
+{
+    return cache->lengths[row];
+}
+
+pc_status pc_cache_extend(pc_cache *cache, int64_t row, int64_t count)
+{
+    int64_t length = cache->lengths[row], have = pages_for(length);
+    if (count > cache->shape.context - length) {
+        return pc_fail(PC_ERR_DATA, "the prompt needs %lld tokens, the context holds %lld (raise it with -c)",
+                       (long long)(length + count), (long long)cache->shape.context);
+    }
+    int64_t want = pages_for(length + count);
+    bool shared = count > 0 && length % PC_CACHE_PAGE && cache->owners[table_of(cache, row)[have - 1]] > 1;
+    if (want - have + shared > cache->free_count) {
+        return pc_fail(PC_ERR_DATA, "the KV cache is full: %lld more tokens are wanted, %lld are free", (long long)count,
+                       (long long)pc_cache_free_tokens(cache));
+    }
+    if (shared) {
+        own_page(cache, table_of(cache, row) + have - 1);
+    }
+    for (; have < want; have++) {
+        table_of(cache, row)[have] = take_page(cache);
+    }
+    cache->lengths[row] = length + count;
+    return PC_OK;
+}
+
+void pc_cache_truncate(pc_cache *cache, int64_t row, int64_t length)
+{
+    length = length < 0 ? 0 : length;
+    if (length >= cache->lengths[row]) {
+        return;
+    }
+    for (int64_t i = pages_for(cache->lengths[row]); i-- > pages_for(length);) {
+        drop_page(cache, table_of(cache, row)[i]);
+        table_of(cache, row)[i] = 0;
+    }
+    cache->lengths[row] = length;
+}
+
+void pc_cache_share(pc_cache *cache, int64_t to, int64_t from, int64_t length)
+{
+    if (to == from) {
+        pc_cache_truncate(cache, to, length);
+        return;
+    }
+    pc_cache_truncate(cache, to, 0);
+    length = length < cache->lengths[from] ? length : cache->lengths[from];
+    for (int64_t i = 0; i < pages_for(length); i++) {
+        table_of(cache, to)[i] = table_of(cache, from)[i];
+        cache->owners[table_of(cache, to)[i]]++;
+    }
+    cache->lengths[to] = length;
+}
+
+int64_t pc_cache_free_tokens(const pc_cache *cache)
+{
+    return cache->free_count * PC_CACHE_PAGE;
+}
+
+int64_t pc_cache_address(const pc_cache *cache, int64_t row)
+{
+    return row * cache->row_pages * PC_CACHE_PAGE;
+}
+
+int32_t pc_cache_place(const pc_cache *cache, int64_t row, int64_t i)
+{
+    return table_of(cache, row)[i / PC_CACHE_PAGE] * PC_CACHE_PAGE + (int32_t)(i % PC_CACHE_PAGE);
+}
+
+const int32_t *pc_cache_table(const pc_cache *cache)
+{
+    return cache->table;
+}
+
+int64_t pc_cache_table_size(const pc_cache *cache)
+{
+    return cache->shape.rows * cache->row_pages;
+}
+
+int64_t pc_cache_pool_rows(const pc_cache *cache)
+{
+    return cache->pages * PC_CACHE_PAGE;
+}
+
+void *pc_cache_keys(const pc_cache *cache, int64_t layer)
+{
+    return page_at(cache, 2 * layer, 0);
+}
+
+void *pc_cache_values(const pc_cache *cache, int64_t layer)
+{
+    return page_at(cache, 2 * layer + 1, 0);
+}

@@ -1,0 +1,40 @@
+#!/usr/bin/env bats
+# percept eval --tasks perplexity: the figures of transformers on the tiny llama, rolled windows, refusals.
+
+setup() {
+    cd "$BATS_TEST_DIRNAME/../.."
+    percept="${PERCEPT:-build/release/percept}"
+    base=tests/golden/llama/tied
+    text="$BATS_TEST_TMPDIR/text.txt"
+    printf 'The red circle is left of the blue square.\nIs there a star? No, there are three.\n' >"$text"
+}
+
+# near KEY VALUE: the figure of the last answer, to 1e-5 of it
+near() { jq -e --arg key "$1" --argjson wanted "$2" '.results.perplexity[$key] / $wanted - 1 | fabs < 1e-5' <<<"$out"; }
+
+@test "perplexity: transformers' figures, in one window and in several" {
+    out=$("$percept" eval $base --tasks perplexity --data "$text" --json)
+    near perplexity 2286.0788574
+    near loss 7.7345934518
+    [ "$(jq -c '.results.perplexity | [.tokens, .words, .bytes]' <<<"$out")" = "[63,17,81]" ]
+    out=$("$percept" eval $base --tasks "perplexity:$text" -c 16 --json)
+    near perplexity 1866.5356445
+    out=$("$percept" eval $base --tasks perplexity --data "$text" -c 16 --limit 20 --json)
+    near perplexity 1616.5979004
+}
+
+@test "perplexity: the same for every number of threads" {
+    "$percept" eval $base --tasks perplexity --data "$text" -t 1 --json >"$BATS_TEST_TMPDIR/a"
+    "$percept" eval $base --tasks perplexity --data "$text" -t 3 --json >"$BATS_TEST_TMPDIR/b"
+    cmp "$BATS_TEST_TMPDIR/a" "$BATS_TEST_TMPDIR/b"
+}
+
+@test "perplexity: refusals" {
+    run "$percept" eval $base --tasks perplexity
+    [ "$status" -eq 2 ]
+    run "$percept" eval $base --tasks perplexity --data no/such.txt
+    [ "$status" -eq 1 ]
+    : >"$BATS_TEST_TMPDIR/empty"
+    run "$percept" eval $base --tasks perplexity --data "$BATS_TEST_TMPDIR/empty"
+    [ "$status" -eq 3 ]
+}

@@ -1,0 +1,151 @@
+/* The cache of keys and values: pages and their owners; and sessions of several rows, each with the bits it has alone. */
+#include "backend/cpu/cpu.h"
+#include "llm/llm.h"
+#include "model/cache.h"
+#include "model/session.h"
+#include "support/parity.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+static void test_pages(void **state)
+{
+    const pc_cache_shape shape = {.layers = 2, .width = 4, .rows = 3, .context = 200, .tokens = 320, .dtype = PC_BF16};
+    pc_cache *cache;
+    size_t bytes;
+    (void)state;
+    assert_int_equal(pc_cache_bytes(&shape, &bytes), PC_OK);
+    assert_int_equal(bytes, 2 * 2 * 320 * 4 * 2);
+    assert_int_equal(pc_cache_new(&cache, &shape), PC_OK);
+    assert_int_equal(pc_cache_pool_rows(cache), 320);
+    assert_int_equal(pc_cache_table_size(cache), 3 * 4);
+    assert_int_equal(pc_cache_extend(cache, 0, 100), PC_OK);
+    assert_int_equal(pc_cache_extend(cache, 1, 1), PC_OK);
+    assert_int_equal(pc_cache_free_tokens(cache), 2 * 64);
+    assert_int_equal(pc_cache_extend(cache, 2, 129), PC_ERR_DATA); /* three pages */
+    assert_int_equal(pc_cache_length(cache, 2), 0);
+    assert_int_equal(pc_cache_extend(cache, 0, 101), PC_ERR_DATA); /* beyond the context */
+    assert_non_null(strstr(pc_error(), "raise it with -c"));
+    assert_int_equal(pc_cache_extend(cache, 0, 100), PC_OK);
+    assert_int_equal(pc_cache_free_tokens(cache), 0);
+    pc_cache_truncate(cache, 0, 65);
+    assert_int_equal(pc_cache_free_tokens(cache), 2 * 64);
+    pc_cache_truncate(cache, 0, 70); /* longer than it is: nothing */
+    assert_int_equal(pc_cache_length(cache, 0), 65);
+    pc_cache_free(cache);
+}
+
+static void test_shared_pages(void **state)
+{
+    const pc_cache_shape shape = {.layers = 1, .width = 2, .rows = 2, .context = 128, .dtype = PC_F32};
+    pc_cache *cache;
+    (void)state;
+    assert_int_equal(pc_cache_new(&cache, &shape), PC_OK);
+    assert_int_equal(pc_cache_extend(cache, 0, 70), PC_OK);
+    float *keys = pc_cache_keys(cache, 0);
+    keys[2 * pc_cache_place(cache, 0, 69)] = 7;
+    pc_cache_share(cache, 1, 0, 70);
+    assert_int_equal(pc_cache_free_tokens(cache), 2 * 64);
+    assert_int_equal(pc_cache_place(cache, 1, 69), pc_cache_place(cache, 0, 69));
+    assert_int_equal(pc_cache_extend(cache, 1, 1), PC_OK); /* writes into the second page */
+    assert_int_equal(pc_cache_free_tokens(cache), 64);
+    assert_int_equal(pc_cache_place(cache, 1, 3), pc_cache_place(cache, 0, 3));
+    assert_int_not_equal(pc_cache_place(cache, 1, 69), pc_cache_place(cache, 0, 69));
+    assert_true(keys[2 * pc_cache_place(cache, 1, 69)] == 7);
+    pc_cache_truncate(cache, 0, 0);
+    pc_cache_truncate(cache, 1, 0);
+    assert_int_equal(pc_cache_free_tokens(cache), 4 * 64);
+    pc_cache_free(cache);
+}
+
+enum { ROWS = 3, TEXT = 150 };
+
+/* Logits [V] behind the first `count` ids, alone. */
+static float *alone(const pc_model *model, const pc_backend *backend, pc_dtype compute, const int32_t *ids, int64_t count)
+{
+    const pc_session_options options = {.context = 200, .compute = compute};
+    const size_t bytes = (size_t)model->llm.info.vocabulary * sizeof(float);
+    pc_session *session;
+    assert_int_equal(pc_session_new(&session, model, backend, &options), PC_OK);
+    assert_int_equal(pc_session_read(session, ids, NULL, count), PC_OK);
+    float *logits = malloc(bytes);
+    assert_non_null(logits);
+    memcpy(logits, pc_session_logits(session), bytes);
+    pc_session_free(session);
+    return logits;
+}
+
+static void check_row(pc_session *session, const pc_model *model, const pc_backend *backend, pc_dtype compute, int64_t row,
+                      const int32_t *ids)
+{
+    float *want = alone(model, backend, compute, ids, pc_session_row_length(session, row));
+    assert_memory_equal(pc_session_row_logits(session, row), want, (size_t)model->llm.info.vocabulary * sizeof(float));
+    free(want);
+}
+
+static void check_rows(pc_dtype compute)
+{
+    pc_model *model = golden_model(GOLDEN("decoders/mistral"));
+    const pc_session_options options = {.context = 200, .chunk = 50, .compute = compute, .rows = ROWS};
+    int32_t ids[ROWS][TEXT];
+    pc_backend *backend;
+    pc_session *session;
+    for (int i = 0; i < ROWS * TEXT; i++) {
+        ids[i / TEXT][i % TEXT] = (int32_t)((i * 31 + i / 7) % model->llm.info.vocabulary);
+    }
+    assert_int_equal(pc_cpu_backend_new(&backend, 2, 0), PC_OK);
+    assert_int_equal(pc_session_new(&session, model, backend, &options), PC_OK);
+    const pc_session_piece first[] = {{0, ids[0], NULL, 70, NULL}, {2, ids[2], NULL, 5, NULL}, {1, ids[1], NULL, 130, NULL}};
+    assert_int_equal(pc_session_read_rows(session, first, 3), PC_OK);
+    for (int row = 0; row < ROWS; row++) {
+        check_row(session, model, backend, compute, row, ids[row]);
+    }
+    const pc_session_piece next[] = {{1, ids[1] + 130, NULL, 1, NULL}, {0, ids[0] + 70, NULL, 1, NULL}, {2, ids[2] + 5, NULL, 1, NULL}};
+    assert_int_equal(pc_session_read_rows(session, next, 3), PC_OK);
+    for (int row = 0; row < ROWS; row++) {
+        check_row(session, model, backend, compute, row, ids[row]);
+    }
+    const pc_session_piece bad[] = {{2, ids[2] + 6, NULL, 4, NULL}, {1, ids[1], NULL, 70, NULL}};
+    assert_int_equal(pc_session_read_rows(session, bad, 2), PC_ERR_DATA); /* row 1 has no place: row 2 is as it was */
+    assert_int_equal(pc_session_row_length(session, 2), 6);
+    pc_session_row_share(session, 2, 1, 100); /* a common beginning, then another text */
+    const pc_session_piece branch = {2, ids[1] + 100, NULL, 20, NULL};
+    assert_int_equal(pc_session_read_rows(session, &branch, 1), PC_OK);
+    check_row(session, model, backend, compute, 2, ids[1]);
+    pc_session_row_rewind(session, 0, 64);
+    const pc_session_piece again = {0, ids[0] + 64, NULL, 9, NULL};
+    assert_int_equal(pc_session_read_rows(session, &again, 1), PC_OK);
+    check_row(session, model, backend, compute, 0, ids[0]);
+    pc_session_free(session);
+    pc_cpu_backend_free(backend);
+    pc_model_free(model);
+}
+
+static void test_rows_f32(void **state)
+{
+    (void)state;
+    check_rows(PC_F32);
+}
+
+static void test_rows_bf16(void **state)
+{
+    (void)state;
+    check_rows(PC_BF16);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_pages),
+        cmocka_unit_test(test_shared_pages),
+        cmocka_unit_test(test_rows_f32),
+        cmocka_unit_test(test_rows_bf16),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
