@@ -1,298 +1,96 @@
-/* `percept bench --kernels`: the speed of every kernel at the shapes of training a small model, beside what the machine can
- * do, measured in the same run. */
-#include "backend/cpu/cpu.h"
+/* `percept bench`: the speed of a model, of training, or of every kernel, beside what the machine can do, measured in the same
+ * run. */
+#include "cli/bench.h"
+
 #include "base/cpu.h"
-#include "base/json.h"
-#include "base/memory.h"
-#include "cli/bench_cases.h"
+#include "base/field.h"
 #include "cli/command.h"
 #include "cli/options.h"
 #include "cli/record.h"
-#include "tensor/exec.h"
-
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <time.h>
-
-typedef struct bench_config {
-    bool kernels, json;
-    int64_t threads;
-    int level;
-    char *filter;
-    double seconds;
-} bench_config;
 
 static const char *const level_names[] = {"best", "c", "avx2", "avx512", "avx512bf16", NULL};
 
+#define FIELD(key, member, kind, def, lo, hi, text)                                                                    \
+    {.name = key, .type = kind, .offset = offsetof(pc_bench_options, member), .fallback = def, .low = lo, .high = hi,  \
+     .help = text}
+
 static const pc_field fields[] = {
-    {.name = "kernels", .type = PC_FIELD_BOOL, .offset = offsetof(bench_config, kernels), .fallback = "false",
-     .help = "time the kernels (the one thing there is to time)"},
-    {.name = "json", .type = PC_FIELD_BOOL, .offset = offsetof(bench_config, json), .fallback = "false",
-     .help = "one JSON object on stdout"},
-    {.name = "threads", .type = PC_FIELD_INT, .offset = offsetof(bench_config, threads), .fallback = "0", .low = 0,
-     .high = 1024, .help = "0 = all processors"},
-    {.name = "level", .type = PC_FIELD_CHOICE, .offset = offsetof(bench_config, level), .choices = level_names,
+    FIELD("prompt-tokens", prompts, PC_FIELD_TEXT, "512", 0, 0, "lengths of prompts to read, with commas between them; 0 = none"),
+    FIELD("predict", predict, PC_FIELD_INT, "64", 0, 1 << 20, "tokens to decode one by one; 0 = none"),
+    FIELD("image", images, PC_FIELD_INT, "-1", -1, 64, "pictures to encode; -1 = one when the model takes pictures"),
+    FIELD("batch", batch, PC_FIELD_INT, "1", 1, 1024, "texts read and continued together"),
+    FIELD("repeat", repeat, PC_FIELD_INT, "5", 1, PC_BENCH_RUNS, "runs of each test; the median counts"),
+    FIELD("dtype", dtype, PC_FIELD_TEXT, "auto", 0, 0,
+          "arithmetic of products: f32 or bf16; auto = bf16 unless the weights are f32 (training: both)"),
+    FIELD("threads", threads, PC_FIELD_INT, "0", 0, 1024, "0 = all processors"),
+    FIELD("json", json, PC_FIELD_BOOL, "false", 0, 0, "one JSON object on stdout"),
+    FIELD("train", train, PC_FIELD_BOOL, "false", 0, 0, "time training steps of three models made on the spot"),
+    FIELD("kernels", kernels, PC_FIELD_BOOL, "false", 0, 0, "time the kernels"),
+    {.name = "level", .type = PC_FIELD_CHOICE, .offset = offsetof(pc_bench_options, level), .choices = level_names,
      .help = "instruction set; the best this processor has"},
-    {.name = "filter", .type = PC_FIELD_TEXT, .offset = offsetof(bench_config, filter),
-     .help = "only kernels whose name contains this text"},
-    {.name = "seconds", .type = PC_FIELD_FLOAT, .offset = offsetof(bench_config, seconds), .fallback = "0.15", .low = 0.001,
-     .high = 60, .help = "time spent on each kernel"},
+    FIELD("filter", filter, PC_FIELD_TEXT, NULL, 0, 0, "only kernels, or trainings, whose name contains this text"),
+    FIELD("seconds", seconds, PC_FIELD_FLOAT, "0.15", 0.001, 60, "time spent on each kernel"),
 };
 
-static const pc_option_alias aliases[] = {{"-t", "threads"}, {0}};
+static const pc_option_alias aliases[] = {
+    {"-p", "prompt-tokens"}, {"-n", "predict"}, {"-r", "repeat"}, {"-t", "threads"}, {0}};
 
-typedef struct limits {
-    double f32, bf16; /* FLOP/s of one thread */
-    double copy;      /* bytes/s read and written by one thread's memcpy */
-} limits;
-
-typedef struct result {
-    char name[32];
-    char shape[96];
-    pc_dtype compute;
-    int threads;
-    double milliseconds, best; /* median and fastest */
-    double flops, bytes;       /* of one run */
-} result;
-
-static double now(void)
-{
-    struct timespec time;
-    clock_gettime(CLOCK_MONOTONIC, &time);
-    return (double)time.tv_sec + 1e-9 * (double)time.tv_nsec;
-}
-
-static int by_value(const void *a, const void *b)
-{
-    const double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
-}
-
-static pc_status measure_copy(double *out)
-{
-    enum { BYTES = 64 << 20, RUNS = 5 };
-    void *from = NULL, *to = NULL;
-    pc_status status;
-    *out = 0;
-    PC_GO(pc_pages_new(&from, BYTES, "a benchmark"));
-    PC_GO(pc_pages_new(&to, BYTES, "a benchmark"));
-    memset(from, 1, BYTES);
-    for (int i = 0; i < RUNS; i++) {
-        double begin = now();
-        memcpy(to, from, BYTES);
-        double rate = 2.0 * BYTES / (now() - begin);
-        *out = i > 0 && rate > *out ? rate : *out;
-    }
-done:
-    pc_pages_free(from, BYTES);
-    pc_pages_free(to, BYTES);
-    return status;
-}
-
-/* Runs the graph for about `seconds`; at least three times. */
-static pc_status time_runs(pc_exec *exec, double seconds, result *r)
-{
-    enum { SAMPLES = 512 };
-    double times[SAMPLES];
-    int count = 0;
-    PC_TRY(pc_exec_run(exec)); /* touches all memory */
-    for (double begin = now(); count < SAMPLES && (count < 3 || now() - begin < seconds); count++) {
-        double start = now();
-        PC_TRY(pc_exec_run(exec));
-        times[count] = now() - start;
-    }
-    qsort(times, (size_t)count, sizeof times[0], by_value);
-    r->milliseconds = 1e3 * times[count / 2];
-    r->best = 1e3 * times[0];
-    return PC_OK;
-}
-
-static pc_status run_case(const pc_bench_case *item, const pc_backend *backend, double seconds, result *r)
-{
-    pc_graph *graph = NULL;
-    pc_exec *exec = NULL;
-    void *data[PC_MAX_INPUTS] = {0};
-    pc_tensor *in[PC_MAX_INPUTS] = {0};
-    pc_status status;
-    PC_GO(pc_graph_new(&graph));
-    for (int i = 0; i < item->inputs; i++) {
-        const pc_bench_input *input = &item->in[i];
-        if (input->shape.ndim > 0) {
-            in[i] = pc_graph_input(graph, "input", input->dtype, input->shape);
-            data[i] = pc_bench_data(input);
-            if (!data[i]) {
-                status = pc_fail_memory((unsigned long long)pc_shape_count(&input->shape) * 4, "a benchmark");
-                goto done;
-            }
-        }
-    }
-    pc_tensor *out = pc_graph_add(graph, item->op, in, item->inputs, item->outputs, item->params);
-    for (int i = 0; i < item->outputs && !pc_graph_failed(graph); i++) {
-        pc_keep(graph, out->node->out[i]);
-    }
-    PC_GO(pc_exec_new(&exec, graph, backend));
-    for (int i = 0; i < item->inputs; i++) {
-        if (in[i]) {
-            PC_GO(pc_exec_bind(exec, in[i], data[i], item->in[i].shape));
-        }
-    }
-    PC_GO(time_runs(exec, seconds, r));
-    const pc_cost cost = out->node->op->cost(out->node);
-    r->flops = cost.flops;
-    r->bytes = cost.bytes;
-    r->compute = item->compute;
-    r->threads = pc_pool_threads(backend->pool);
-    snprintf(r->name, sizeof r->name, "%s", item->op->name);
-    snprintf(r->shape, sizeof r->shape, "%s", item->what);
-done:
-    pc_exec_free(exec);
-    pc_graph_free(graph);
-    for (int i = 0; i < item->inputs; i++) {
-        pc_free(data[i]);
-    }
-    return status;
-}
-
-/* Products against the arithmetic limit, the rest against copying. */
-static double percent(const pc_bench_case *item, const result *r, const limits *limit)
-{
-    const double seconds = 1e-3 * r->milliseconds;
-    if (item->arithmetic) {
-        const double peak = r->compute == PC_BF16 ? limit->bf16 : limit->f32;
-        return 100 * r->flops / seconds / (peak * r->threads);
-    }
-    return 100 * r->bytes / seconds / limit->copy;
-}
-
-static pc_status add_json(pc_json *list, const pc_bench_case *item, const result *r, const limits *limit)
-{
-    pc_json *entry = pc_json_new_object();
-    const double seconds = 1e-3 * r->milliseconds;
-    PC_TRY(pc_json_push(list, entry));
-    PC_TRY(pc_json_set(entry, "kernel", pc_json_new_text(r->name)));
-    PC_TRY(pc_json_set(entry, "shape", pc_json_new_text(r->shape)));
-    PC_TRY(pc_json_set(entry, "compute", pc_json_new_text(pc_dtype_name(r->compute))));
-    PC_TRY(pc_json_set(entry, "threads", pc_json_new_integer(r->threads)));
-    PC_TRY(pc_json_set(entry, "ms", pc_json_new_number(r->milliseconds)));
-    PC_TRY(pc_json_set(entry, "best_ms", pc_json_new_number(r->best)));
-    PC_TRY(pc_json_set(entry, "gflops", pc_json_new_number(1e-9 * r->flops / seconds)));
-    PC_TRY(pc_json_set(entry, "gb_per_s", pc_json_new_number(1e-9 * r->bytes / seconds)));
-    return pc_json_set(entry, item->arithmetic ? "percent_of_peak" : "percent_of_copy",
-                       pc_json_new_number(percent(item, r, limit)));
-}
-
-static void print_line(const pc_bench_case *item, const result *r, const limits *limit)
-{
-    const double seconds = 1e-3 * r->milliseconds;
-    printf("%-20s %-34s %-5s %2d  %10.4f ms", r->name, r->shape, pc_dtype_name(r->compute), r->threads, r->milliseconds);
-    if (item->arithmetic) {
-        printf("  %8.1f GFLOP/s  %5.1f %% of peak\n", 1e-9 * r->flops / seconds, percent(item, r, limit));
-    } else {
-        printf("  %8.2f GB/s     %5.1f %% of one thread's copy\n", 1e-9 * r->bytes / seconds, percent(item, r, limit));
-    }
-    fflush(stdout);
-}
-
-static uint32_t flags_of_level(int level)
+uint32_t pc_bench_level_flags(int level)
 {
     static const uint32_t flags[] = {0, 1u << 31, PC_CPU_AVX2, PC_CPU_AVX2 | PC_CPU_AVX512,
                                      PC_CPU_AVX2 | PC_CPU_AVX512 | PC_CPU_AVX512_BF16};
     return flags[level];
 }
 
-/* Takes the list. */
-static pc_status make_json(pc_str *text, pc_json *list, const limits *limit, const pc_backend *backend)
+static pc_status measure(const pc_bench_options *options, const char *path, pc_str *text)
 {
-    pc_json *root = pc_json_new_object();
-    pc_status status = pc_json_set(root, "kernels", list);
-    PC_GO(status);
-    PC_GO(pc_json_set(root, "level", pc_json_new_text(pc_cpu_backend_level(backend))));
-    PC_GO(pc_json_set(root, "peak_f32_gflops", pc_json_new_number(1e-9 * limit->f32)));
-    PC_GO(pc_json_set(root, "peak_bf16_gflops", pc_json_new_number(1e-9 * limit->bf16)));
-    PC_GO(pc_json_set(root, "copy_gb_per_s", pc_json_new_number(1e-9 * limit->copy)));
-    PC_GO(pc_json_write(text, root, 2));
-done:
-    pc_json_free(root);
-    return status;
+    return options->kernels ? pc_bench_kernels(options, text)
+           : options->train ? pc_bench_train(options, text)
+                            : pc_bench_model(options, path, text);
 }
 
-static pc_status run_cases(const bench_config *config, pc_backend *const backends[2], const limits *limit, pc_json *list)
-{
-    for (int i = 0; i < pc_bench_case_count; i++) {
-        const pc_bench_case *item = &pc_bench_cases[i];
-        result r = {0};
-        if (config->filter && !strstr(item->op->name, config->filter)) {
-            continue;
-        }
-        PC_TRY(run_case(item, backends[item->one_thread ? 0 : 1], config->seconds, &r));
-        PC_TRY(add_json(list, item, &r, limit));
-        if (!config->json) {
-            print_line(item, &r, limit);
-        }
-    }
-    return PC_OK;
-}
-
-/* *text = the results as JSON. */
-static pc_status bench_kernels(const bench_config *config, pc_str *text)
-{
-    const uint32_t flags = flags_of_level(config->level);
-    pc_backend *backends[2] = {0}; /* one thread, all threads */
-    pc_json *list = NULL;
-    limits limit;
-    pc_status status;
-    PC_GO(pc_cpu_backend_new(&backends[0], 1, flags));
-    PC_GO(pc_cpu_backend_new(&backends[1], (int)config->threads, flags));
-    limit.f32 = pc_cpu_peak_flops(flags, PC_F32);
-    limit.bf16 = pc_cpu_peak_flops(flags, PC_BF16);
-    PC_GO(measure_copy(&limit.copy));
-    list = pc_json_new_array();
-    if (!config->json) {
-        printf("level %s; one thread: %.1f GFLOP/s f32, %.1f GFLOP/s bf16, copy %.1f GB/s\n",
-               pc_cpu_backend_level(backends[1]), 1e-9 * limit.f32, 1e-9 * limit.bf16, 1e-9 * limit.copy);
-    }
-    PC_GO(run_cases(config, backends, &limit, list));
-    pc_json *whole = list;
-    list = NULL; /* owned by what is made of it */
-    PC_GO(make_json(text, whole, &limit, backends[1]));
-    if (config->json) {
-        printf("%s\n", text->data);
-    }
-done:
-    pc_json_free(list);
-    pc_cpu_backend_free(backends[0]);
-    pc_cpu_backend_free(backends[1]);
-    return status;
-}
-
-static pc_status bench(const bench_config *config)
+static pc_status bench(const pc_bench_options *options, const char *path)
 {
     pc_record record;
     pc_str text = {0};
-    pc_record_begin(&record, &(pc_run_start){.kind = "bench", .name = config->filter ? config->filter : "kernels"});
-    pc_status status = bench_kernels(config, &text);
+    const char *name = path ? path : options->filter ? options->filter : options->kernels ? "kernels" : "train";
+    pc_record_begin(&record, &(pc_run_start){.kind = "bench", .name = name});
+    pc_status status = measure(options, path, &text);
     pc_record_end(&record, status, text.data);
     pc_str_clear(&text);
     return status;
 }
 
+static pc_status check(const pc_bench_options *options, const pc_arguments *arguments)
+{
+    const int kinds = options->kernels + options->train + arguments->count;
+    if (kinds == 0) {
+        return pc_fail(PC_ERR_USAGE, "nothing to measure; try `percept bench MODEL`, --train or --kernels");
+    }
+    return kinds > 1 ? pc_fail(PC_ERR_USAGE, "MODEL, --train and --kernels exclude each other") : PC_OK;
+}
+
 static pc_status run(int argc, char **argv)
 {
     const pc_options options = {
-        .usage = "percept bench --kernels [OPTION]...\n\nMeasure the speed of the kernels beside the limits of this machine.",
+        .usage = "percept bench MODEL [OPTION]...\n"
+                 "percept bench --train [OPTION]...\n"
+                 "percept bench --kernels [OPTION]...\n\n"
+                 "Measure the speed of a model (reading, decoding, pictures, the first token), of training, or of the kernels,\n"
+                 "beside the limits of this machine.",
         .fields = {fields, sizeof fields / sizeof fields[0]},
         .aliases = aliases,
+        .max_arguments = 1,
     };
-    bench_config config = {0};
+    pc_bench_options config = {0};
     pc_arguments arguments;
     pc_status status = pc_options_parse(&options, &config, &arguments, argc, argv);
     if (status == PC_OK && !arguments.help) {
-        status = config.kernels ? bench(&config)
-                                : pc_fail(PC_ERR_USAGE, "nothing to measure; try `percept bench --kernels`");
+        status = check(&config, &arguments);
+        status = status == PC_OK ? bench(&config, arguments.count ? arguments.items[0] : NULL) : status;
     }
     pc_fields_clear(&options.fields, &config);
     return status;
 }
 
-const pc_command pc_command_bench = {.name = "bench", .summary = "measure the speed of the kernels", .run = run};
+const pc_command pc_command_bench = {.name = "bench", .summary = "measure speed beside the machine's limits", .run = run};

@@ -28,8 +28,14 @@ pc_status pc_cli_model_open(pc_cli_model *out, const char *path, int threads, co
 {
     double start = pc_cli_now_ms();
     memset(out, 0, sizeof *out);
-    PC_TRY(pc_cli_compute(dtype, &out->compute));
+    const bool automatic = strcmp(dtype, "auto") == 0;
+    if (!automatic) {
+        PC_TRY(pc_cli_compute(dtype, &out->compute));
+    }
     pc_status status = pc_model_load(&out->model, path);
+    if (status == PC_OK && automatic) {
+        out->compute = out->model->stored == PC_F32 ? PC_F32 : PC_BF16;
+    }
     if (status == PC_OK && template_name) {
         status = pc_template_by_name(&out->model->chat, template_name);
     }

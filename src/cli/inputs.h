@@ -9,7 +9,7 @@
 pc_status pc_cli_compute(const char *name, pc_dtype *out);
 
 /* Load `path`, lay its weights out for `compute`, with a backend of `threads` threads.
- * `template_name` (or NULL) replaces the chat template of the checkpoint. */
+ * dtype "auto": f32 when the weights are f32, else bf16. `template_name` (or NULL) replaces the chat template of the checkpoint. */
 typedef struct pc_cli_model {
     pc_model *model;
     pc_backend *backend;

@@ -394,7 +394,7 @@ pc_status pc_model_load(pc_model **out, const char *path)
     return PC_OK;
 }
 
-pc_status pc_model_create(pc_model **out, const char *config_path, const char *tokenizer_path, uint64_t seed)
+pc_status pc_model_outline(pc_model **out, const char *config_path, const char *tokenizer_path)
 {
     pc_model *model = NULL;
     *out = NULL;
@@ -409,9 +409,6 @@ pc_status pc_model_create(pc_model **out, const char *config_path, const char *t
     if (status == PC_OK) {
         status = load_beside_tokenizer(model, folder);
     }
-    if (status == PC_OK) {
-        status = pc_params_initialise(&model->params, seed);
-    }
     pc_free(folder);
     if (status != PC_OK) {
         pc_model_free(model);
@@ -419,4 +416,15 @@ pc_status pc_model_create(pc_model **out, const char *config_path, const char *t
     }
     *out = model;
     return PC_OK;
+}
+
+pc_status pc_model_create(pc_model **out, const char *config_path, const char *tokenizer_path, uint64_t seed)
+{
+    PC_TRY(pc_model_outline(out, config_path, tokenizer_path));
+    pc_status status = pc_params_initialise(&(*out)->params, seed);
+    if (status != PC_OK) {
+        pc_model_free(*out);
+        *out = NULL;
+    }
+    return status;
 }

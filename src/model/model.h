@@ -94,6 +94,8 @@ pc_status pc_model_load(pc_model **out, const char *path);
 /* A new model with random weights: shapes from a config.json (a file, or a directory that has one), a pure function of
  * `seed`. tokenizer_path and the picture recipe as in a directory; either may be NULL (then from config's directory). */
 pc_status pc_model_create(pc_model **out, const char *config_path, const char *tokenizer_path, uint64_t seed);
+/* The same without values: parameters have names and shapes alone. */
+pc_status pc_model_outline(pc_model **out, const char *config_path, const char *tokenizer_path);
 void pc_model_free(pc_model *model);
 
 /* Write a Hugging Face directory: config.json, generation_config.json, model.safetensors in `dtype`, tokenizer, chat

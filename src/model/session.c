@@ -484,6 +484,16 @@ size_t pc_session_activation_bytes(const pc_session *session)
     return pc_exec_arena_bytes(session->text.exec) + vision + (size_t)session->options.chunk * token;
 }
 
+pc_cost pc_session_cost(const pc_session *session)
+{
+    return pc_graph_cost(session->text.graph);
+}
+
+pc_cost pc_session_picture_cost(const pc_session *session)
+{
+    return session->vision.graph ? pc_graph_cost(session->vision.graph) : (pc_cost){0, 0};
+}
+
 int64_t pc_session_length(const pc_session *session)
 {
     return pc_cache_length(session->cache, 0);

@@ -71,6 +71,9 @@ int64_t pc_session_free_tokens(const pc_session *session); /* that the cache cou
 
 /* Bytes that the planned activations and staging buffers of this session take, beside the cache. */
 size_t pc_session_activation_bytes(const pc_session *session);
+/* What the last run of the text graph, and a run of the picture graph, compute: for measuring. */
+pc_cost pc_session_cost(const pc_session *session);
+pc_cost pc_session_picture_cost(const pc_session *session);
 /* Bytes of the cache that a session of these options takes, without making it. */
 pc_status pc_session_bytes(const pc_model *model, const pc_session_options *options, size_t *cache);
 

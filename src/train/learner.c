@@ -325,6 +325,12 @@ int64_t pc_learner_trained(const pc_learner *learner)
     return count;
 }
 
+pc_cost pc_learner_cost(const pc_learner *learner)
+{
+    pc_cost sum = pc_graph_cost(learner->loss.graph), update = pc_graph_cost(learner->update.graph);
+    return (pc_cost){sum.flops + update.flops, sum.bytes + update.bytes};
+}
+
 size_t pc_learner_state_bytes(const pc_learner *learner)
 {
     return (size_t)pc_learner_trained(learner) * 2 * sizeof(float);

@@ -55,6 +55,7 @@ pc_status pc_learner_loss(pc_learner *learner, const pc_batch *batch, double *lo
 int64_t pc_learner_steps(const pc_learner *learner); /* updates made, skipped ones not counted */
 int64_t pc_learner_trained(const pc_learner *learner); /* parameters (elements) that train */
 size_t pc_learner_bytes(const pc_learner *learner); /* activations + gradients + moments */
+pc_cost pc_learner_cost(const pc_learner *learner); /* of the last micro-batch's loss and gradients, and of an update */
 size_t pc_learner_state_bytes(const pc_learner *learner); /* moments alone */
 
 /* The state beside the weights: first and second moment of each trained parameter, and the step count. */

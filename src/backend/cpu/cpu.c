@@ -69,6 +69,8 @@ typedef struct state {
     int level;
 } state;
 
+const pc_cpu_level *pc_cpu_level_of(const pc_backend *backend) { return levels[((const state *)backend->state)->level]; }
+
 bool pc_cpu_plain(const pc_node *node)
 {
     for (int i = 0; i < node->inputs; i++) {
@@ -108,7 +110,7 @@ static size_t scratch_bytes(const pc_backend *backend, const pc_node *node)
     if (!found || !found->kernel->scratch) {
         return 0;
     }
-    return found->kernel->scratch(node, levels[((const state *)backend->state)->level], pc_pool_threads(backend->pool));
+    return found->kernel->scratch(node, pc_cpu_level_of(backend), pc_pool_threads(backend->pool));
 }
 
 /* --- packed parameters --- */
@@ -145,7 +147,7 @@ static void unpack(const pc_backend *backend, pc_param *param)
 
 static pc_status pack(const pc_backend *backend, pc_param *param, pc_dtype compute)
 {
-    const pc_cpu_level *level = levels[((const state *)backend->state)->level];
+    const pc_cpu_level *level = pc_cpu_level_of(backend);
     const pc_cpu_gemm *gemm = compute == PC_BF16 ? level->bf16 : level->f32;
     const bool is_float = param->dtype == PC_F32 || param->dtype == PC_BF16 || param->dtype == PC_F16;
     const int64_t n = param->shape.ndim >= 2 ? param->shape.dim[0] : 0;
@@ -218,7 +220,7 @@ done:
 
 const char *pc_cpu_backend_level(const pc_backend *backend)
 {
-    return levels[((const state *)backend->state)->level]->name;
+    return pc_cpu_level_of(backend)->name;
 }
 
 static double seconds(void)

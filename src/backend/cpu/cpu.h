@@ -22,4 +22,12 @@ const char *pc_cpu_backend_level(const pc_backend *backend);
  * bf16 summed in f32. Takes about 0.1 s. */
 double pc_cpu_peak_flops(uint32_t cpu_flags, pc_dtype dtype);
 
+/* What all threads of the backend reach together, measured in about half a second: operations/s of multiply-adds that wait
+ * for nothing, and bytes/s of reading memory from several places at once. 0 = this level has no such instruction. */
+typedef struct pc_cpu_limits {
+    double f32, bf16, int8;
+    double read;
+} pc_cpu_limits;
+pc_status pc_cpu_measure_limits(const pc_backend *backend, pc_cpu_limits *out);
+
 #endif

@@ -15,6 +15,9 @@ typedef struct pc_cpu_kernel {
     bool (*supports)(const pc_node *node);
 } pc_cpu_kernel;
 
+struct pc_backend;
+const pc_cpu_level *pc_cpu_level_of(const struct pc_backend *backend);
+
 /* All tensors are f32 or i32. */
 bool pc_cpu_plain(const pc_node *node);
 
