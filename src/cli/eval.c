@@ -15,7 +15,7 @@
 #include <string.h>
 
 typedef struct eval_options {
-    char *tasks, *data, *output_path, *template_name, *system, *dtype;
+    char *tasks, *data, *output_path, *template_name, *system, *dtype, *adapter;
     int64_t limit, seed, batch_size, max_new_tokens, context, threads;
     bool no_images, log_samples, json;
 } eval_options;
@@ -40,6 +40,7 @@ static const pc_field fields[] = {
           "folder for results.json and samples_TASK.jsonl (a line as soon as it is answered)"),
     FIELD(log_samples, PC_FIELD_BOOL, "false", "needs --output_path, which writes them anyway"),
     FIELD(json, PC_FIELD_BOOL, "false", "print the results as JSON"),
+    FIELD(adapter, PC_FIELD_TEXT, NULL, "folder of an adapter of the model"),
     FIELD(system, PC_FIELD_TEXT, NULL, "system message"),
     {.name = "template", .type = PC_FIELD_TEXT, .offset = offsetof(eval_options, template_name),
      .help = "chat template in place of the model's own"},
@@ -338,7 +339,8 @@ static pc_status evaluate(evaluating *e, const char *path)
         PC_TRY(pc_make_directories(o->output_path));
     }
     PC_TRY(pc_cli_model_open(&e->opened, path, (int)o->threads, o->dtype, o->template_name));
-    pc_local_options options = {.context = o->context, .compute = e->opened.compute};
+    PC_TRY(pc_cli_model_adapt(&e->opened, o->adapter));
+    pc_local_options options = {.context = o->context, .compute = e->opened.compute, .adapter = e->opened.adapter};
     PC_TRY(pc_local_new(&e->local, e->opened.model, e->opened.backend, &options));
     for (int i = 0; i < e->count; i++) {
         PC_TRY(e->tasks[i].task->measure ? measure_task(e, &e->tasks[i])

@@ -52,8 +52,14 @@ pc_status pc_cli_model_open(pc_cli_model *out, const char *path, int threads, co
     return status;
 }
 
+pc_status pc_cli_model_adapt(pc_cli_model *opened, const char *folder)
+{
+    return folder ? pc_adapter_load(&opened->adapter, opened->model, folder) : PC_OK;
+}
+
 void pc_cli_model_close(pc_cli_model *opened)
 {
+    pc_adapter_free(opened->adapter);
     pc_model_free(opened->model);
     pc_cpu_backend_free(opened->backend);
     memset(opened, 0, sizeof *opened);

@@ -2,7 +2,7 @@
 #ifndef PC_CLI_INPUTS_H
 #define PC_CLI_INPUTS_H
 
-#include "model/model.h"
+#include "model/adapter.h"
 #include "prompt/conversation.h"
 
 /* "f32" or "bf16"; PC_ERR_USAGE else. */
@@ -15,10 +15,13 @@ typedef struct pc_cli_model {
     pc_backend *backend;
     pc_dtype compute;
     double load_ms;
+    pc_adapter *adapter; /* of pc_cli_model_adapt, or NULL */
 } pc_cli_model;
 
 pc_status pc_cli_model_open(pc_cli_model *out, const char *path, int threads, const char *dtype,
                             const char *template_name);
+/* Open the adapter in `folder` beside the model; NULL = none. */
+pc_status pc_cli_model_adapt(pc_cli_model *opened, const char *folder);
 void pc_cli_model_close(pc_cli_model *opened);
 
 /* Decode and prepare a picture: *pixels = f32 [N,3,Y,X] of the encoder's size, N tiles; pc_free. */

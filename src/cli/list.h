@@ -2,6 +2,7 @@
 PC_COMMAND(version)
 PC_COMMAND(train)
 PC_COMMAND(plan)
+PC_COMMAND(merge)
 PC_COMMAND(run)
 PC_COMMAND(show)
 PC_COMMAND(verify)

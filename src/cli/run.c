@@ -2,6 +2,7 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "base/signal.h"
+#include "cli/adapters.h"
 #include "cli/command.h"
 #include "cli/inputs.h"
 #include "cli/options.h"
@@ -73,7 +74,10 @@ typedef struct running {
     run_options options;
     pc_option_list *images, *stops; /* stops->items ends with NULL */
     pc_cli_model opened;
-    pc_local *local;
+    pc_option_list *adapter_list;
+    pc_cli_adapters adapters;
+    pc_local *locals[PC_CLI_ADAPTERS + 1]; /* one for each adapter, made when asked; the last one: the weights alone */
+    pc_local *local; /* the one that answers */
     pc_conversation conversation;
     pc_answer_media *media;
     size_t media_count, media_capacity;
@@ -120,6 +124,20 @@ static pc_status ask(running *r, bool streaming)
         .on_text = streaming ? print_piece : NULL,
     };
     return answerer.answer(answerer.self, &request, &r->answer);
+}
+
+static pc_status set_samplers(running *r);
+
+/* Let adapter `index` answer (PC_CLI_ADAPTERS: none). */
+static pc_status choose_adapter(running *r, int index)
+{
+    pc_local_options options = {.context = r->options.context, .compute = r->opened.compute,
+                                .adapter = index < PC_CLI_ADAPTERS ? r->adapters.items[index] : NULL};
+    if (!r->locals[index]) {
+        PC_TRY(pc_local_new(&r->locals[index], r->opened.model, r->opened.backend, &options));
+    }
+    r->local = r->locals[index];
+    return set_samplers(r);
 }
 
 static pc_status set_samplers(running *r)
@@ -313,6 +331,13 @@ static pc_status chat_message(chat *c, const char *text)
     return pc_conversation_say(&r->conversation, PC_ROLE_ASSISTANT, answer_text(r));
 }
 
+static pc_status chat_adapter(chat *c, const char *name)
+{
+    int index = PC_CLI_ADAPTERS;
+    PC_TRY(name[0] ? pc_cli_adapters_find(&c->run->adapters, name, &index) : PC_OK);
+    return choose_adapter(c->run, index);
+}
+
 static pc_status chat_line(chat *c, char *line)
 {
     line[strcspn(line, "\r\n")] = '\0';
@@ -326,8 +351,12 @@ static pc_status chat_line(chat *c, char *line)
     if (pc_starts_with(line, "/image ")) {
         return chat_image(c, line + strlen("/image ") + strspn(line + strlen("/image "), " "));
     }
+    if (strcmp(line, "/adapter") == 0 || pc_starts_with(line, "/adapter ")) {
+        return chat_adapter(c, line + strlen("/adapter") + strspn(line + strlen("/adapter"), " "));
+    }
     if (line[0] == '/') {
         fputs("/image FILE  a picture for the next message\n"
+              "/adapter N   the adapter called N answers; without N the weights alone\n"
               "/clear       forget everything\n"
               "/exit        leave\n",
               stderr);
@@ -383,10 +412,9 @@ static pc_status run_model(running *r, const pc_arguments *arguments)
     PC_TRY(pc_cli_model_open(&r->opened, arguments->items[0], (int)o->threads, o->dtype,
                              o->template_name));
     double start = pc_cli_now_ms();
-    pc_local_options options = {.context = o->context, .compute = r->opened.compute};
-    PC_TRY(pc_local_new(&r->local, r->opened.model, r->opened.backend, &options));
+    PC_TRY(pc_cli_adapters_open(&r->adapters, r->opened.model, r->adapter_list));
+    PC_TRY(choose_adapter(r, r->adapters.count ? 0 : PC_CLI_ADAPTERS));
     r->opened.load_ms += pc_cli_now_ms() - start;
-    PC_TRY(set_samplers(r));
     if (chatting) {
         return talk(r);
     }
@@ -403,9 +431,11 @@ static pc_status run(int argc, char **argv)
     running r = {0};
     pc_arguments arguments;
     const char **items = NULL;
-    PC_TRY(PC_NEW_ARRAY(items, 2 * (size_t)argc + 2, "arguments"));
+    PC_TRY(PC_NEW_ARRAY(items, 3 * (size_t)argc + 3, "arguments"));
     pc_option_list lists[] = {{"image", "a picture", items, 0},
                               {"stop", "a text that ends the answer", items + argc + 1, 0},
+                              {"adapter", "[NAME=]DIR, an adapter of the model; the first one answers, /adapter NAME "
+                                          "changes that", items + 2 * (argc + 1), 0},
                               {0}};
     pc_options spec = {
         .usage = "percept run MODEL [PROMPT] [--image F]... [OPTION]...\n\n"
@@ -420,6 +450,7 @@ static pc_status run(int argc, char **argv)
     };
     r.images = &lists[0];
     r.stops = &lists[1];
+    r.adapter_list = &lists[2];
     pc_status status = pc_options_parse(&spec, &r.options, &arguments, argc, argv);
     if (status == PC_OK && !arguments.help) {
         status = run_model(&r, &arguments);
@@ -427,7 +458,10 @@ static pc_status run(int argc, char **argv)
     pc_answer_clear(&r.answer);
     pc_conversation_clear(&r.conversation);
     pc_free(r.media);
-    pc_local_free(r.local);
+    for (int i = 0; i <= PC_CLI_ADAPTERS; i++) {
+        pc_local_free(r.locals[i]);
+    }
+    pc_cli_adapters_close(&r.adapters);
     pc_cli_model_close(&r.opened);
     pc_fields_clear(&spec.fields, &r.options);
     pc_free(items);

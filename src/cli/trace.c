@@ -11,7 +11,7 @@
 #include <string.h>
 
 typedef struct trace_options {
-    char *prompt, *input_ids, *pixels, *dtype, *out, *template_name;
+    char *prompt, *input_ids, *pixels, *dtype, *out, *template_name, *adapter;
     bool chat, all;
     int64_t threads;
 } trace_options;
@@ -24,6 +24,7 @@ static const pc_field fields[] = {
     FIELD(input_ids, "input_ids", PC_FIELD_TEXT, NULL, "ids, separated by commas, taken as they are"),
     FIELD(pixels, "pixels", PC_FIELD_TEXT, NULL, "safetensors file with pixel_values [N,3,Y,X] in place of pictures"),
     FIELD(dtype, "dtype", PC_FIELD_TEXT, "f32", "arithmetic of matrix products: f32 or bf16"),
+    FIELD(adapter, "adapter", PC_FIELD_TEXT, NULL, "folder of an adapter of the model"),
     FIELD(template_name, "template", PC_FIELD_TEXT, NULL, "chat template in place of the model's own"),
     FIELD(all, "all", PC_FIELD_BOOL, "false", "write every intermediate value"),
     FIELD(out, "out", PC_FIELD_TEXT, NULL, "the file to write (needed)"),
@@ -204,6 +205,7 @@ static pc_status trace(tracing *t, const char *path)
         return pc_fail(PC_ERR_USAGE, "--out FILE is needed");
     }
     PC_TRY(pc_cli_model_open(&t->opened, path, (int)t->options.threads, t->options.dtype, t->options.template_name));
+    PC_TRY(pc_cli_model_adapt(&t->opened, t->options.adapter));
     PC_TRY(load_pictures(t));
     PC_TRY(make_ids(t));
     if (!t->ids.count && !t->image_count) {
@@ -216,7 +218,8 @@ static pc_status trace(tracing *t, const char *path)
                             .tilings = t->tilings,
                             .pictures = t->images->count,
                             .ids = t->ids.data,
-                            .tokens = (int64_t)t->ids.count};
+                            .tokens = (int64_t)t->ids.count,
+                            .adapter = t->opened.adapter};
     return pc_model_trace(t->opened.model, t->opened.backend, t->opened.compute, &input, t->options.all,
                           t->options.out);
 }

@@ -141,7 +141,7 @@ pc_status pc_local_new(pc_local **out, const pc_model *model, const pc_backend *
 {
     pc_local *local = NULL;
     pc_session_options session = {.context = options->context, .chunk = READ_AT_ONCE,
-                                  .compute = options->compute};
+                                  .compute = options->compute, .adapter = options->adapter};
     *out = NULL;
     if (!model->tokenizer) {
         return pc_fail(PC_ERR_DATA, "%s: there is no tokenizer beside the weights", model->path);

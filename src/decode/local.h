@@ -20,6 +20,7 @@ typedef struct pc_local pc_local;
 typedef struct pc_local_options {
     int64_t context;  /* tokens that the cache holds; 0 = the model's context, at most 4096 */
     pc_dtype compute; /* PC_F32 or PC_BF16 */
+    const pc_adapter *adapter; /* borrowed; NULL = the weights alone. Several answerers, each with its own, share a model */
 } pc_local_options;
 
 /* model and backend are borrowed. The chat template is the model's; a text model that brings

@@ -11,7 +11,6 @@
 #include "llm/decoder.h"
 
 #include "ops/attention.h"
-#include "ops/matmul.h"
 #include "ops/rope.h"
 #include "ops/rows.h"
 #include "ops/window.h"
@@ -155,9 +154,11 @@ void pc_decoder_declare(pc_scope *scope, const void *any, void *any_weights)
         declare_layer(scope, config, &weights->layers[i], (int)i);
     }
     pc_norm_declare(scope, &weights->norm, config->hidden_size, false, "model.norm");
-    weights->head = config->tie_word_embeddings
-                        ? weights->embedding
-                        : pc_declare(scope, PC_NORMAL(pc_scope_std(scope, config->hidden_size)), table, "lm_head.weight");
+    weights->head = weights->embedding;
+    if (!config->tie_word_embeddings) {
+        weights->head = pc_declare(scope, PC_NORMAL(pc_scope_std(scope, config->hidden_size)), table, "lm_head.weight");
+        pc_declared_as(scope, PC_PARAM_HEAD);
+    }
 }
 
 void pc_decoder_frequencies(const void *any, int64_t length, float *out)
@@ -248,5 +249,6 @@ pc_tensor *pc_decoder_head(const pc_build *build, const void *any, const void *a
 {
     const pc_decoder_weights *weights = any_weights;
     (void)any;
-    return pc_linear(build->graph, hidden, pc_use(build, weights->head), NULL, NULL, build->compute); /* [R,V] */
+    const pc_linear_weights head = {.weight = weights->head};
+    return pc_linear_forward(build, &head, hidden, NULL); /* [R,V] */
 }

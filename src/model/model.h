@@ -149,6 +149,8 @@ typedef struct pc_import {
     pc_status (*configure)(pc_model *model, const char *where);
     /* The i-th name under which a file may hold the parameter that we call `name`; false when there is none left. */
     bool (*alias)(const char *name, int i, char *out, size_t size);
+    /* The name that the parameter has in memory where others open it (adapter files go by that); NULL = `name`. */
+    bool (*module)(const char *name, char *out, size_t size);
     /* After tokenizer, template and picture recipe have been read; may be NULL. */
     pc_status (*finish)(pc_model *model, const char *where);
     /* Complete a copy of model->config for writing, so that no reader falls back to defaults of its own. */

@@ -98,7 +98,7 @@ static pc_status build_vision(pc_session *session, int64_t height, int64_t width
     const pc_model *model = session->model;
     vision_graph *vision = &session->vision;
     PC_TRY(pc_graph_new(&vision->graph));
-    pc_build build = {vision->graph, session->options.compute};
+    pc_build build = {.graph = vision->graph, .compute = session->options.compute, .adapter = session->options.adapter};
     vision->pixels = pc_graph_input(vision->graph, "pixel_values", PC_F32, pc_dims(4, 1, 3, height, width));
     vision->tokens = pc_model_connect(&build, model, pc_model_encode(&build, model, vision->pixels));
     pc_keep(vision->graph, vision->tokens);
@@ -125,7 +125,7 @@ static pc_status build_text(pc_session *session)
     int64_t chunk = session->options.chunk, width = model->llm.info.width;
     PC_TRY(pc_graph_new(&text->graph));
     PC_TRY(declare_cache(session));
-    pc_build build = {text->graph, session->options.compute};
+    pc_build build = {.graph = text->graph, .compute = session->options.compute, .adapter = session->options.adapter};
     text->in = (pc_reading){
         .ids = pc_graph_input(text->graph, "ids", PC_I32, pc_dims(1, chunk)),
         .positions = pc_graph_input(text->graph, "positions", PC_I32, pc_dims(2, chunk, model->llm.info.axes)),

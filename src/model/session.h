@@ -16,6 +16,7 @@ typedef struct pc_session_options {
     pc_dtype compute;/* PC_F32 or PC_BF16; the cache holds numbers of this type */
     int64_t rows;    /* conversations; 0 = 1 */
     int64_t tokens;  /* that the caches of all rows hold together; 0 = rows * context */
+    const pc_adapter *adapter; /* borrowed; NULL = the weights alone */
 } pc_session_options;
 
 /* model and backend are borrowed. */

@@ -224,7 +224,7 @@ static pc_status build_graph(tracer *t, const pc_backend *backend, pc_dtype comp
 {
     const pc_model *model = t->model;
     PC_TRY(pc_graph_new(&t->graph));
-    pc_build build = {t->graph, compute};
+    pc_build build = {.graph = t->graph, .compute = compute, .adapter = t->input->adapter};
     pc_tensor *soft = NULL;
     if (t->input->images) {
         soft = build_views(t, &build);

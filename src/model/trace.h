@@ -16,6 +16,7 @@ typedef struct pc_trace_input {
     int64_t pictures;    /* tilings */
     const int32_t *ids; /* [T] */
     int64_t tokens;
+    const pc_adapter *adapter; /* NULL = the weights alone */
 } pc_trace_input;
 
 /* PC_ERR_DATA when the number of placeholders is not that of the pictures' soft tokens, or an id lies outside the vocabulary. */

@@ -1,5 +1,5 @@
 /* Linear layers, norms and MLPs. */
-#include "nn/layers.h"
+#include "nn/adapter.h"
 
 #include "ops/matmul.h"
 #include "ops/norm.h"
@@ -11,14 +11,17 @@ void pc_linear_declare(pc_scope *scope, pc_linear_weights *weights, int64_t out,
 {
     pc_init init = PC_NORMAL(gain * pc_scope_std(scope, in));
     weights->weight = pc_declare(scope, init, pc_dims(2, out, in), "%s.weight", name);
+    pc_declared_as(scope, PC_PARAM_LINEAR);
     weights->bias = bias ? pc_declare(scope, PC_ZEROS, pc_dims(1, out), "%s.bias", name) : NULL;
 }
 
 pc_tensor *pc_linear_forward(const pc_build *build, const pc_linear_weights *weights, pc_tensor *x,
                              pc_tensor *residual)
 {
-    return pc_linear(build->graph, x, pc_use(build, weights->weight), pc_use(build, weights->bias), residual,
-                     build->compute);
+    const pc_lora *lora = pc_adapter_find(build->adapter, weights->weight);
+    return lora ? pc_lora_forward(build, lora, weights, x, residual)
+                : pc_linear(build->graph, x, pc_use(build, weights->weight), pc_use(build, weights->bias), residual,
+                            build->compute);
 }
 
 void pc_norm_declare(pc_scope *scope, pc_norm_weights *weights, int64_t width, bool bias, const char *name)

@@ -138,8 +138,12 @@ static void initialise(pc_param_entry *entry, uint64_t seed)
     }
     pc_rng_init(&rng, seed, hash_name(entry->param.name));
     for (int64_t i = 0; i < count; i++) {
-        data[i] = entry->init.kind == PC_INIT_NORMAL ? (float)(entry->init.value * pc_rng_normal(&rng))
-                                                     : (float)entry->init.value;
+        double value = entry->init.value;
+        switch (entry->init.kind) {
+        case PC_INIT_NORMAL: data[i] = (float)(value * pc_rng_normal(&rng)); break;
+        case PC_INIT_UNIFORM: data[i] = (float)(value * (2 * pc_rng_uniform(&rng) - 1)); break;
+        default: data[i] = (float)value;
+        }
     }
 }
 
@@ -225,4 +229,11 @@ pc_param *pc_declare(pc_scope *scope, pc_init init, pc_shape shape, const char *
     }
     pc_param_entry *entry = new_entry(scope, name, init, shape);
     return entry ? &entry->param : NULL;
+}
+
+void pc_declared_as(pc_scope *scope, pc_param_role role)
+{
+    if (scope->status == PC_OK && scope->params->count > 0) {
+        scope->params->items[scope->params->count - 1]->role = role;
+    }
 }

@@ -12,21 +12,30 @@ typedef enum pc_init_kind {
     PC_INIT_ONES,
     PC_INIT_NORMAL,
     PC_INIT_CONSTANT,
+    PC_INIT_UNIFORM, /* in [-value, value) */
     PC_INIT_GRID, /* [1 + G*G, D]: class row 0, then fixed 2-D sines and cosines of row and column times value */
 } pc_init_kind;
 
 typedef struct pc_init {
     pc_init_kind kind;
-    double value; /* standard deviation, or the constant */
+    double value; /* standard deviation, the constant, or the bound */
 } pc_init;
 
 #define PC_ZEROS ((pc_init){PC_INIT_ZEROS, 0})
 #define PC_ONES ((pc_init){PC_INIT_ONES, 1})
 #define PC_NORMAL(std) ((pc_init){PC_INIT_NORMAL, (std)})
 
+/* Where adapters may attach. */
+typedef enum pc_param_role {
+    PC_PARAM_OTHER,
+    PC_PARAM_LINEAR, /* [N,K] of a linear layer */
+    PC_PARAM_HEAD,   /* the same, of the language head */
+} pc_param_role;
+
 typedef struct pc_param_entry {
     pc_param param;
     pc_init init;
+    pc_param_role role;
     void *owned;        /* memory of param.data when the registry owns it; NULL while it is mapped */
     size_t owned_bytes; /* pages */
 } pc_param_entry;
@@ -65,5 +74,7 @@ double pc_scope_std(const pc_scope *scope, int64_t fan_in);
 /* A new parameter; NULL after a failure (scope->status tells). Vectors neither decay nor get packed. */
 pc_param *pc_declare(pc_scope *scope, pc_init init, pc_shape shape, const char *format, ...)
     __attribute__((format(printf, 4, 5)));
+/* Say what the parameter declared last is; nothing after a failure. */
+void pc_declared_as(pc_scope *scope, pc_param_role role);
 
 #endif

@@ -1,6 +1,7 @@
 /* Products element by element, with a learned scalar, with a constant; and the dot product. */
 #include "ops/multiply.h"
 
+#include "ops/add.h"
 #include "ops/common.h"
 
 static pc_cost one_flop(const pc_node *node)
@@ -10,8 +11,8 @@ static pc_cost one_flop(const pc_node *node)
 
 static pc_status multiply_shape(pc_node *node)
 {
-    if (pc_count(node->in[0]) != pc_count(node->in[1])) {
-        return pc_op_shape_error(node, node->in[1], "the first operand's shape");
+    if (pc_count(node->in[0]) != pc_count(node->in[1]) && !pc_is_suffix(node->in[0], node->in[1])) {
+        return pc_op_shape_error(node, node->in[1], "the first operand's shape, or a suffix of it");
     }
     return pc_shape_same(node);
 }
@@ -22,16 +23,18 @@ static void multiply_grad(pc_graph *graph, pc_node *node, pc_tensor *const *dout
         din[0] = pc_multiply(graph, dout[0], node->in[1]);
     }
     if (node->in[1]->needs_grad) {
+        bool whole = node->in[0]->max.ndim <= node->in[1]->max.ndim;
         din[1] = pc_multiply(graph, dout[0], node->in[0]);
+        din[1] = whole ? din[1] : pc_sum_to(graph, din[1], node->in[1]);
     }
 }
 
 static void multiply_reference(const pc_call *call)
 {
     const pc_node *node = call->node;
-    int64_t count = pc_count(node->out[0]);
+    int64_t count = pc_count(node->out[0]), period = pc_count(node->in[1]);
     for (int64_t i = 0; i < count; i++) {
-        pc_tensor_set(node->out[0], i, pc_tensor_get(node->in[0], i) * pc_tensor_get(node->in[1], i));
+        pc_tensor_set(node->out[0], i, pc_tensor_get(node->in[0], i) * pc_tensor_get(node->in[1], i % period));
     }
 }
 

@@ -4,7 +4,8 @@
 
 #include "tensor/graph.h"
 
-/* out = x * y, same shape. */
+/* out = x * y, y repeated over leading dims: its shape is a suffix of x's, or has as many elements. Gradient of a repeated y:
+ * pc_sum_to. */
 extern const pc_op pc_op_multiply;
 pc_tensor *pc_multiply(pc_graph *graph, pc_tensor *x, pc_tensor *y);
 

@@ -44,10 +44,19 @@ static double rate_of(const pc_learner_options *options, const char *part)
     return 0;
 }
 
+/* What trains: the model's parameters, or those of its adapter alone. */
+static pc_params *trained(const pc_learner *learner)
+{
+    return learner->options.adapter ? &learner->options.adapter->params : &learner->model->params;
+}
+
 /* The parameters that the loss reaches; called when the loss graph exists without gradients. */
 static void choose_trained(pc_learner *learner)
 {
-    pc_params *params = &learner->model->params;
+    const pc_params *all = &learner->model->params, *params = trained(learner);
+    for (size_t i = 0; i < all->count; i++) {
+        all->items[i]->param.trains = false;
+    }
     for (size_t i = 0; i < params->count; i++) {
         pc_param *param = &params->items[i]->param;
         param->trains = rate_of(&learner->options, param->part) > 0;
@@ -58,7 +67,7 @@ static pc_status build_loss(pc_learner *learner)
 {
     runner *loss = &learner->loss;
     PC_TRY(pc_graph_new(&loss->graph));
-    pc_build build = {loss->graph, learner->options.compute};
+    pc_build build = {.graph = loss->graph, .compute = learner->options.compute, .adapter = learner->options.adapter};
     learner->loss_value = learner->options.stage->loss(&build, learner->model, &learner->options.limits, &learner->in);
     pc_keep(loss->graph, learner->loss_value);
     pc_graph_backward(loss->graph, learner->loss_value);
@@ -81,7 +90,7 @@ static bool is_used(const pc_learner *learner, const pc_param *param)
 
 static pc_status make_slots(pc_learner *learner)
 {
-    pc_params *params = &learner->model->params;
+    pc_params *params = trained(learner);
     PC_TRY(PC_NEW_ARRAY(learner->slots, params->count + 1, "the optimizer"));
     for (size_t i = 0; i < params->count; i++) {
         pc_param *param = &params->items[i]->param;
@@ -279,7 +288,7 @@ pc_status pc_learner_step(pc_learner *learner, const pc_batch *batches, int64_t 
 {
     double weight = 1 / step_weight(batches, count);
     *out = (pc_step_result){0};
-    pc_params_zero_gradients(&learner->model->params);
+    pc_params_zero_gradients(trained(learner));
     for (int64_t i = 0; i < count; i++) {
         PC_TRY(accumulate(learner, &batches[i], weight, &out->loss));
         out->tokens += batches[i].tokens;
@@ -298,7 +307,7 @@ pc_status pc_learner_loss(pc_learner *learner, const pc_batch *batch, double *lo
 {
     *loss = 0;
     PC_TRY(accumulate(learner, batch, 1 / step_weight(batch, 1), loss));
-    pc_params_zero_gradients(&learner->model->params);
+    pc_params_zero_gradients(trained(learner));
     return PC_OK;
 }
 

@@ -8,6 +8,7 @@
 
 #include "data/loader.h"
 #include "model/model.h"
+#include "nn/adapter.h"
 #include "ops/adamw.h"
 #include "train/stage.h"
 
@@ -26,6 +27,7 @@ typedef struct pc_learner_options {
     double max_norm;        /* gradients are scaled down to this norm; 0 = never */
     const pc_part_rate *rates;
     int rate_count;
+    pc_adapter *adapter;    /* trains in place of the model's parameters; borrowed; NULL = those train */
 } pc_learner_options;
 
 typedef struct pc_learner pc_learner;

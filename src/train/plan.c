@@ -12,6 +12,7 @@ enum { WARM_UP = 2, LEAST = 3 };
 
 typedef struct parts {
     pc_model *model;
+    pc_adapter *adapter;
     pc_train_data data;
     pc_learner *learner;
 } parts;
@@ -63,16 +64,28 @@ static pc_status measure(pc_plan *out, const parts *p, const pc_recipe *recipe, 
     return PC_OK;
 }
 
+static size_t stored_bytes(const pc_params *params)
+{
+    size_t bytes = 0;
+    for (size_t i = 0; i < params->count; i++) {
+        const pc_param *param = &params->items[i]->param;
+        bytes += (size_t)pc_shape_count(&param->shape) * pc_dtype_size(param->dtype);
+    }
+    return bytes;
+}
+
 static void compute_sizes(pc_plan *out, const parts *p, const pc_recipe *recipe)
 {
     size_t state = pc_learner_state_bytes(p->learner);
-    out->parameters = pc_params_elements(&p->model->params, NULL);
+    size_t own = p->adapter ? stored_bytes(&p->adapter->params) : 0; /* the weights themselves are not saved again */
+    out->parameters = pc_params_elements(&p->model->params, NULL) +
+                      (p->adapter ? pc_params_elements(&p->adapter->params, NULL) : 0);
     out->trained = pc_learner_trained(p->learner);
-    out->weights = (size_t)out->parameters * sizeof(float);
+    out->weights = stored_bytes(&p->model->params) + own;
     out->gradients = (size_t)out->trained * sizeof(float);
     out->moments = state;
     out->activations = pc_learner_bytes(p->learner) - out->gradients - state;
-    size_t checkpoint = out->weights + state, saved = out->weights;
+    size_t saved = p->adapter ? own : out->weights, checkpoint = saved + state;
     int64_t kept = recipe->save_total_limit > 0 ? recipe->save_total_limit
                    : recipe->save_steps > 0     ? out->steps / recipe->save_steps + 1
                                                 : 1;
@@ -85,7 +98,8 @@ static pc_status open_parts(parts *p, const pc_recipe *recipe, const pc_backend 
     PC_TRY(pc_setup_check(recipe, &stage));
     PC_TRY(pc_setup_model(&p->model, recipe));
     PC_TRY(pc_train_data_open(&p->data, recipe, p->model, stage));
-    return pc_setup_learner(&p->learner, recipe, p->model, backend, stage, p->data.loader);
+    PC_TRY(pc_setup_adapter(&p->adapter, recipe, p->model));
+    return pc_setup_learner(&p->learner, recipe, p->model, p->adapter, backend, stage, p->data.loader);
 }
 
 static pc_status plan(pc_plan *out, parts *p, const pc_recipe *recipe, const pc_backend *backend, double seconds)
@@ -111,6 +125,7 @@ pc_status pc_plan_recipe(pc_plan *out, const pc_recipe *recipe, const pc_backend
     pc_status status = plan(out, &p, recipe, backend, seconds);
     pc_learner_free(p.learner);
     pc_train_data_close(&p.data);
+    pc_adapter_free(p.adapter);
     pc_model_free(p.model);
     return status;
 }

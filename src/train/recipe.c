@@ -10,12 +10,14 @@
 #include <string.h>
 
 static const char *const schedules[] = {"cosine", "linear", "constant", NULL};
+static const char *const tunings[] = {"full", "lora", NULL};
 static const char *const turns[] = {"history", "independent", NULL};
 
 #define FIELD(key, spelling, kind, standard, lo, hi, text)                                                          \
     {.name = spelling, .type = kind, .offset = offsetof(pc_recipe, key), .fallback = standard, .low = lo, .high = hi, \
      .help = text}
 #define TEXT(key, standard, text) FIELD(key, #key, PC_FIELD_TEXT, standard, 0, 0, text)
+#define FLAG_AS(key, spelling, standard, text) FIELD(key, spelling, PC_FIELD_BOOL, standard, 0, 0, text)
 #define FLAG(key, standard, text) FIELD(key, #key, PC_FIELD_BOOL, standard, 0, 0, text)
 #define COUNT(key, spelling, standard, lo, text) FIELD(key, spelling, PC_FIELD_INT, standard, lo, 1e15, text)
 #define REAL(key, spelling, standard, lo, hi, text) FIELD(key, spelling, PC_FIELD_FLOAT, standard, lo, hi, text)
@@ -30,6 +32,17 @@ static const pc_field fields[] = {
     FLAG(freeze_vision_tower, "true", "the encoder does not train"),
     FLAG(freeze_multi_modal_projector, "false", "the connector does not train"),
     FLAG(freeze_language_model, "false", "the language model does not train"),
+    {.name = "finetuning_type", .type = PC_FIELD_CHOICE, .offset = offsetof(pc_recipe, tuning), .choices = tunings,
+     .help = "full: the weights train; lora: they stay, an adapter trains"},
+    COUNT(lora.rank, "lora_rank", "8", 1, "rank of the adapter's matrices"),
+    REAL(lora.alpha, "lora_alpha", "0", 0, 1e9, "the adapter counts alpha / rank times; 0 = twice the rank"),
+    FIELD(lora.target, "lora_target", PC_FIELD_TEXT, "all", 0, 0,
+          "linear layers to adapt: all, last words of names, or patterns with *; a list. Frozen parts get none"),
+    FLAG_AS(lora.rslora, "use_rslora", "false", "count alpha / sqrt(rank) times"),
+    FLAG_AS(lora.dora, "use_dora", "false", "train the length of each weight's rows apart from their direction"),
+    FIELD(lora.additional_target, "additional_target", PC_FIELD_TEXT, NULL, 0, 0,
+          "modules that train whole beside the adapter (multi_modal_projector); a list"),
+    TEXT(adapter_name_or_path, NULL, "adapter to go on from (finetuning_type: lora)"),
     TEXT(dataset, NULL, "datasets, separated by commas: FILE, FOLDER, scenes?seed=1&n=1000 or a name in dataset_info.json"),
     TEXT(dataset_dir, "data", "folder of dataset_info.json"),
     TEXT(dataset_format, NULL, "kind of the datasets; unset = found by looking"),

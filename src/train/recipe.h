@@ -9,10 +9,23 @@
 
 typedef enum pc_schedule { PC_SCHEDULE_COSINE, PC_SCHEDULE_LINEAR, PC_SCHEDULE_CONSTANT } pc_schedule;
 
+typedef enum pc_tuning { PC_TUNING_FULL, PC_TUNING_LORA } pc_tuning;
+
+/* What trains in place of whole weights (nn/adapter.h). */
+typedef struct pc_lora_keys {
+    int64_t rank;
+    double alpha; /* 0 = twice the rank */
+    char *target, *additional_target;
+    bool rslora, dora;
+} pc_lora_keys;
+
 typedef struct pc_recipe {
     /* model */
     char *model_name_or_path, *model_init, *tokenizer_name_or_path, *vision_tower_path, *stage, *template_name;
     bool freeze_vision_tower, freeze_multi_modal_projector, freeze_language_model;
+    int tuning; /* pc_tuning */
+    char *adapter_name_or_path;
+    pc_lora_keys lora;
     /* data */
     char *dataset, *dataset_dir, *dataset_format, *media_dir, *interleave_probs;
     int64_t cutoff_len, max_samples, max_images, dataloader_num_workers, image_shift;

@@ -26,7 +26,8 @@ static pc_status load_model(pc_model **out, const pc_recipe *recipe)
         PC_TRY(pc_model_create(out, recipe->model_init, recipe->tokenizer_name_or_path, (uint64_t)recipe->seed));
     } else {
         PC_TRY(pc_model_load(out, recipe->model_name_or_path));
-        PC_TRY(pc_params_own(&(*out)->params));
+        bool stays = recipe->tuning == PC_TUNING_LORA && !recipe->vision_tower_path; /* mapped, in its stored type */
+        PC_TRY(stays ? PC_OK : pc_params_own(&(*out)->params));
     }
     if (recipe->template_name) {
         PC_TRY(pc_template_by_name(&(*out)->chat, recipe->template_name));
@@ -89,16 +90,51 @@ pc_status pc_setup_model(pc_model **out, const pc_recipe *recipe)
     return status;
 }
 
-pc_status pc_setup_learner(pc_learner **out, const pc_recipe *recipe, pc_model *model, const pc_backend *backend,
-                           const pc_stage *stage, const pc_loader *loader)
+static bool is_frozen(void *user, const char *part)
+{
+    const pc_recipe *recipe = user;
+    return strcmp(part, "encoder") == 0     ? recipe->freeze_vision_tower
+           : strcmp(part, "connector") == 0 ? recipe->freeze_multi_modal_projector
+                                            : recipe->freeze_language_model;
+}
+
+pc_status pc_setup_adapter(pc_adapter **out, const pc_recipe *recipe, const pc_model *model)
+{
+    const pc_lora_keys *keys = &recipe->lora;
+    pc_lora_config config = {
+        .rank = keys->rank,
+        .alpha = keys->alpha > 0 ? keys->alpha : 2 * (double)keys->rank,
+        .rank_stabilised = keys->rslora,
+        .decomposed = keys->dora,
+    };
+    pc_adapter_choice choice = {
+        .targets = keys->target, .wholes = keys->additional_target, .frozen = is_frozen, .user = (void *)recipe};
+    *out = NULL;
+    if (recipe->tuning != PC_TUNING_LORA) {
+        return recipe->adapter_name_or_path
+                   ? pc_fail(PC_ERR_USAGE, "adapter_name_or_path needs finetuning_type: lora (or merge it: percept merge)")
+                   : PC_OK;
+    }
+    if (recipe->adapter_name_or_path) {
+        return pc_adapter_load(out, model, recipe->adapter_name_or_path);
+    }
+    PC_TRY(pc_adapter_create(out, model, &config, &choice, (uint64_t)recipe->seed));
+    pc_log(PC_LOG_INFO, "the adapter changes %zu linear layers and has %zu tensors whole", (*out)->lora_count,
+           (*out)->whole_count);
+    return PC_OK;
+}
+
+pc_status pc_setup_learner(pc_learner **out, const pc_recipe *recipe, pc_model *model, pc_adapter *adapter,
+                           const pc_backend *backend, const pc_stage *stage, const pc_loader *loader)
 {
     double vision = recipe->vision_lr > 0 ? recipe->vision_lr : recipe->learning_rate;
     double projector = recipe->projector_lr > 0 ? recipe->projector_lr : recipe->learning_rate;
     const pc_part_rate rates[] = {
-        {"encoder", recipe->freeze_vision_tower ? 0 : vision},
-        {"connector", recipe->freeze_multi_modal_projector ? 0 : projector},
-        {"llm", recipe->freeze_language_model ? 0 : recipe->learning_rate},
-        {"text", recipe->freeze_language_model ? 0 : recipe->learning_rate},
+        /* An adapter has nothing in frozen parts but what was asked for by name. */
+        {"encoder", recipe->freeze_vision_tower && !adapter ? 0 : vision},
+        {"connector", recipe->freeze_multi_modal_projector && !adapter ? 0 : projector},
+        {"llm", recipe->freeze_language_model && !adapter ? 0 : recipe->learning_rate},
+        {"text", recipe->freeze_language_model && !adapter ? 0 : recipe->learning_rate},
     };
     pc_learner_options options = {
         .stage = stage,
@@ -108,6 +144,7 @@ pc_status pc_setup_learner(pc_learner **out, const pc_recipe *recipe, pc_model *
         .eps = recipe->epsilon,
         .weight_decay = recipe->weight_decay,
         .max_norm = recipe->max_grad_norm,
+        .adapter = adapter,
         .rates = rates,
         .rate_count = sizeof rates / sizeof rates[0],
     };

@@ -3,6 +3,7 @@
 #ifndef PC_TRAIN_SETUP_H
 #define PC_TRAIN_SETUP_H
 
+#include "model/adapter.h"
 #include "train/learner.h"
 #include "train/recipe.h"
 
@@ -10,10 +11,12 @@
 pc_status pc_setup_check(const pc_recipe *recipe, const pc_stage **stage);
 /* The model with weights that are its own, its chat template and tokenizer as the recipe wants them. pc_model_free. */
 pc_status pc_setup_model(pc_model **out, const pc_recipe *recipe);
+/* The adapter that trains, new or gone on from; *out = NULL when the weights train themselves. pc_adapter_free. */
+pc_status pc_setup_adapter(pc_adapter **out, const pc_recipe *recipe, const pc_model *model);
 /* Steps of the whole training. */
 int64_t pc_setup_steps(const pc_recipe *recipe, const pc_loader *loader);
-/* Borrows model and backend. pc_learner_free. */
-pc_status pc_setup_learner(pc_learner **out, const pc_recipe *recipe, pc_model *model, const pc_backend *backend,
-                           const pc_stage *stage, const pc_loader *loader);
+/* Borrows model, adapter and backend. pc_learner_free. */
+pc_status pc_setup_learner(pc_learner **out, const pc_recipe *recipe, pc_model *model, pc_adapter *adapter,
+                           const pc_backend *backend, const pc_stage *stage, const pc_loader *loader);
 
 #endif

@@ -25,6 +25,7 @@ typedef struct trainer {
     const pc_trainer_hooks *hooks;
     const pc_stage *stage;
     pc_model *model;
+    pc_adapter *adapter; /* what trains; NULL = the model */
     pc_train_data data;
     pc_learner *learner;
     pc_train_log log;
@@ -96,13 +97,25 @@ static pc_status write_state(const trainer *t, pc_checkpoint_writer *writer)
     return pc_checkpoint_write(writer, "trainer_state.json", text, (size_t)length);
 }
 
+static pc_status save_weights(const trainer *t, const char *folder)
+{
+    return t->adapter ? pc_adapter_save_weights(t->adapter, t->model, folder, PC_F32)
+                      : pc_model_save_weights(t->model, folder, PC_F32);
+}
+
+static pc_status load_weights(trainer *t, const char *folder)
+{
+    return t->adapter ? pc_adapter_load_values(t->adapter, t->model, folder)
+                      : pc_model_load_values(t->model, folder, false, NULL);
+}
+
 static pc_status write_checkpoint(const trainer *t, pc_checkpoint_writer *writer)
 {
     const char *folder = pc_checkpoint_folder(writer);
     char *optimizer = pc_path_join(folder, "optimizer.safetensors");
-    pc_status status = optimizer ? pc_model_save_weights(t->model, folder, PC_F32) : pc_fail_memory(0, "a path");
+    pc_status status = optimizer ? save_weights(t, folder) : pc_fail_memory(0, "a path");
     if (status == PC_OK) {
-        status = pc_checkpoint_add(writer, "model.safetensors");
+        status = pc_checkpoint_add(writer, t->adapter ? "adapter_model.safetensors" : "model.safetensors");
     }
     if (status == PC_OK) {
         status = pc_learner_save(t->learner, optimizer);
@@ -120,7 +133,8 @@ static pc_status write_checkpoint(const trainer *t, pc_checkpoint_writer *writer
 static pc_status save_checkpoint(trainer *t)
 {
     pc_checkpoint_writer *writer = NULL;
-    uint64_t bytes = 4 * (uint64_t)(pc_params_elements(&t->model->params, NULL) + 2 * pc_learner_trained(t->learner));
+    const pc_params *params = t->adapter ? &t->adapter->params : &t->model->params;
+    uint64_t bytes = 4 * (uint64_t)(pc_params_elements(params, NULL) + 2 * pc_learner_trained(t->learner));
     PC_TRY(pc_train_log_sync(&t->log));
     PC_TRY(pc_checkpoint_begin(&writer, t->recipe->output_dir, t->step, t->hash, bytes + (1 << 16)));
     pc_status status = write_checkpoint(t, writer);
@@ -151,7 +165,7 @@ static pc_status load_checkpoint(trainer *t, const pc_checkpoint_info *info)
                                      "choose another output_dir or set overwrite_output_dir", info->folder);
     }
     char *optimizer = pc_path_join(info->folder, "optimizer.safetensors");
-    pc_status status = optimizer ? pc_model_load_values(t->model, info->folder, false, NULL) : pc_fail_memory(0, "a path");
+    pc_status status = optimizer ? load_weights(t, info->folder) : pc_fail_memory(0, "a path");
     if (status == PC_OK) {
         status = pc_learner_load(t->learner, optimizer);
     }
@@ -311,9 +325,9 @@ static pc_status write_card(const trainer *t)
                                "# A model trained with percept %s\n\n"
                                "- stage: %s\n- data: %s\n- steps: %lld\n- parameters: %lld\n\n"
                                "`recipe.resolved.yaml` has every setting, `train_log.jsonl` the loss of every step.\n\n"
-                               "    percept run . --image PICTURE \"QUESTION\"\n",
+                               "    percept run %s --image PICTURE \"QUESTION\"\n",
                                PERCEPT_VERSION, recipe->stage, recipe->dataset, (long long)t->step,
-                               (long long)pc_params_elements(&t->model->params, NULL));
+                               (long long)pc_params_elements(&t->model->params, NULL), t->adapter ? "MODEL --adapter ." : ".");
     }
     if (status == PC_OK) {
         status = pc_file_write(path, card.data, card.length);
@@ -327,7 +341,9 @@ static pc_status finish(trainer *t)
 {
     int dtype = pc_dtype_from_name(t->recipe->save_dtype);
     PC_TRY(save_checkpoint(t));
-    PC_TRY(pc_model_save(t->model, t->recipe->output_dir, (pc_dtype)dtype));
+    PC_TRY(t->adapter ? pc_adapter_save(t->adapter, t->model, t->recipe->output_dir, t->recipe->model_name_or_path,
+                                        (pc_dtype)dtype)
+                      : pc_model_save(t->model, t->recipe->output_dir, (pc_dtype)dtype));
     PC_TRY(write_card(t));
     return t->recipe->plot_loss ? pc_train_log_plot(t->recipe->output_dir) : PC_OK;
 }
@@ -339,12 +355,15 @@ static pc_status carry_out(trainer *t)
     PC_TRY(hash_recipe(t));
     PC_TRY(pc_setup_model(&t->model, recipe));
     PC_TRY(pc_train_data_open(&t->data, recipe, t->model, t->stage));
-    PC_TRY(pc_setup_learner(&t->learner, recipe, t->model, t->backend, t->stage, t->data.loader));
+    PC_TRY(pc_setup_adapter(&t->adapter, recipe, t->model));
+    PC_TRY(pc_setup_learner(&t->learner, recipe, t->model, t->adapter, t->backend, t->stage, t->data.loader));
     plan_steps(t);
     PC_TRY(pc_make_directories(recipe->output_dir));
     PC_TRY(begin(t));
     PC_TRY(write_recipe(t));
-    PC_TRY(pc_model_save_description(t->model, recipe->output_dir, (pc_dtype)pc_dtype_from_name(recipe->save_dtype)));
+    if (!t->adapter) { /* an adapter's folder has no model: config.json would pretend there is one */
+        PC_TRY(pc_model_save_description(t->model, recipe->output_dir, (pc_dtype)pc_dtype_from_name(recipe->save_dtype)));
+    }
     PC_TRY(pc_train_log_open(&t->log, recipe->output_dir, t->step, pc_recipe_reports_to(recipe, "tensorboard")));
     pc_log(PC_LOG_INFO, "training %lld of %lld parameters, %lld steps of %lld samples, %.0f MB for activations and state",
            (long long)pc_learner_trained(t->learner), (long long)pc_params_elements(&t->model->params, NULL),
@@ -361,6 +380,7 @@ pc_status pc_train(const pc_recipe *recipe, const pc_backend *backend, const pc_
     pc_train_log_close(&t.log);
     pc_learner_free(t.learner);
     pc_train_data_close(&t.data);
+    pc_adapter_free(t.adapter);
     pc_model_free(t.model);
     return status;
 }

@@ -5,6 +5,7 @@
 #include "ops/adamw.h"
 #include "ops/add.h"
 #include "ops/loss.h"
+#include "ops/dora.h"
 #include "ops/multiply.h"
 #include "ops/norm.h"
 #include "ops/patches.h"
@@ -79,6 +80,25 @@ static void test_repeated(void **state)
 }
 
 /* The tails count: the relative error of 1e-6 holds where the value is far from 0. */
+/* What DoRA is made of: factors of columns, lengths of rows. */
+static void test_row_lengths(void **state)
+{
+    walker *w = *state;
+    const pc_inverse_lengths_params params = {.factor = 0.5};
+    const pc_dtype types[] = {PC_F32, PC_BF16, PC_F16};
+    for (int i = 0; i < WIDTHS; i++) {
+        const pc_shape shape = pc_dims(2, 5, widths[i]);
+        walker_begin(w, &pc_op_multiply, NULL);
+        walker_float(w, PC_F32, pc_dims(3, 70, 5, widths[i]));
+        walker_float(w, PC_F32, i % 2 ? shape : pc_dims(1, widths[i]));
+        walker_check(w);
+        walker_begin(w, &pc_op_inverse_lengths, &params);
+        walker_float(w, types[i % 3], shape);
+        walker_float(w, PC_F32, shape);
+        walker_check(w);
+    }
+}
+
 static void test_activations(void **state)
 {
     walker *w = *state;
@@ -307,6 +327,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_elementwise),
         cmocka_unit_test(test_repeated),
+        cmocka_unit_test(test_row_lengths),
         cmocka_unit_test(test_activations),
         cmocka_unit_test(test_activation_edges),
         cmocka_unit_test(test_norms),

@@ -6,6 +6,7 @@
 #include "ops/cross_ranges.h"
 #include "ops/depthwise.h"
 #include "ops/experts.h"
+#include "ops/dora.h"
 #include "ops/grid.h"
 #include "ops/loss.h"
 #include "ops/matmul.h"
@@ -164,6 +165,15 @@ static void addition_without_rows(check *c)
     pc_tensor *other = check_wanted(c, pc_dims(1, 3));
     check_out(c, pc_add(c->graph, x, y));
     check_out(c, pc_add(c->graph, other, other));
+}
+
+static void repeated_products(check *c)
+{
+    pc_tensor *x = check_wanted(c, pc_dims(3, -2, 3, 4)), *table = check_wanted(c, pc_dims(2, 3, 4));
+    pc_tensor *w = check_fixed(c, pc_dims(2, 4, 5)), *delta = check_fixed(c, pc_dims(2, 4, 5));
+    pc_tensor *m = check_wanted(c, pc_dims(1, 4));
+    m = pc_multiply(c->graph, m, pc_inverse_lengths(c->graph, w, delta, 0.5));
+    check_out(c, pc_multiply(c->graph, pc_multiply(c->graph, x, table), m));
 }
 
 static void multiplications(check *c)
@@ -465,7 +475,7 @@ static void experts_without_tokens(check *c)
     X(linear) X(linear_of_groups) X(linear_with_flat_residual) X(linear_of_convolution) X(linear_without_rows)         \
     X(tied_linear) X(product_nn) X(product_nt) X(product_tn) X(product_tt) X(products_of_groups)                       \
     X(product_with_itself) X(additions) X(addition_without_rows) X(multiplications) X(multiplication_of_shapes)        \
-    X(reshapes) X(activations) X(gated_units) X(norms) X(l2_norms) X(rotations) X(causal_attention)                    \
+    X(repeated_products) X(reshapes) X(activations) X(gated_units) X(norms) X(l2_norms) X(rotations) X(causal_attention)                    \
     X(attention_in_a_window) X(grouped_attention_over_ranges) X(attention_with_bias) X(attention_in_groups) X(attention_in_windows_of_a_grid) X(relative_biases)      \
     X(gathering)                                                                                                       \
     X(tied_table) X(splicing) X(prepending_and_slicing) X(patching) X(entropies) X(contrast) X(routing) X(experts)     \

@@ -48,13 +48,6 @@ static void run_accumulate(const pc_call *call, const pc_cpu_level *level)
     run_two(call, &w);
 }
 
-static void run_multiply(const pc_call *call, const pc_cpu_level *level)
-{
-    work w = begin(call, level);
-    w.two = level->rows->multiply;
-    run_two(call, &w);
-}
-
 static void scale_piece(void *context, int64_t from, int64_t to, int thread)
 {
     const work *w = context;
@@ -83,21 +76,33 @@ static void repeat_piece(void *context, int64_t from, int64_t to, int thread)
     const work *w = context;
     (void)thread;
     for (int64_t r = from; r < to; r++) {
-        w->rows->add(w->out + r * w->period, w->x + r * w->period, w->y, w->period);
+        w->two(w->out + r * w->period, w->x + r * w->period, w->y, w->period);
+    }
+}
+
+static void run_repeated(const pc_call *call, work *w)
+{
+    const int64_t count = pc_shape_count(&call->node->out[0]->shape);
+    w->period = pc_shape_count(&call->node->in[1]->shape);
+    if (w->period == count) {
+        run_two(call, w);
+    } else if (w->period > 0) {
+        pc_cpu_run_pieces(call->pool, count / w->period, pc_cpu_rows_in_block(w->period), repeat_piece, w);
     }
 }
 
 static void run_add(const pc_call *call, const pc_cpu_level *level)
 {
     work w = begin(call, level);
-    const int64_t count = pc_shape_count(&call->node->out[0]->shape);
     w.two = level->rows->add;
-    w.period = pc_shape_count(&call->node->in[1]->shape);
-    if (w.period == count) {
-        run_two(call, &w);
-    } else if (w.period > 0) {
-        pc_cpu_run_pieces(call->pool, count / w.period, pc_cpu_rows_in_block(w.period), repeat_piece, &w);
-    }
+    run_repeated(call, &w);
+}
+
+static void run_multiply(const pc_call *call, const pc_cpu_level *level)
+{
+    work w = begin(call, level);
+    w.two = level->rows->multiply;
+    run_repeated(call, &w);
 }
 
 /* --- sum over leading dims --- */

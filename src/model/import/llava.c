@@ -82,6 +82,16 @@ static bool alias(const char *name, int i, char *out, size_t size)
     return pc_import_alias_of(name, i, renames, sizeof renames / sizeof renames[0], out, size);
 }
 
+/* The spelling in memory is the last one. */
+static bool module_name(const char *name, char *out, size_t size)
+{
+    int count = 0;
+    while (alias(name, count, out, size)) {
+        count++;
+    }
+    return count > 0 && alias(name, count - 1, out, size);
+}
+
 static pc_status describe(const pc_model *model, pc_json *config)
 {
     const pc_encoder_part *encoder = &model->encoder;
@@ -109,6 +119,7 @@ const pc_import pc_import_llava = {
                  .llm = "language_model."},
     .configure = configure,
     .alias = alias,
+    .module = module_name,
     .describe = describe,
 };
 
@@ -121,5 +132,6 @@ const pc_import pc_import_llava_next = {
     .configure = configure_next,
     .finish = finish_next,
     .alias = alias,
+    .module = module_name,
     .describe = describe,
 };
