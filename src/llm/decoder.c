@@ -221,6 +221,16 @@ static pc_tensor *windowed(pc_graph *graph, const pc_decoder_config *config, pc_
     return ranges;
 }
 
+static void tap(const pc_build *build, const pc_decoder_weights *weights, const pc_llm_io *io, int layer, pc_tensor *x,
+                double eps)
+{
+    for (int i = 0; i < io->tap_count; i++) {
+        if (io->taps[i].layer == layer) {
+            io->taps[i].hidden = pc_norm_forward(build, &weights->norm, x, eps); /* [T,D] */
+        }
+    }
+}
+
 pc_tensor *pc_decoder_forward(const pc_build *build, const void *any, const void *any_weights, const pc_llm_io *io)
 {
     const pc_decoder_config *config = any;
@@ -231,6 +241,7 @@ pc_tensor *pc_decoder_forward(const pc_build *build, const void *any, const void
     pc_tensor *x = pc_name(graph, io->embeddings, "llm.hidden.0"); /* [T,D] */
     pc_llm_io all = *io, near = *io;
     near.ranges = windowed(graph, config, io->ranges);
+    tap(build, weights, io, 0, x, eps);
     for (int i = 0; i < layers; i++) {
         const pc_decoder_layer *layer = &weights->layers[i];
         x = pc_hooks_before_layer(io->hooks, build, i, x);
@@ -240,6 +251,7 @@ pc_tensor *pc_decoder_forward(const pc_build *build, const void *any, const void
         h = pc_norm_forward(build, &layer->post_norm, x, eps);
         x = mlp(build, config, layer, i, io->hooks, h, x);
         x = pc_name(graph, x, "llm.hidden.%d", i + 1);
+        tap(build, weights, io, i + 1, x, eps);
     }
     x = pc_hooks_before_layer(io->hooks, build, layers, x);
     return pc_name(graph, pc_norm_forward(build, &weights->norm, x, eps), "llm.norm");

@@ -15,6 +15,12 @@ typedef struct pc_layer_cache {
 
 enum { PC_CACHE_PAGE = 64 }; /* rows of a page */
 
+/* A look at the hidden states behind layer `layer`, as the head would get them if the model ended there. */
+typedef struct pc_llm_tap {
+    int layer;         /* 0 = the embeddings */
+    pc_tensor *hidden; /* [T,D] behind the final norm; NULL when the model has no such layer or gives none */
+} pc_llm_tap;
+
 typedef struct pc_llm_io {
     pc_tensor *embeddings; /* f32 [T,D] */
     pc_tensor *positions;  /* i32 [T], or [T,A] when a position has A numbers (pc_llm_info.axes) */
@@ -24,6 +30,8 @@ typedef struct pc_llm_io {
     pc_tensor *pages;      /* i32 [P]: page of the cache that holds key rows [i * PC_CACHE_PAGE, ...) of the ranges */
     pc_tensor *frequencies;/* f32 [E/2]: rotary frequencies (pc_llm_type.frequencies) */
     const pc_hooks *hooks; /* or NULL */
+    pc_llm_tap *taps;      /* [tap_count]: filled by forward */
+    int tap_count;
 } pc_llm_io;
 
 typedef struct pc_llm_info {

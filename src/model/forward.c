@@ -58,6 +58,8 @@ pc_tensor *pc_model_read(const pc_build *build, const pc_model *model, const pc_
         .pages = reading->cache_pages,
         .frequencies = reading->frequencies,
         .hooks = reading->hooks,
+        .taps = reading->taps,
+        .tap_count = reading->tap_count,
     };
     return llm->type->forward(build, llm->config, llm->weights, &io);
 }

@@ -27,6 +27,8 @@ typedef struct pc_reading {
     pc_tensor *cache_rows; /* i32 [T] with a cache, as the next: llm/llm.h */
     pc_tensor *cache_pages;/* i32 [P] */
     const pc_hooks *hooks; /* or NULL */
+    pc_llm_tap *taps;      /* [tap_count] or NULL: filled by pc_model_read */
+    int tap_count;
 } pc_reading;
 
 /* hidden states f32 [T,D'] after the final norm. */

@@ -24,6 +24,9 @@ typedef struct text_graph {
     pc_reading in;
     pc_tensor *last;   /* i32 [R]: the rows whose logits are wanted */
     pc_tensor *logits; /* [R,V] */
+    pc_tensor *hidden; /* [T,D'], or NULL */
+    pc_llm_tap taps[PC_SESSION_TAPS];
+    pc_tensor *tapped[PC_SESSION_TAPS]; /* [R,V] */
 } text_graph;
 
 struct pc_session {
@@ -37,13 +40,18 @@ struct pc_session {
     int32_t *follow;    /* [rows,context]: the position behind what a row holds up to each place */
     int64_t horizon;    /* length that the frequencies in use are for; counts beyond rotary_limit only */
     float *frequencies; /* [E/2] */
-    float *logits;      /* [rows,V] */
+    float *logits;      /* [rows,tail,V]: of the last tokens, the last one at the end */
+    float *tapped;      /* [rows,taps,V] */
+    float *hidden;      /* [rows,context,D'] or NULL */
     /* Staging of one chunk. */
     int32_t *ids, *positions /* [chunk,A] */, *rows, *soft_rows;
     pc_attention_range *ranges;
     float *soft; /* [chunk,D'] */
-    int32_t *last;      /* [rows] */
-    int64_t *last_rows; /* [rows]: whose logits */
+    int32_t *last;      /* [R] */
+    int64_t *last_places; /* [R]: where in `logits` */
+    int64_t *tails;       /* [rows]: logits that the newest piece of a row has left */
+    int64_t *token_rows;  /* [chunk]: whose token, and its place there; with keep_hidden */
+    int64_t *token_places;
 };
 
 static int64_t least(int64_t a, int64_t b)
@@ -62,6 +70,13 @@ static void complete_options(const pc_model *model, pc_session_options *options)
     } else if (options->chunk < options->rows) {
         options->chunk = options->rows; /* a step of every row is one run */
     }
+    options->tail = options->tail > 0 ? options->tail : 1;
+}
+
+/* R: most tokens of a chunk whose logits are wanted. */
+static int64_t most_lasts(const pc_session_options *options)
+{
+    return least(options->rows * options->tail, options->chunk);
 }
 
 static pc_cache_shape cache_shape(const pc_model *model, const pc_session_options *options)
@@ -118,6 +133,27 @@ static pc_status declare_cache(pc_session *session)
     return PC_OK;
 }
 
+/* hidden [T,D'] -> [R,V] */
+static pc_tensor *head_of_last(pc_session *session, const pc_build *build, pc_tensor *hidden)
+{
+    hidden = pc_take_rows(build->graph, hidden, session->text.last); /* [R,D'] */
+    return pc_keep(build->graph, pc_model_logits(build, session->model, hidden));
+}
+
+static pc_status build_taps(pc_session *session, const pc_build *build)
+{
+    text_graph *text = &session->text;
+    for (int i = 0; i < session->options.tap_count; i++) {
+        if (!text->taps[i].hidden) {
+            return pc_fail(PC_ERR_DATA, "%s: its language model shows no states behind layer %d of %lld",
+                           session->model->path ? session->model->path : "the model", text->taps[i].layer,
+                           (long long)session->model->llm.info.layers);
+        }
+        text->tapped[i] = head_of_last(session, build, text->taps[i].hidden);
+    }
+    return PC_OK;
+}
+
 static pc_status build_text(pc_session *session)
 {
     const pc_model *model = session->model;
@@ -139,11 +175,43 @@ static pc_status build_text(pc_session *session)
         text->in.soft = pc_graph_input(text->graph, "soft", PC_F32, pc_dims(2, chunk, width));
         text->in.soft_rows = pc_graph_input(text->graph, "soft_rows", PC_I32, pc_dims(1, chunk));
     }
-    text->last = pc_graph_input(text->graph, "last", PC_I32, pc_dims(1, session->options.rows));
+    text->last = pc_graph_input(text->graph, "last", PC_I32, pc_dims(1, most_lasts(&session->options)));
+    text->in.taps = text->taps;
+    text->in.tap_count = session->options.tap_count;
+    for (int i = 0; i < session->options.tap_count; i++) {
+        text->taps[i].layer = session->options.taps[i];
+    }
     pc_tensor *hidden = pc_model_read(&build, model, &text->in); /* [T,D'] */
-    hidden = pc_take_rows(text->graph, hidden, text->last);      /* [R,D'] */
-    text->logits = pc_keep(text->graph, pc_model_logits(&build, model, hidden));
+    text->logits = head_of_last(session, &build, hidden);
+    PC_TRY(build_taps(session, &build));
+    if (session->options.keep_hidden) {
+        text->hidden = pc_keep(text->graph, hidden);
+    }
     return pc_exec_new(&text->exec, text->graph, session->backend);
+}
+
+static pc_status allocate_results(pc_session *session)
+{
+    const pc_session_options *options = &session->options;
+    size_t rows = (size_t)options->rows, vocabulary = (size_t)session->model->llm.info.vocabulary;
+    size_t lasts = (size_t)most_lasts(options), chunk = (size_t)options->chunk, numbers;
+    if (!pc_mul_size(rows * (size_t)options->tail, vocabulary, &numbers)) {
+        return pc_fail_memory(SIZE_MAX, "logits");
+    }
+    PC_TRY(PC_NEW_ARRAY(session->logits, numbers, "a session"));
+    PC_TRY(PC_NEW_ARRAY(session->tapped, rows * (size_t)options->tap_count * vocabulary + 1, "a session"));
+    PC_TRY(PC_NEW_ARRAY(session->last, lasts, "a session"));
+    PC_TRY(PC_NEW_ARRAY(session->last_places, lasts, "a session"));
+    PC_TRY(PC_NEW_ARRAY(session->tails, rows, "a session"));
+    if (!options->keep_hidden) {
+        return PC_OK;
+    }
+    if (!pc_mul_size(rows * (size_t)options->context, (size_t)session->model->llm.info.width, &numbers)) {
+        return pc_fail_memory(SIZE_MAX, "hidden states");
+    }
+    PC_TRY(PC_NEW_ARRAY(session->hidden, numbers, "hidden states"));
+    PC_TRY(PC_NEW_ARRAY(session->token_rows, chunk, "hidden states"));
+    return PC_NEW_ARRAY(session->token_places, chunk, "hidden states");
 }
 
 static pc_status allocate(pc_session *session)
@@ -152,9 +220,7 @@ static pc_status allocate(pc_session *session)
     size_t rows = (size_t)session->options.rows;
     const pc_cache_shape shape = cache_shape(session->model, &session->options);
     PC_TRY(pc_cache_new(&session->cache, &shape));
-    PC_TRY(PC_NEW_ARRAY(session->logits, rows * (size_t)session->model->llm.info.vocabulary, "a session"));
-    PC_TRY(PC_NEW_ARRAY(session->last, rows, "a session"));
-    PC_TRY(PC_NEW_ARRAY(session->last_rows, rows, "a session"));
+    PC_TRY(allocate_results(session));
     PC_TRY(PC_NEW_ARRAY(session->frequencies, (size_t)(session->model->llm.info.head_size / 2), "a session"));
     PC_TRY(PC_NEW_ARRAY(session->ids, chunk, "a session"));
     PC_TRY(PC_NEW_ARRAY(session->positions, chunk * (size_t)session->model->llm.info.axes, "a session"));
@@ -240,7 +306,12 @@ void pc_session_free(pc_session *session)
     pc_cache_free(session->cache);
     pc_free(session->logits);
     pc_free(session->last);
-    pc_free(session->last_rows);
+    pc_free(session->tapped);
+    pc_free(session->hidden);
+    pc_free(session->last_places);
+    pc_free(session->tails);
+    pc_free(session->token_rows);
+    pc_free(session->token_places);
     pc_free(session->layers);
     pc_free(session->frequencies);
     pc_free(session->ids);
@@ -349,6 +420,8 @@ static void stage(pc_session *session, chunk *now, const pc_session_piece *piece
     size_t width = (size_t)session->model->llm.info.width;
     int64_t address = pc_cache_address(session->cache, piece->row);
     int64_t before = pc_cache_length(session->cache, piece->row) - piece->count;
+    int64_t tail = least(least(piece->tail > 0 ? piece->tail : 1, session->options.tail), piece->count);
+    session->tails[piece->row] = tail;
     for (int64_t i = from; i < to; i++) {
         int64_t at = now->tokens++, place = before + i;
         bool is_soft = piece->soft && piece->soft[i];
@@ -360,10 +433,35 @@ static void stage(pc_session *session, chunk *now, const pc_session_piece *piece
             memcpy(session->soft + (size_t)now->soft * width, piece->soft[i], width * sizeof(float));
             session->soft_rows[now->soft++] = (int32_t)at;
         }
+        if (session->hidden) {
+            session->token_rows[at] = piece->row;
+            session->token_places[at] = place;
+        }
+        if (piece->count - i <= tail) {
+            session->last[now->lasts] = (int32_t)at;
+            session->last_places[now->lasts++] = (piece->row + 1) * session->options.tail - (piece->count - i);
+        }
     }
-    if (to == piece->count) {
-        session->last[now->lasts] = (int32_t)now->tokens - 1;
-        session->last_rows[now->lasts++] = piece->row;
+}
+
+/* Copy out what a run has found. */
+static void keep_results(pc_session *session, const chunk *now)
+{
+    text_graph *text = &session->text;
+    size_t vocabulary = (size_t)session->model->llm.info.vocabulary, width = (size_t)session->model->llm.info.width;
+    int64_t tail = session->options.tail, taps = session->options.tap_count;
+    for (int64_t i = 0; i < now->lasts; i++) {
+        int64_t place = session->last_places[i], row = place / tail;
+        memcpy(session->logits + (size_t)place * vocabulary, pc_f32(text->logits) + (size_t)i * vocabulary,
+               vocabulary * sizeof(float));
+        for (int64_t t = 0; t < taps && place % tail == tail - 1; t++) {
+            memcpy(session->tapped + (size_t)(row * taps + t) * vocabulary, pc_f32(text->tapped[t]) + (size_t)i * vocabulary,
+                   vocabulary * sizeof(float));
+        }
+    }
+    for (int64_t i = 0; session->hidden && i < now->tokens; i++) {
+        int64_t place = session->token_rows[i] * session->options.context + session->token_places[i];
+        memcpy(session->hidden + (size_t)place * width, pc_f32(text->hidden) + (size_t)i * width, width * sizeof(float));
     }
 }
 
@@ -371,7 +469,6 @@ static pc_status run_chunk(pc_session *session, const chunk *now)
 {
     text_graph *text = &session->text;
     int64_t count = now->tokens, width = session->model->llm.info.width;
-    size_t vocabulary = (size_t)session->model->llm.info.vocabulary;
     PC_TRY(pc_exec_bind(text->exec, text->in.ids, session->ids, pc_dims(1, count)));
     PC_TRY(pc_exec_bind(text->exec, text->in.positions, session->positions,
                         pc_dims(2, count, session->model->llm.info.axes)));
@@ -383,10 +480,7 @@ static pc_status run_chunk(pc_session *session, const chunk *now)
     }
     PC_TRY(pc_exec_bind(text->exec, text->last, session->last, pc_dims(1, now->lasts)));
     PC_TRY(pc_exec_run(text->exec));
-    for (int64_t i = 0; i < now->lasts; i++) {
-        memcpy(session->logits + (size_t)session->last_rows[i] * vocabulary, pc_f32(text->logits) + (size_t)i * vocabulary,
-               vocabulary * sizeof(float));
-    }
+    keep_results(session, now);
     return PC_OK;
 }
 
@@ -462,18 +556,34 @@ pc_status pc_session_read(pc_session *session, const int32_t *ids, const float *
 pc_status pc_session_read_at(pc_session *session, const int32_t *ids, const float *const *soft, const int32_t *positions,
                              int64_t count)
 {
-    const pc_session_piece piece = {0, ids, soft, count, positions};
+    const pc_session_piece piece = {.ids = ids, .soft = soft, .count = count, .positions = positions};
     return pc_session_read_rows(session, &piece, 1);
 }
 
 const float *pc_session_logits(const pc_session *session)
 {
-    return session->logits;
+    return pc_session_row_logits(session, 0);
 }
 
 const float *pc_session_row_logits(const pc_session *session, int64_t row)
 {
-    return session->logits + row * session->model->llm.info.vocabulary;
+    return session->logits + ((row + 1) * session->options.tail - 1) * session->model->llm.info.vocabulary;
+}
+
+const float *pc_session_tail_logits(const pc_session *session, int64_t row, int64_t i)
+{
+    int64_t tail = session->tails[row];
+    return session->logits + ((row + 1) * session->options.tail - tail + i) * session->model->llm.info.vocabulary;
+}
+
+const float *pc_session_tap_logits(const pc_session *session, int64_t row, int tap)
+{
+    return session->tapped + (row * session->options.tap_count + tap) * session->model->llm.info.vocabulary;
+}
+
+const float *pc_session_hidden(const pc_session *session, int64_t row, int64_t place)
+{
+    return session->hidden + (row * session->options.context + place) * session->model->llm.info.width;
 }
 
 size_t pc_session_activation_bytes(const pc_session *session)
@@ -524,6 +634,11 @@ void pc_session_row_share(pc_session *session, int64_t to, int64_t from, int64_t
     pc_cache_share(session->cache, to, from, length);
     memmove(session->follow + to * session->options.context, session->follow + from * session->options.context,
             (size_t)pc_cache_length(session->cache, to) * sizeof *session->follow);
+    if (session->hidden) {
+        size_t row = (size_t)(session->options.context * session->model->llm.info.width);
+        memmove(session->hidden + (size_t)to * row, session->hidden + (size_t)from * row,
+                (size_t)(pc_cache_length(session->cache, to) * session->model->llm.info.width) * sizeof(float));
+    }
 }
 
 int64_t pc_session_free_tokens(const pc_session *session)

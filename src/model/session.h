@@ -10,6 +10,8 @@
 
 typedef struct pc_session pc_session;
 
+enum { PC_SESSION_TAPS = 64 };
+
 typedef struct pc_session_options {
     int64_t context; /* tokens that the cache holds for a row; 0 = the model's context, at most 4096 */
     int64_t chunk;   /* tokens of a prompt that are read at once; 0 = 512 */
@@ -17,6 +19,10 @@ typedef struct pc_session_options {
     int64_t rows;    /* conversations; 0 = 1 */
     int64_t tokens;  /* that the caches of all rows hold together; 0 = rows * context */
     const pc_adapter *adapter; /* borrowed; NULL = the weights alone */
+    int64_t tail;    /* most tokens of a piece whose logits are kept; 0 = 1 */
+    int taps[PC_SESSION_TAPS]; /* layers whose states pass through the head, too (0 = the embeddings) */
+    int tap_count;
+    bool keep_hidden;          /* pc_session_hidden is wanted */
 } pc_session_options;
 
 /* model and backend are borrowed. */
@@ -58,11 +64,18 @@ typedef struct pc_session_piece {
     const float *const *soft; /* or NULL */
     int64_t count;            /* >= 1 */
     const int32_t *positions; /* [count,A] as in pc_session_read_at, or NULL */
+    int64_t tail;             /* logits of so many last tokens, at most the options'; 0 = 1 */
 } pc_session_piece;
 
 /* Read the pieces in as few runs as chunks allow. PC_ERR_DATA when one doesn't fit: no row has changed then. */
 pc_status pc_session_read_rows(pc_session *session, const pc_session_piece *pieces, int64_t count);
 const float *pc_session_row_logits(const pc_session *session, int64_t row); /* [V]; valid until that row is read again */
+/* Logits behind the i-th of the `tail` last tokens of the piece that a row read last; the last of them are the row's. */
+const float *pc_session_tail_logits(const pc_session *session, int64_t row, int64_t i);
+/* [V]: what the head makes of the states behind layer options.taps[tap], of the row's last token */
+const float *pc_session_tap_logits(const pc_session *session, int64_t row, int tap);
+/* [D]: what the head was given for the token at `place` of a row; needs keep_hidden */
+const float *pc_session_hidden(const pc_session *session, int64_t row, int64_t place);
 int64_t pc_session_row_length(const pc_session *session, int64_t row);
 void pc_session_row_rewind(pc_session *session, int64_t row, int64_t length);
 /* Row `to` forgets everything and begins with the first `length` tokens of `from`; pages are shared until one is written. */

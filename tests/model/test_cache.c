@@ -101,25 +101,25 @@ static void check_rows(pc_dtype compute)
     }
     assert_int_equal(pc_cpu_backend_new(&backend, 2, 0), PC_OK);
     assert_int_equal(pc_session_new(&session, model, backend, &options), PC_OK);
-    const pc_session_piece first[] = {{0, ids[0], NULL, 70, NULL}, {2, ids[2], NULL, 5, NULL}, {1, ids[1], NULL, 130, NULL}};
+    const pc_session_piece first[] = {{0, ids[0], NULL, 70, NULL, 0}, {2, ids[2], NULL, 5, NULL, 0}, {1, ids[1], NULL, 130, NULL, 0}};
     assert_int_equal(pc_session_read_rows(session, first, 3), PC_OK);
     for (int row = 0; row < ROWS; row++) {
         check_row(session, model, backend, compute, row, ids[row]);
     }
-    const pc_session_piece next[] = {{1, ids[1] + 130, NULL, 1, NULL}, {0, ids[0] + 70, NULL, 1, NULL}, {2, ids[2] + 5, NULL, 1, NULL}};
+    const pc_session_piece next[] = {{1, ids[1] + 130, NULL, 1, NULL, 0}, {0, ids[0] + 70, NULL, 1, NULL, 0}, {2, ids[2] + 5, NULL, 1, NULL, 0}};
     assert_int_equal(pc_session_read_rows(session, next, 3), PC_OK);
     for (int row = 0; row < ROWS; row++) {
         check_row(session, model, backend, compute, row, ids[row]);
     }
-    const pc_session_piece bad[] = {{2, ids[2] + 6, NULL, 4, NULL}, {1, ids[1], NULL, 70, NULL}};
+    const pc_session_piece bad[] = {{2, ids[2] + 6, NULL, 4, NULL, 0}, {1, ids[1], NULL, 70, NULL, 0}};
     assert_int_equal(pc_session_read_rows(session, bad, 2), PC_ERR_DATA); /* row 1 has no place: row 2 is as it was */
     assert_int_equal(pc_session_row_length(session, 2), 6);
     pc_session_row_share(session, 2, 1, 100); /* a common beginning, then another text */
-    const pc_session_piece branch = {2, ids[1] + 100, NULL, 20, NULL};
+    const pc_session_piece branch = {2, ids[1] + 100, NULL, 20, NULL, 0};
     assert_int_equal(pc_session_read_rows(session, &branch, 1), PC_OK);
     check_row(session, model, backend, compute, 2, ids[1]);
     pc_session_row_rewind(session, 0, 64);
-    const pc_session_piece again = {0, ids[0] + 64, NULL, 9, NULL};
+    const pc_session_piece again = {0, ids[0] + 64, NULL, 9, NULL, 0};
     assert_int_equal(pc_session_read_rows(session, &again, 1), PC_OK);
     check_row(session, model, backend, compute, 0, ids[0]);
     pc_session_free(session);
@@ -139,6 +139,51 @@ static void test_rows_bf16(void **state)
     check_rows(PC_BF16);
 }
 
+/* Logits of several last tokens, of layers, and the states themselves: the same as one token at a time, whatever the chunks. */
+static void test_tails(void **state)
+{
+    (void)state;
+    pc_model *model = golden_model(GOLDEN("decoders/mistral"));
+    const int layers = (int)model->llm.info.layers;
+    const size_t vocabulary = (size_t)model->llm.info.vocabulary, width = (size_t)model->llm.info.width;
+    const pc_session_options options = {.context = 40, .chunk = 8, .compute = PC_F32, .rows = 2, .tail = 5,
+                                        .taps = {0, layers}, .tap_count = 2, .keep_hidden = true};
+    pc_backend *backend;
+    pc_session *session, *plain;
+    int32_t ids[20];
+    for (int i = 0; i < 20; i++) {
+        ids[i] = (int32_t)((i * 31 + 5) % model->llm.info.vocabulary);
+    }
+    assert_int_equal(pc_cpu_backend_new(&backend, 1, 0), PC_OK);
+    assert_int_equal(pc_session_new(&session, model, backend, &options), PC_OK);
+    const pc_session_options bare = {.context = 40, .compute = PC_F32, .keep_hidden = true};
+    assert_int_equal(pc_session_new(&plain, model, backend, &bare), PC_OK);
+    const pc_session_piece piece = {1, ids, NULL, 18, NULL, 5};
+    assert_int_equal(pc_session_read_rows(session, &piece, 1), PC_OK);
+    for (int i = 0; i < 18; i++) {
+        assert_int_equal(pc_session_read(plain, ids + i, NULL, 1), PC_OK);
+        assert_memory_equal(pc_session_hidden(session, 1, i), pc_session_hidden(plain, 0, i), width * sizeof(float));
+        if (i >= 13) {
+            assert_memory_equal(pc_session_tail_logits(session, 1, i - 13), pc_session_logits(plain),
+                                vocabulary * sizeof(float));
+        }
+    }
+    assert_memory_equal(pc_session_row_logits(session, 1), pc_session_logits(plain), vocabulary * sizeof(float));
+    assert_memory_equal(pc_session_tap_logits(session, 1, 1), pc_session_logits(plain), vocabulary * sizeof(float));
+    assert_true(memcmp(pc_session_tap_logits(session, 1, 0), pc_session_logits(plain), vocabulary * sizeof(float)) != 0);
+    pc_session_row_share(session, 0, 1, 12);
+    const pc_session_piece rest = {0, ids + 12, NULL, 6, NULL, 0};
+    assert_int_equal(pc_session_read_rows(session, &rest, 1), PC_OK);
+    assert_memory_equal(pc_session_tail_logits(session, 0, 0), pc_session_logits(plain), vocabulary * sizeof(float));
+    assert_memory_equal(pc_session_hidden(session, 0, 3), pc_session_hidden(plain, 0, 3), width * sizeof(float));
+    pc_session_free(session);
+    const pc_session_options beyond = {.context = 40, .compute = PC_F32, .taps = {layers + 1}, .tap_count = 1};
+    assert_int_equal(pc_session_new(&session, model, backend, &beyond), PC_ERR_DATA);
+    pc_session_free(plain);
+    pc_cpu_backend_free(backend);
+    pc_model_free(model);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -146,6 +191,7 @@ int main(void)
         cmocka_unit_test(test_shared_pages),
         cmocka_unit_test(test_rows_f32),
         cmocka_unit_test(test_rows_bf16),
+        cmocka_unit_test(test_tails),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
