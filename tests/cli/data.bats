@@ -96,7 +96,9 @@ EOF
     jq -e '.optimizer_bytes == 8 * .trained and .gradients_bytes == 4 * .trained' <<<"$json"
     jq -e '.seconds_per_step > 0 and .memory_bytes > 1e6 and .memory_bytes_most >= .memory_bytes' <<<"$json"
     [ ! -e "$folder/out/model.safetensors" ]
-    "$percept" train "$folder/recipe.yaml" max_images=2 max_steps=40 2>"$folder/err"
+    plain=${PERCEPT_PLAIN:-$percept}
+    json=$("$plain" plan "$folder/recipe.yaml" max_images=2 --seconds 0.2 --json)
+    "$plain" train "$folder/recipe.yaml" max_images=2 max_steps=40 2>"$folder/err"
     trained=$(sed -n 's/.* \([0-9]*\) MB  left.*/\1/p' "$folder/err" | sort -n | tail -n 1)
     jq -e --argjson trained "$trained" '(.memory_bytes / 1e6 - $trained) | fabs <= 3' <<<"$json"
     "$percept" plan "$folder/recipe.yaml" max_images=2 --seconds 0.1 | grep -q '^memory .* MB expected'
