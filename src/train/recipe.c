@@ -26,6 +26,8 @@ static const pc_field fields[] = {
     TEXT(model_name_or_path, NULL, "model directory to go on from"),
     TEXT(model_init, NULL, "config.json of a new model with random weights, in place of model_name_or_path"),
     TEXT(tokenizer_name_or_path, NULL, "tokenizer of a new model (directory or file)"),
+    FLAG(resize_vocab, "false",
+         "give both: model_init's model takes the weights of model_name_or_path, tables of the vocabulary token by token"),
     TEXT(vision_tower_path, NULL, "take the encoder's weights from this directory (a contrastive model, for example)"),
     TEXT(stage, "sft", "pt, sft, regions or contrastive"),
     FIELD(template_name, "template", PC_FIELD_TEXT, NULL, 0, 0, "chat template; unset = the model's own"),
@@ -149,8 +151,10 @@ pc_status pc_recipe_read(pc_recipe *out, const char *path, const char *const *ov
     for (int i = 0; i < count; i++) {
         PC_TRY(apply_override(out, overrides[i]));
     }
-    if (!out->model_name_or_path == !out->model_init) {
-        return pc_fail(PC_ERR_USAGE, "%s: give either model_name_or_path or model_init", path);
+    if (out->resize_vocab ? !out->model_name_or_path || !out->model_init : !out->model_name_or_path == !out->model_init) {
+        return pc_fail(PC_ERR_USAGE, "%s: give %s", path,
+                       out->resize_vocab ? "model_name_or_path and model_init: resize_vocab needs both"
+                                         : "either model_name_or_path or model_init");
     }
     if (!out->dataset || !out->output_dir) {
         return pc_fail(PC_ERR_USAGE, "%s: %s is missing", path, out->dataset ? "output_dir" : "dataset");

@@ -2,6 +2,7 @@
 #include "train/setup.h"
 
 #include "base/log.h"
+#include "train/vocabulary.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -20,10 +21,25 @@ pc_status pc_setup_check(const pc_recipe *recipe, const pc_stage **stage)
     return PC_OK;
 }
 
+static pc_status carry_over(pc_model *model, const pc_recipe *recipe)
+{
+    pc_model *donor = NULL;
+    int64_t kept = 0;
+    PC_TRY(pc_model_load(&donor, recipe->model_name_or_path));
+    pc_status status = pc_vocabulary_carry_over(model, donor, &kept);
+    if (status == PC_OK) {
+        pc_log(PC_LOG_INFO, "%lld of %zu tokens are in the vocabulary of %s", (long long)kept,
+               pc_tokenizer_size(model->tokenizer), recipe->model_name_or_path);
+    }
+    pc_model_free(donor);
+    return status;
+}
+
 static pc_status load_model(pc_model **out, const pc_recipe *recipe)
 {
     if (recipe->model_init) {
         PC_TRY(pc_model_create(out, recipe->model_init, recipe->tokenizer_name_or_path, (uint64_t)recipe->seed));
+        PC_TRY(recipe->resize_vocab ? carry_over(*out, recipe) : PC_OK);
     } else {
         PC_TRY(pc_model_load(out, recipe->model_name_or_path));
         bool stays = recipe->tuning == PC_TUNING_LORA && !recipe->vision_tower_path; /* mapped, in its stored type */

@@ -4,7 +4,7 @@
 . "$(dirname "$0")/score.sh"
 steps=$(sed -n 's/^steps=(\(.*\))/\1/p' demo)
 start=$(date +%s)
-# shellcheck disable=SC2086 # two words
+# shellcheck disable=SC2086 # three words
 PERCEPT=$percept recipes/tiny/train.sh "$work/tiny" $steps >"$work/log" 2>&1 || { tail -n 5 "$work/log"; failed=$((failed + 1)); }
 minutes=$((($(date +%s) - start) / 60))
 echo "  trained in $minutes minutes"

@@ -81,6 +81,7 @@ static void test_refusals(void **state)
         {"- a\n- b\n", "recipe.yaml:1: expected lines of the form key: value"},
         {"[a]: b\n", "recipe.yaml:1: expected a key"},
         {"dataset: d\noutput_dir: o\n", "give either model_name_or_path or model_init"},
+        {"model_init: m\nresize_vocab: true\ndataset: d\noutput_dir: o\n", "resize_vocab needs both"},
         {"model_init: m\noutput_dir: o\n", "dataset is missing"},
         {GOOD "\tseed: 1\n", "recipe.yaml:4: "},
         {GOOD "template: \xff\n", "recipe.yaml:1: "},
