@@ -3,6 +3,7 @@
 #include "backend/cpu/cpu.h"
 #include "base/file.h"
 #include "base/memory.h"
+#include "model/fingerprint.h"
 #include "model/session.h"
 #include "support/allocfail.h"
 #include "support/folder.h"
@@ -187,6 +188,23 @@ static void test_index(void **state)
     drill(*state, GOLDEN("llava/old"), "model.safetensors.index.json");
 }
 
+/* What the model was trained with, beside it. */
+static void test_fingerprint(void **state)
+{
+    fixture *f = *state;
+    pc_model *model;
+    size_t size;
+    golden_copy(GOLDEN("llava/hf"), f->folder);
+    assert_int_equal(pc_model_load(&model, f->folder), PC_OK);
+    assert_int_equal(pc_fingerprint_save(model, f->folder), PC_OK);
+    pc_model_free(model);
+    unsigned char *seed = pc_test_read(f->folder, "percept.json", &size);
+    f->name = "percept.json";
+    pc_mutant_result result = pc_test_mutants(f->name, seed, size, load_mutant, f, MUTANTS);
+    assert_true(result.refused > 0);
+    free(seed);
+}
+
 /* --- llama2.c --- */
 
 static pc_status load_bin(const char *path, const void *bytes, size_t size, void *user)
@@ -327,6 +345,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_config_of_original, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_config_of_decoders, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_config_of_siglip, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_fingerprint, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_processor_config, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_preprocessor_config, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_tokenizer_config, set_up, tear_down),

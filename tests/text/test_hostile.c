@@ -121,7 +121,7 @@ static void mutants(void **state)
         assert_true(result.refused > 0);
     }
     static const char vocab[] = "[PAD]\n[UNK]\n[CLS]\n[SEP]\n[MASK]\nthe\n##me\n,\nfoo\n";
-    pc_test_mutants("vocab.txt", vocab, sizeof vocab - 1, load_mutant, NULL, 300);
+    pc_test_mutants("vocab.txt", vocab, sizeof vocab - 1, load_mutant, NULL, 500);
 }
 
 /* As many ranks as GPT-2 has: the 256 bytes, pairs of letters, then what is needed to get there. */
