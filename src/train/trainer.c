@@ -60,7 +60,7 @@ static pc_status hash_recipe(trainer *t)
     pc_str text = {0};
     copy.output_dir = copy.resume_from_checkpoint = copy.report_to = NULL;
     copy.threads = copy.dataloader_num_workers = copy.logging_steps = copy.save_steps = copy.save_total_limit = 0;
-    copy.overwrite_output_dir = false;
+    copy.overwrite_output_dir = copy.gradient_checkpointing = false;
     pc_status status = pc_recipe_write(&copy, &text);
     if (status == PC_OK) {
         pc_sha256(text.data, text.length, t->hash);
@@ -173,6 +173,7 @@ static pc_status load_checkpoint(trainer *t, const pc_checkpoint_info *info)
         status = read_state(t, info->folder);
     }
     if (status == PC_OK) {
+        pc_learner_seek(t->learner, t->step);
         status = pc_loader_seek(t->data.loader, t->step);
     }
     if (status == PC_OK) {
