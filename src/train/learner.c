@@ -4,6 +4,7 @@
 #include "ops/multiply.h"
 #include "store/writer.h"
 #include "tensor/exec.h"
+#include "train/features.h"
 
 #include <math.h>
 #include <stddef.h>
@@ -33,6 +34,7 @@ struct pc_learner {
     int64_t updates, steps; /* made; begun, skipped ones as well */
     runner loss, norms, update;
     pc_stage_inputs in;
+    pc_features *features; /* or NULL */
     pc_tensor *loss_value;
     float *weights; /* [targets] */
 };
@@ -64,6 +66,35 @@ static void choose_trained(pc_learner *learner)
         pc_param *param = &params->items[i]->param;
         param->trains = rate_of(&learner->options, param->part) > 0;
     }
+}
+
+static bool trains_encoder(const pc_params *params)
+{
+    for (size_t i = 0; i < params->count; i++) {
+        const pc_param *param = &params->items[i]->param;
+        if (param->trains && strcmp(param->part, "encoder") == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static pc_status open_features(pc_learner *learner)
+{
+    const pc_learner_options *options = &learner->options;
+    if (!options->feature_cache || !learner->model->connector.type || options->limits.images == 0) {
+        return PC_OK;
+    }
+    if (!options->stage->cached) {
+        return pc_fail(PC_ERR_USAGE, "feature_cache: stage %s has no features that could be kept", options->stage->name);
+    }
+    if (trains_encoder(trained(learner))) {
+        return pc_fail(PC_ERR_USAGE, "feature_cache: the encoder trains, so its features change; set freeze_vision_tower: true");
+    }
+    PC_TRY(pc_features_open(&learner->features, options->feature_cache, learner->model, learner->backend, options->compute,
+                            options->limits.images));
+    learner->in.feature_shape = pc_features_shape(learner->features);
+    return PC_OK;
 }
 
 static pc_status build_loss(pc_learner *learner)
@@ -165,6 +196,7 @@ static pc_status build(pc_learner *learner)
     PC_TRY(learner->options.stage->check(learner->model));
     PC_TRY(PC_NEW_ARRAY(learner->weights, (size_t)rows + 1, "a learner"));
     choose_trained(learner);
+    PC_TRY(open_features(learner));
     PC_TRY(build_loss(learner));
     PC_TRY(make_slots(learner));
     if (!learner->slot_count) {
@@ -212,6 +244,7 @@ void pc_learner_free(pc_learner *learner)
             pc_free(learner->slots[i].moments[m]);
         }
     }
+    pc_features_free(learner->features);
     pc_free(learner->slots);
     pc_free(learner->weights);
     pc_free(learner);
@@ -232,6 +265,13 @@ static pc_status bind_batch(pc_learner *learner, const pc_batch *batch, double w
     if (in->pixels) {
         int64_t side = model->encoder.info.image_size;
         PC_TRY(bind(learner, in->pixels, batch->pixels, pc_dims(4, batch->images, 3, side, side)));
+    }
+    if (in->features) {
+        const float *features;
+        pc_shape shape = in->feature_shape;
+        shape.dim[0] = batch->images;
+        PC_TRY(pc_features_get(learner->features, batch->pixels, batch->images, &features));
+        PC_TRY(bind(learner, in->features, features, shape));
     }
     PC_TRY(bind(learner, in->ids, batch->ids, pc_dims(1, batch->tokens)));
     PC_TRY(bind(learner, in->positions, batch->positions, pc_dims(1, batch->tokens)));
@@ -342,6 +382,14 @@ int64_t pc_learner_trained(const pc_learner *learner)
     return count;
 }
 
+void pc_learner_features(const pc_learner *learner, int64_t *found, int64_t *encoded)
+{
+    *found = *encoded = 0;
+    if (learner->features) {
+        pc_features_counts(learner->features, found, encoded);
+    }
+}
+
 pc_cost pc_learner_cost(const pc_learner *learner)
 {
     pc_cost sum = pc_graph_cost(learner->loss.graph), update = pc_graph_cost(learner->update.graph);
@@ -355,7 +403,8 @@ size_t pc_learner_state_bytes(const pc_learner *learner)
 
 size_t pc_learner_bytes(const pc_learner *learner)
 {
-    return pc_exec_arena_bytes(learner->loss.exec) + (size_t)pc_learner_trained(learner) * sizeof(float) +
+    size_t cache = learner->features ? pc_features_bytes(learner->features) : 0;
+    return cache + pc_exec_arena_bytes(learner->loss.exec) + (size_t)pc_learner_trained(learner) * sizeof(float) +
            pc_learner_state_bytes(learner);
 }
 

@@ -32,6 +32,7 @@ typedef struct pc_learner_options {
     double max_norm;        /* gradients are scaled down to this norm; 0 = never */
     const pc_part_rate *rates;
     int rate_count;
+    const char *feature_cache; /* folder of a frozen encoder's features (features.h); NULL = pictures are encoded each time */
     pc_adapter *adapter;    /* trains in place of the model's parameters; borrowed; NULL = those train */
 } pc_learner_options;
 
@@ -61,6 +62,8 @@ pc_status pc_learner_loss(pc_learner *learner, const pc_batch *batch, double *lo
 void pc_learner_seek(pc_learner *learner, int64_t steps);
 int64_t pc_learner_steps(const pc_learner *learner); /* updates made, skipped ones not counted */
 int64_t pc_learner_trained(const pc_learner *learner); /* parameters (elements) that train */
+/* Pictures whose features came from the cache, and pictures that were encoded for it; 0 without one. */
+void pc_learner_features(const pc_learner *learner, int64_t *found, int64_t *encoded);
 size_t pc_learner_bytes(const pc_learner *learner); /* activations + gradients + moments */
 pc_cost pc_learner_cost(const pc_learner *learner); /* of the last micro-batch's loss and gradients, and of an update */
 size_t pc_learner_state_bytes(const pc_learner *learner); /* moments alone */

@@ -62,6 +62,8 @@ static const pc_field fields[] = {
      .help = "augmentation: half of the pictures are mirrored, left to right, or also top to bottom; not for questions of sides"},
     {.name = "turns", .type = PC_FIELD_CHOICE, .offset = offsetof(pc_recipe, turns), .choices = turns,
      .help = "history: a turn sees what was said before; independent: the picture and itself alone"},
+    TEXT(feature_cache, NULL, "folder where the features of a frozen encoder are kept: each picture is encoded once. Needs disk: 4 bytes a "
+                              "number"),
     FLAG(strict, "false", "stop at the first bad sample"),
     COUNT(batch_size, "per_device_train_batch_size", "8", 1, "samples in a micro-batch"),
     COUNT(accumulation, "gradient_accumulation_steps", "1", 1, "micro-batches in a step"),

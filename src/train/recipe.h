@@ -34,6 +34,7 @@ typedef struct pc_recipe {
     int image_mirror; /* pc_mirror */
     int turns;
     bool strict;
+    char *feature_cache;
     /* optimisation */
     int64_t batch_size, accumulation, max_steps, warmup_steps, seed, threads;
     double region_weight, epochs, learning_rate, vision_lr, projector_lr, warmup_ratio, weight_decay, beta1, beta2, epsilon;

@@ -21,6 +21,9 @@ pc_status pc_setup_check(const pc_recipe *recipe, const pc_stage **stage)
     if (recipe->lora.dora && recipe->lora.dropout > 0) {
         return pc_fail(PC_ERR_USAGE, "lora_dropout goes with use_dora: false alone");
     }
+    if (recipe->feature_cache && (recipe->image_shift > 0 || recipe->image_mirror)) {
+        return pc_fail(PC_ERR_USAGE, "feature_cache: pictures that are shifted or mirrored are new ones each time");
+    }
     if (dtype != PC_F32 && dtype != PC_BF16 && dtype != PC_F16) {
         return pc_fail(PC_ERR_USAGE, "save_dtype '%s': expected float32, bfloat16 or float16", recipe->save_dtype);
     }
@@ -169,6 +172,7 @@ pc_status pc_setup_learner(pc_learner **out, const pc_recipe *recipe, pc_model *
         .seed = (uint64_t)recipe->seed,
         .weight_decay = recipe->weight_decay,
         .max_norm = recipe->max_grad_norm,
+        .feature_cache = recipe->feature_cache,
         .adapter = adapter,
         .rates = rates,
         .rate_count = sizeof rates / sizeof rates[0],
