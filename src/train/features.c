@@ -230,7 +230,7 @@ static pc_status name_file(pc_features *f, const char *folder, const pc_model *m
     }
     XXH3_128bits_reset(state);
     hash_text(state, PERCEPT_VERSION);
-    hash_text(state, model->encoder.type->name);
+    hash_text(state, model->encoder.type->model_type);
     hash_text(state, backend->name ? backend->name : "");
     XXH3_128bits_update(state, &compute, sizeof compute);
     const pc_encoder_select *select = &model->encoder.select;
