@@ -29,7 +29,7 @@ enum {
     SKIPS_IN = 100,    /* beyond them: at most one skipped sample in so many */
 };
 
-static const uint64_t SHIFT_STREAM = UINT64_C(1) << 62;
+static const uint64_t SHIFT_STREAM = UINT64_C(1) << 62, MIRROR_STREAM = UINT64_C(1) << 61;
 
 /* What was met while a step was prepared. */
 typedef struct tally {
@@ -94,6 +94,26 @@ static void draw_shift(const pc_loader_options *options, uint64_t draw, int *dx,
     }
 }
 
+/* Mirror the pictures of a draw in place, all of a sample alike. */
+static pc_status mirror(const pc_loader_options *options, uint64_t draw, pc_sample *sample)
+{
+    enum { UPRIGHT = 1 };
+    static const int orientations[] = {UPRIGHT, 2, 4, 3}; /* EXIF's: left and right change sides, top and bottom, both */
+    pc_rng rng;
+    if (options->mirror == PC_MIRROR_NONE) {
+        return PC_OK;
+    }
+    pc_rng_init(&rng, options->seed, MIRROR_STREAM + draw);
+    int way = orientations[pc_rng_below(&rng, options->mirror == PC_MIRROR_BOTH ? 4 : 2)];
+    for (size_t i = 0; way != UPRIGHT && i < sample->image_count; i++) {
+        pc_image *mirrored;
+        PC_TRY(pc_image_orient(&mirrored, sample->images[i], way));
+        pc_image_free(sample->images[i]);
+        sample->images[i] = mirrored;
+    }
+    return PC_OK;
+}
+
 static pc_status add_sample(const pc_loader *loader, pc_batch *batch, pc_batch_maker *maker, int dataset,
                             int64_t index, uint64_t draw, tally *t)
 {
@@ -101,6 +121,7 @@ static pc_status add_sample(const pc_loader *loader, pc_batch *batch, pc_batch_m
     bool shortened = false;
     draw_shift(&loader->options, draw, &dx, &dy);
     PC_TRY(pc_dataset_read(loader->datasets[dataset], index, &maker->sample));
+    PC_TRY(mirror(&loader->options, draw, &maker->sample));
     pc_status status = pc_batch_add(batch, maker, dx, dy, &shortened);
     t->shortened += shortened;
     return status == PC_ERR_DATA ? pc_fail_prefix(status, "%s", maker->sample.where) : status;
@@ -195,6 +216,9 @@ static pc_status check_options(const pc_loader_options *o)
     }
     if (o->kind == PC_BATCH_REGIONS && !(o->region_weight > 0)) {
         return pc_fail(PC_ERR_USAGE, "region_weight must be above 0: this stage learns the words of regions");
+    }
+    if (o->mirror != PC_MIRROR_NONE && o->region_weight > 0) {
+        return pc_fail(PC_ERR_USAGE, "image_mirror: regions don't follow it; set region_weight to 0");
     }
     if (o->batch_size < 1 || o->vocabulary < 1 || o->accumulation < 1 || o->cutoff < 1 || o->tokens_per_image < 0 || o->max_images < 0 ||
         o->workers < 0 || o->ahead < 0 || o->shift < 0) {

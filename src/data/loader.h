@@ -48,6 +48,9 @@ typedef enum pc_batch_kind {
     PC_BATCH_REGIONS,  /* pictures and the words of their regions alone: rows are soft tokens */
 } pc_batch_kind;
 
+/* Which pictures are mirrored, half of them in each direction. Questions must not name sides, and regions don't follow. */
+typedef enum pc_mirror { PC_MIRROR_NONE, PC_MIRROR_HORIZONTAL, PC_MIRROR_BOTH } pc_mirror;
+
 typedef struct pc_loader_options {
     pc_batch_kind kind;
     const pc_tokenizer *tokenizer;
@@ -66,6 +69,7 @@ typedef struct pc_loader_options {
     int64_t end_token;         /* PAIRS: id that ends a text */
     double region_weight;      /* weight of all region words of one picture token together; 0 = off */
     int shift;                 /* augmentation: pictures moved by up to so many of their own pixels, 0 = none */
+    int mirror;                /* augmentation: pc_mirror */
     uint64_t seed;
     int workers;               /* threads that prepare batches; 0 = 1 */
     int ahead;                 /* steps prepared ahead; 0 = as many as make four micro-batches, at least 1 */

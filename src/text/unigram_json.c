@@ -4,7 +4,37 @@
 #include "text/unigram.h"
 
 #include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+
+/* The double that the reference makes of a number's text: its digits as an integer, times or over a power of ten. Often that
+ * is not the nearest double, and where two ways to cut a word are equally good but for it, it decides. The digits are
+ * those of the shortest text that means `value`, which is what a tokenizer.json holds. */
+static double as_reference_reads(double value)
+{
+    char text[40];
+    int digits = 1, exponent = 0;
+    while (snprintf(text, sizeof text, "%.*e", digits - 1, value), strtod(text, NULL) != value && digits < 17) {
+        digits++;
+    }
+    uint64_t significand = 0;
+    for (const char *at = text; *at; at++) {
+        if (*at == 'e') {
+            exponent = atoi(at + 1) - (digits - 1);
+            break;
+        }
+        if (*at >= '0' && *at <= '9') {
+            significand = significand * 10 + (uint64_t)(*at - '0');
+        }
+    }
+    if (abs(exponent) > 308) {
+        return value;
+    }
+    double power = strtod((snprintf(text, sizeof text, "1e%d", abs(exponent)), text), NULL);
+    double size = exponent < 0 ? (double)significand / power : (double)significand * power;
+    return value < 0 ? -size : size;
+}
 
 static pc_status read_piece(pc_tokenizer *tokenizer, pc_unigram *unigram, const pc_json *pair, size_t id, const char *where)
 {
@@ -12,7 +42,7 @@ static pc_status read_piece(pc_tokenizer *tokenizer, pc_unigram *unigram, const 
     if (!pc_json_is_string(text) || !pc_json_is_number(score) || !isfinite(pc_json_number(score, NAN))) {
         return pc_fail(PC_ERR_DATA, "%s: entry %zu of the vocabulary is not [\"piece\", score]", where, id);
     }
-    unigram->scores[id] = pc_json_number(score, 0);
+    unigram->scores[id] = as_reference_reads(pc_json_number(score, 0));
     pc_status status = pc_vocab_set(&tokenizer->vocab, id, pc_json_text(text), pc_json_text_length(text), 0);
     return status == PC_OK ? status : pc_fail_prefix(status, "%s", where);
 }

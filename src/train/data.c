@@ -92,6 +92,7 @@ static pc_status open_loader(pc_train_data *data, const pc_recipe *recipe, const
         .end_token = model->contrast.present ? model->contrast.config.eos_token_id : 0,
         .region_weight = recipe->region_weight,
         .shift = (int)recipe->image_shift,
+        .mirror = recipe->image_mirror,
         .seed = (uint64_t)recipe->seed,
         .workers = (int)recipe->dataloader_num_workers,
         .strict = recipe->strict,

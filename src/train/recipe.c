@@ -11,6 +11,7 @@
 
 static const char *const schedules[] = {"cosine", "linear", "constant", NULL};
 static const char *const tunings[] = {"full", "lora", NULL};
+static const char *const mirrors[] = {"none", "horizontal", "both", NULL};
 static const char *const turns[] = {"history", "independent", NULL};
 
 #define FIELD(key, spelling, kind, standard, lo, hi, text)                                                          \
@@ -56,6 +57,8 @@ static const pc_field fields[] = {
     COUNT(dataloader_num_workers, "dataloader_num_workers", "1", 0, "threads that prepare batches"),
     FIELD(image_shift, "image_shift", PC_FIELD_INT, "0", 0, 1024, "augmentation: move pictures by up to so many pixels"),
     REAL(region_weight, "region_weight", "0", 0, 1e3, "dense labels: weight of a region's words at each picture token"),
+    {.name = "image_mirror", .type = PC_FIELD_CHOICE, .offset = offsetof(pc_recipe, image_mirror), .choices = mirrors,
+     .help = "augmentation: half of the pictures are mirrored, left to right, or also top to bottom; not for questions of sides"},
     {.name = "turns", .type = PC_FIELD_CHOICE, .offset = offsetof(pc_recipe, turns), .choices = turns,
      .help = "history: a turn sees what was said before; independent: the picture and itself alone"},
     FLAG(strict, "false", "stop at the first bad sample"),

@@ -30,6 +30,7 @@ typedef struct pc_recipe {
     /* data */
     char *dataset, *dataset_dir, *dataset_format, *media_dir, *interleave_probs;
     int64_t cutoff_len, max_samples, max_images, dataloader_num_workers, image_shift;
+    int image_mirror; /* pc_mirror */
     int turns;
     bool strict;
     /* optimisation */

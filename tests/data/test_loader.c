@@ -4,6 +4,7 @@
 #include "data/loader_case.h"
 #include "support/allocfail.h"
 
+#include <math.h>
 #include <stdio.h>
 
 #define SCENES "scenes?seed=5&n=40&content=mixed"
@@ -80,6 +81,56 @@ static void test_seek(void **state)
 }
 
 /* A run's arrays stay where they are once the largest batch was seen. */
+/* The largest difference of two pictures [3, SIDE, SIDE], the first read mirrored. */
+static float difference(const float *a, const float *b, bool across, bool down)
+{
+    float worst = 0;
+    for (int c = 0; c < 3; c++) {
+        for (int y = 0; y < SIDE; y++) {
+            for (int x = 0; x < SIDE; x++) {
+                int from = (c * SIDE + (down ? SIDE - 1 - y : y)) * SIDE + (across ? SIDE - 1 - x : x);
+                worst = fmaxf(worst, fabsf(a[from] - b[(c * SIDE + y) * SIDE + x]));
+            }
+        }
+    }
+    return worst;
+}
+
+/* Pictures come upright or mirrored, each way some of the time, and otherwise unchanged. */
+static void test_mirror(void **state)
+{
+    const float rounding = 0.02f; /* one level of 255, normalised: resampling may round a mirrored picture otherwise */
+    loader_case c;
+    int ways[4] = {0}, pictures = 0;
+    (void)state;
+    case_open(&c);
+    pc_dataset *dataset = open_dataset(SCENES);
+    pc_loader *plain = new_loader(&c, dataset);
+    c.options.mirror = PC_MIRROR_BOTH;
+    pc_loader *mirrored = new_loader(&c, dataset);
+    for (int step = 0; step < 6; step++) {
+        const pc_batch *a, *b;
+        must(pc_loader_next(plain, &a));
+        must(pc_loader_next(mirrored, &b));
+        for (int64_t i = 0; i < a->images; i++, pictures++) {
+            const float *x = a->pixels + i * 3 * SIDE * SIDE, *y = b->pixels + i * 3 * SIDE * SIDE;
+            for (int way = 0; way < 4; way++) {
+                ways[way] += difference(x, y, way & 1, way & 2) < rounding;
+            }
+        }
+    }
+    assert_int_equal(ways[0] + ways[1] + ways[2] + ways[3], pictures);
+    for (int way = 0; way < 4; way++) {
+        assert_true(ways[way] > 0);
+    }
+    pc_loader_free(plain);
+    pc_loader_free(mirrored);
+    c.options.region_weight = 1;
+    must_fail(pc_loader_new(&plain, (const pc_dataset *[]){dataset}, NULL, 1, &c.options), PC_ERR_USAGE, "image_mirror");
+    pc_dataset_close(dataset);
+    case_close(&c);
+}
+
 static void test_buffers_are_kept(void **state)
 {
     loader_case c;
@@ -379,6 +430,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_threads_do_not_matter),
         cmocka_unit_test(test_seek),
+        cmocka_unit_test(test_mirror),
         cmocka_unit_test(test_buffers_are_kept),
         cmocka_unit_test_setup_teardown(test_few_bad_samples_are_replaced, make_folder, drop_folder),
         cmocka_unit_test_setup_teardown(test_many_bad_samples_end_the_run, make_folder, drop_folder),

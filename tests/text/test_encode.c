@@ -134,6 +134,13 @@ static void matches_reference_on_random_text(void **state)
     assert_true(check_cases("kinds/") >= 300);
 }
 
+/* Scores are read as the reference reads them, to the last bit (tests/oracle/make_unigram_ties.py). */
+static void scores_are_read_as_the_reference_does(void **state)
+{
+    (void)state;
+    assert_int_equal(check_cases("unigram_ties/"), 60);
+}
+
 static void roles_and_tokens(void **state)
 {
     (void)state;
@@ -408,6 +415,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(matches_reference),
         cmocka_unit_test(matches_reference_on_random_text),
+        cmocka_unit_test(scores_are_read_as_the_reference_does),
         cmocka_unit_test(roles_and_tokens),
         cmocka_unit_test(special_tokens_on_request),
         cmocka_unit_test(continued_text),
