@@ -20,7 +20,10 @@ static pc_tensor *reference_losses(const pc_build *build, const pc_stage_setting
 {
     pc_build frozen = {.graph = build->graph, .compute = build->compute};
     bool shared = setting->reference == setting->model && soft && !soft->needs_grad;
-    pc_tensor *own = shared ? soft : pc_stage_soft_tokens(&frozen, setting->reference, in);
+    pc_tensor *own = soft;
+    if (in->pixels && !shared) {
+        own = pc_model_connect(&frozen, setting->reference, pc_model_encode(&frozen, setting->reference, in->pixels));
+    }
     return pc_token_losses(build->graph, pc_stage_logits(&frozen, setting->reference, in, own), in->target_ids);
 }
 
@@ -30,7 +33,7 @@ static pc_stage_loss loss(const pc_build *build, const pc_stage_setting *setting
     pc_stage_language_inputs(build, setting, in);
     in->answer_ends = pc_graph_input(graph, "answer_ends", PC_I32, pc_dims(1, 2 * setting->limits->samples));
     in->pairs = pc_graph_input(graph, "pairs", PC_F32, pc_dims(1, setting->limits->samples));
-    pc_tensor *soft = pc_stage_soft_tokens(build, setting->model, in);
+    pc_tensor *soft = pc_stage_soft_tokens(build, setting, in);
     pc_tensor *logits = pc_stage_logits(build, setting->model, in, soft);
     pc_preference_io io = {
         .losses = pc_token_losses(graph, logits, in->target_ids),

@@ -24,7 +24,6 @@ void pc_stage_language_inputs(const pc_build *build, const pc_stage_setting *set
     pc_graph *graph = build->graph;
     const pc_model *model = setting->model;
     const pc_batch_limits *limits = setting->limits;
-    int64_t side = model->encoder.info.image_size;
     in->ids = pc_graph_input(graph, "ids", PC_I32, pc_dims(1, limits->tokens));
     in->positions = pc_graph_input(graph, "positions", PC_I32, pc_dims(1, limits->tokens));
     in->ranges = pc_graph_input(graph, "ranges", PC_I32, pc_dims(2, limits->tokens, 4));
@@ -32,15 +31,17 @@ void pc_stage_language_inputs(const pc_build *build, const pc_stage_setting *set
     in->target_rows = pc_graph_input(graph, "target_rows", PC_I32, pc_dims(1, limits->targets));
     in->target_ids = pc_graph_input(graph, "target_ids", PC_I32, pc_dims(1, limits->targets));
     in->weights = pc_graph_input(graph, "weights", PC_F32, pc_dims(1, limits->targets));
-    if (model->connector.type && limits->images > 0) {
-        in->pixels = pc_graph_input(graph, "pixel_values", PC_F32, pc_dims(4, limits->images, 3, side, side));
-        in->soft_rows = pc_graph_input(graph, "soft_rows", PC_I32, pc_dims(1, limits->soft));
-    }
 }
 
-pc_tensor *pc_stage_soft_tokens(const pc_build *build, const pc_model *model, const pc_stage_inputs *in)
+pc_tensor *pc_stage_soft_tokens(const pc_build *build, const pc_stage_setting *setting, pc_stage_inputs *in)
 {
-    return in->pixels ? pc_model_connect(build, model, pc_model_encode(build, model, in->pixels)) : NULL; /* [S,D'] */
+    const pc_model *model = setting->model;
+    const pc_batch_limits *limits = setting->limits;
+    if (!model->connector.type || limits->images == 0) {
+        return NULL;
+    }
+    in->soft_rows = pc_graph_input(build->graph, "soft_rows", PC_I32, pc_dims(1, limits->soft));
+    return pc_model_connect(build, model, pc_stage_pictures(build, model, limits, in)); /* [S,D'] */
 }
 
 pc_tensor *pc_stage_logits(const pc_build *build, const pc_model *model, const pc_stage_inputs *in, pc_tensor *soft)
@@ -61,7 +62,7 @@ pc_tensor *pc_stage_logits(const pc_build *build, const pc_model *model, const p
 static pc_stage_loss loss(const pc_build *build, const pc_stage_setting *setting, pc_stage_inputs *in)
 {
     pc_stage_language_inputs(build, setting, in);
-    pc_tensor *soft = pc_stage_soft_tokens(build, setting->model, in);
+    pc_tensor *soft = pc_stage_soft_tokens(build, setting, in);
     pc_tensor *logits = pc_stage_logits(build, setting->model, in, soft);
     return (pc_stage_loss){.value = pc_cross_entropy(build->graph, logits, in->target_ids, in->weights)};
 }
@@ -70,6 +71,7 @@ const pc_stage pc_stage_pt = {
     .name = "pt",
     .help = "pretraining on captions",
     .batches = PC_BATCH_LANGUAGE,
+    .cached = true,
     .loss = loss,
     .check = pc_stage_check_language,
 };
@@ -78,6 +80,7 @@ const pc_stage pc_stage_sft = {
     .name = "sft",
     .help = "supervised fine-tuning on conversations",
     .batches = PC_BATCH_LANGUAGE,
+    .cached = true,
     .loss = loss,
     .check = pc_stage_check_language,
 };
