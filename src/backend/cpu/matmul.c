@@ -1,6 +1,6 @@
 /* Matrix products.
  *
- *   for each chunk of rows, of columns, and of K (one of each, unless the matrices are large; pc_cpu_blocks):
+ *   for each chunk of rows, of columns, and of K (one of each, unless the matrices are large; pc_cpu_cut):
  *       pack B into panels of gemm->cols columns, [units of K][cols], by all threads (unless the parameter came packed);
  *       pack A likewise when it is transposed, for then its rows lie side by side and are read best all at once
  *       items = blocks of C; for each block of K:
@@ -71,13 +71,13 @@ static int64_t panel_count(const product *p) { return pc_ceil_div(p->n, p->gemm-
 
 static int64_t most_units(const product *p)
 {
-    return pc_least(p->units, p->transpose_a ? p->gemm->blocks->across_units : p->gemm->blocks->chunk_units);
+    return pc_least(p->units, p->transpose_a ? p->gemm->cut->across_units : p->gemm->cut->chunk_units);
 }
 
 /* Panels of a factor that are packed at a time. */
 static int64_t panels_at_once(const product *p, int64_t width, int64_t units)
 {
-    return pc_most(p->gemm->blocks->panel_units / (width * pc_most(units, 1)), 1);
+    return pc_most(p->gemm->cut->panel_units / (width * pc_most(units, 1)), 1);
 }
 
 /* --- few rows --- */
@@ -128,7 +128,7 @@ static void few_rows_item(void *context, int64_t panel, int thread)
     }
     float *piece = p->of_thread + thread * p->thread_floats;
     const float *bias = tile.bias, *residual = tile.residual;
-    const int64_t block = gemm->blocks->units;
+    const int64_t block = gemm->cut->units;
     for (int64_t u = 0; u == 0 || u < p->units; u += block) {
         const int64_t units = pc_least(block, p->units - u);
         const bool ends = u + units >= p->units;
@@ -276,7 +276,7 @@ static void block_item(void *context, int64_t item, int thread)
     const int64_t rows = pc_least(block_rows, p->chunk_rows - row);
     const int64_t from = item / p->row_items * p->item_panels;
     const int64_t to = pc_least(from + p->item_panels, p->chunk_panels);
-    const int64_t block = p->gemm->blocks->units;
+    const int64_t block = p->gemm->cut->units;
     for (int64_t unit = 0; unit < p->chunk_units; unit += block) {
         const int64_t units = pc_least(block, p->chunk_units - unit);
         int64_t stride;
@@ -290,7 +290,7 @@ static int64_t cut_items(product *p, int threads)
 {
     const int64_t tiles = pc_ceil_div(p->chunk_rows, p->tile_rows);
     const int64_t wanted = threads > 1 ? 4 * threads : 1;
-    p->item_tiles = pc_most(1, pc_least(p->gemm->blocks->tiles, tiles / wanted));
+    p->item_tiles = pc_most(1, pc_least(p->gemm->cut->tiles, tiles / wanted));
     p->row_items = pc_ceil_div(tiles, p->item_tiles);
     const int64_t column_items = pc_most(1, pc_least(pc_ceil_div(wanted, p->row_items), p->chunk_panels / 4));
     p->item_panels = pc_ceil_div(p->chunk_panels, column_items);
@@ -334,7 +334,7 @@ static void run_many_rows(product *p, pc_pool *pool)
 static size_t panel_bytes(const product *p, int64_t count, int64_t width)
 {
     const int64_t units = pc_most(most_units(p), 1);
-    const int64_t most = pc_most(p->gemm->blocks->panel_units, width * units);
+    const int64_t most = pc_most(p->gemm->cut->panel_units, width * units);
     return (size_t)pc_least(count * width * units, most) * sizeof(float);
 }
 
@@ -343,7 +343,7 @@ static void place_scratch(product *p, void *base, size_t *at, int threads)
     const size_t few = (size_t)(p->lanes * p->units) * sizeof(float);
     const size_t many = panel_bytes(p, panel_count(p), p->gemm->cols);
     const size_t of_a = p->transpose_a ? panel_bytes(p, pc_ceil_div(p->m, p->gemm->rows), p->lanes) : 0;
-    p->thread_floats = p->gemm->blocks->units * pc_most(p->gemm->blocks->tiles * p->lanes, p->gemm->cols);
+    p->thread_floats = p->gemm->cut->units * pc_most(p->gemm->cut->tiles * p->lanes, p->gemm->cols);
     p->panels = pc_cpu_carve(base, at, few > many ? few : many);
     p->a_panels = pc_cpu_carve(base, at, of_a);
     p->of_thread = pc_cpu_carve(base, at, (size_t)(p->thread_floats * threads) * sizeof(float));
