@@ -70,6 +70,7 @@ static void reference(const pc_call *call)
 {
     const pc_node *node = call->node;
     const pc_matmul_params *params = node->params;
+    const pc_dtype compute = pc_dtype_is_block(node->in[1]->dtype) ? PC_F32 : params->compute;
     dims d = dims_of(node);
     for (int64_t m = 0; m < d.m; m++) {
         for (int64_t n = 0; n < d.n; n++) {
@@ -77,7 +78,7 @@ static void reference(const pc_call *call)
             for (int64_t k = 0; k < d.k; k++) {
                 double a = pc_tensor_get(node->in[0], params->transpose_a ? k * d.m + m : m * d.k + k);
                 double b = pc_tensor_get(node->in[1], params->transpose_b ? n * d.k + k : k * d.n + n);
-                sum += rounded(a, params->compute) * rounded(b, params->compute);
+                sum += rounded(a, compute) * rounded(b, compute);
             }
             sum += node->in[2] ? pc_tensor_get(node->in[2], n) : 0;
             sum += node->in[3] ? pc_tensor_get(node->in[3], m * d.n + n) : 0;

@@ -6,11 +6,12 @@
 
 /* C = op(A) op(B) (+ bias) (+ residual), sums over K in order.
  * in[0] A: [..,K] rows (leading dims flattened), or [K,M] with transpose_a; f32, bf16, f16.
- * in[1] B: [N,K] with transpose_b (the layout of a linear layer's weight), or [K,N]; f32, bf16, f16; may be a parameter
- *          with a packed form. B with more than two dims counts as [dim[0], the rest].
+ * in[1] B: [N,K] with transpose_b (the layout of a linear layer's weight), or [K,N]; f32, bf16, f16 or blocks; may be a
+ *          parameter with a packed form. B with more than two dims counts as [dim[0], the rest].
  * in[2] bias [N] or NULL.  in[3] residual, C's shape, or NULL.
  * out[0] C: A's leading dims + [N] (or [M,N] with transpose_a), f32 (f64 when A is).
- * compute: PC_F32, or PC_BF16: both factors are rounded to bf16 (nearest even), products summed in f32.
+ * compute: PC_F32, or PC_BF16: both factors are rounded to bf16 (nearest even), products summed in f32. With B in blocks it is
+ *          PC_F32 in any case: their rounding is enough, and they are read as they lie.
  * The sum over K depends on K and compute alone: never on M, N, other rows or threads. */
 typedef struct pc_matmul_params {
     bool transpose_a, transpose_b;

@@ -2,6 +2,8 @@
  * has the bits that it has alone. */
 #include "kernels/walker.h"
 
+#include "backend/cpu/node.h"
+#include "base/block.h"
 #include "ops/attention.h"
 #include "ops/matmul.h"
 
@@ -158,6 +160,114 @@ static void test_matmul_chunks(void **state)
         free(want);
         free(a);
         free(b);
+    }
+}
+
+/* --- weights in blocks --- */
+
+/* Random bytes with scales of a sane size: every code and every scale occurs. */
+static pc_tensor *random_blocks(walker *w, pc_dtype type, int64_t n, int64_t k)
+{
+    pc_tensor *b = walker_tensor(w, type, pc_dims(2, n, k));
+    const size_t size = pc_dtype_size(type), bytes = pc_tensor_bytes(b);
+    for (size_t i = 0; i < bytes; i++) {
+        ((uint8_t *)b->data)[i] = (uint8_t)pc_rng_below(&w->rng, 256);
+    }
+    for (size_t at = 0; at < bytes; at += size) {
+        const size_t d = type == PC_Q2_K ? offsetof(pc_block_q2_k, d) : type == PC_Q3_K ? offsetof(pc_block_q3_k, d)
+                       : type == PC_Q6_K ? offsetof(pc_block_q6_k, d) : 0;
+        const bool min = type == PC_Q4_1 || type == PC_Q5_1 || type == PC_Q4_K || type == PC_Q5_K || type == PC_Q2_K;
+        for (size_t i = 0; i <= min; i++) {
+            const pc_f16 scale = pc_f32_to_f16((float)(1e-3 * pc_rng_normal(&w->rng)));
+            memcpy((char *)b->data + at + d + 2 * i, &scale, sizeof scale);
+        }
+    }
+    memcpy(w->original[1], b->data, bytes);
+    return b;
+}
+
+static void blocks_case(walker *w, pc_dtype type, int64_t m, int64_t n, int64_t k, bool options)
+{
+    const pc_matmul_params params = {false, true, options ? PC_BF16 : PC_F32};
+    walker_begin(w, &pc_op_matmul, &params);
+    walker_float(w, PC_F32, pc_dims(2, m, k));
+    random_blocks(w, type, n, k);
+    if (options) {
+        walker_float(w, PC_F32, pc_dims(1, n));
+        walker_float(w, PC_F32, pc_dims(2, m, n));
+    } else {
+        walker_absent(w);
+        walker_absent(w);
+    }
+    w->accumulate = options;
+    w->absolute = 1e-6 * sqrt((double)k);
+    walker_check(w);
+}
+
+static void test_blocks(void **state)
+{
+    static const int64_t sizes[][3] = {{1, 1, 256}, {1, 53, 512}, {2, 49, 256}, {3, 7, 768}, {4, 9, 256},
+                                       {5, 50, 512}, {65, 4, 1280}, {70, 100, 256}};
+    for (int type = PC_DTYPE_PLAIN; type < PC_DTYPE_COUNT; type++) {
+        for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++) {
+            blocks_case(*state, (pc_dtype)type, sizes[i][0], sizes[i][1], sizes[i][2], (i + (size_t)type) % 2);
+        }
+        if (pc_dtype_unit((pc_dtype)type) == 32) {
+            blocks_case(*state, (pc_dtype)type, 3, 5, 96, false);
+            blocks_case(*state, (pc_dtype)type, 9, 13, 544, true);
+        }
+    }
+}
+
+/* A row alone, in a small batch and in a large one: the same bits. */
+static void test_blocks_rows(void **state)
+{
+    enum { M = 150, N = 75, K = 768 };
+    walker *w = *state;
+    for (int type = PC_DTYPE_PLAIN; type < PC_DTYPE_COUNT; type++) {
+        const pc_matmul_params params = {false, true, PC_F32};
+        walker_begin(w, &pc_op_matmul, &params);
+        pc_tensor *a = walker_float(w, PC_F32, pc_dims(2, M, K));
+        random_blocks(w, (pc_dtype)type, N, K);
+        walker_absent(w);
+        walker_absent(w);
+        for (int level = 0; level < w->levels; level++) {
+            float *whole = walker_run(w, level, 2);
+            void *data = a->data;
+            for (int64_t rows = 1; rows <= 6; rows++) {
+                a->data = (float *)data + 17 * K;
+                a->shape = pc_dims(2, rows, K);
+                float *part = walker_run(w, level, 1);
+                assert_memory_equal(part, whole + 17 * N, (size_t)(rows * N) * sizeof(float));
+                free(part);
+            }
+            a->data = data;
+            a->shape = pc_dims(2, M, K);
+            free(whole);
+        }
+        walker_end(w);
+    }
+}
+
+/* Each level dequantises to the bits that define the type. */
+static void test_blocks_read(void **state)
+{
+    enum { COUNT = 4096 };
+    walker *w = *state;
+    static float want[COUNT], got[COUNT];
+    for (int type = PC_DTYPE_PLAIN; type < PC_DTYPE_COUNT; type++) {
+        walker_begin(w, &pc_op_matmul, &(pc_matmul_params){false, true, PC_F32});
+        walker_float(w, PC_F32, pc_dims(1, 1));
+        pc_tensor *b = random_blocks(w, (pc_dtype)type, 1, COUNT);
+        pc_block_dequantise((pc_dtype)type, want, b->data, COUNT);
+        for (int level = 0; level < w->levels; level++) {
+            const pc_cpu_block_rows *functions = pc_cpu_level_of(w->backend[level][0])->blocks;
+            if (functions->read[type - PC_DTYPE_PLAIN]) {
+                functions->read[type - PC_DTYPE_PLAIN](got, b->data, COUNT);
+                assert_memory_equal(got, want, sizeof got);
+            }
+        }
+        walker_end(w);
     }
 }
 
@@ -328,6 +438,9 @@ int main(void)
         cmocka_unit_test(test_matmul_types),
         cmocka_unit_test(test_matmul_rows),
         cmocka_unit_test(test_matmul_chunks),
+        cmocka_unit_test(test_blocks),
+        cmocka_unit_test(test_blocks_rows),
+        cmocka_unit_test(test_blocks_read),
         cmocka_unit_test(test_attention),
         cmocka_unit_test(test_attention_paged),
         cmocka_unit_test(test_attention_grad),

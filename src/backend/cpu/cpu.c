@@ -90,9 +90,8 @@ static const entry *find_entry(const pc_node *node)
 {
     for (size_t i = 0; i < sizeof entries / sizeof entries[0]; i++) {
         const pc_cpu_kernel *kernel = entries[i].kernel;
-        if (kernel->op == node->op) {
-            bool can = kernel->supports ? kernel->supports(node) : pc_cpu_plain(node);
-            return can ? &entries[i] : NULL;
+        if (kernel->op == node->op && (kernel->supports ? kernel->supports(node) : pc_cpu_plain(node))) {
+            return &entries[i];
         }
     }
     return NULL;

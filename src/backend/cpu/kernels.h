@@ -41,7 +41,17 @@ typedef struct pc_cpu_panels {
     int64_t panel_stride; /* units between panels */
 } pc_cpu_panels;
 
+/* How a product is cut for the caches. Bits don't depend on it. */
+typedef struct pc_cpu_cut {
+    int64_t units;        /* of K in a block: a panel of B stays in an L1 cache meanwhile */
+    int64_t tiles;        /* most tiles of rows in an item: so much of A stays in an L2 cache */
+    int64_t chunk_units;  /* of K, packed at a time */
+    int64_t across_units; /* the same when A is transposed */
+    int64_t panel_units;  /* of a factor, packed at a time */
+} pc_cpu_cut;
+
 typedef struct pc_cpu_gemm {
+    const pc_cpu_cut *cut;
     int rows, cols; /* largest tile */
     int lanes;      /* panel widths are multiples of this */
     int unit;       /* numbers of K in a unit: 1 or 2 */
@@ -107,12 +117,48 @@ typedef struct pc_cpu_rows {
     double (*peak)(int64_t rounds);
 } pc_cpu_rows;
 
+/* out[row * ldo + column] = sum over k of a[row * lda + k] times number k of a row of blocks. */
+typedef struct pc_cpu_dots {
+    const float *a;
+    const void *b; /* `columns` rows of blocks, b_bytes apart */
+    float *out;
+    int64_t lda, b_bytes, ldo;
+    int64_t k;         /* whole blocks */
+    int rows, columns; /* 1..dot_rows, any */
+} pc_cpu_dots;
+
+/* The same with b dequantised, K cut in pieces: partial sums are vectors of `lanes` floats, partial[(row * ldp + column) *
+ * lanes]. */
+typedef struct pc_cpu_inner {
+    const float *a, *b;
+    float *partial;
+    float *out; /* NULL: another piece follows, the sums stay partial */
+    int64_t lda, ldb, ldp, ldo;
+    int64_t k;         /* multiple of 32 */
+    int rows, columns; /* 1..inner_rows, 1..inner_columns */
+    bool load;         /* start at the partial sums */
+} pc_cpu_inner;
+
+enum { PC_CPU_BLOCK_TYPES = PC_DTYPE_COUNT - PC_DTYPE_PLAIN };
+
+/* Products of rows with rows of blocks. A sum has one order for `dot` and `inner`. */
+typedef struct pc_cpu_block_rows {
+    int lanes;
+    int dot_rows, inner_rows, inner_columns;
+    /* By type, from PC_DTYPE_PLAIN on; NULL: dequantise, then `inner`. */
+    void (*dot[PC_CPU_BLOCK_TYPES])(const pc_cpu_dots *dots);
+    /* out[count] = what the blocks mean, to the bit; NULL: pc_block_dequantise. */
+    void (*read[PC_CPU_BLOCK_TYPES])(float *out, const void *src, int64_t count);
+    void (*inner)(const pc_cpu_inner *tile);
+} pc_cpu_block_rows;
+
 typedef struct pc_cpu_level {
     const char *name;
     uint32_t flags; /* pc_cpu_flag that it needs */
     const pc_cpu_rows *rows;
     const pc_cpu_gemm *f32;
     const pc_cpu_gemm *bf16; /* factors rounded to bf16, sums in f32 */
+    const pc_cpu_block_rows *blocks;
     double (*peak_bf16)(int64_t rounds);
 } pc_cpu_level;
 
@@ -124,6 +170,7 @@ extern const pc_cpu_level pc_cpu_level_avx512bf16;
 /* Parts that levels share. */
 extern const pc_cpu_rows pc_cpu_rows_avx512;
 extern const pc_cpu_gemm pc_cpu_gemm_f32_avx512;
+extern const pc_cpu_block_rows pc_cpu_block_rows_avx512;
 #endif
 
 #endif

@@ -25,6 +25,7 @@ INLINE vi join_units(vf first, vf second, const bool round)
 #include "backend/cpu/template/pack.h"
 #include "backend/cpu/template/activation.h"
 #include "backend/cpu/template/rows.h"
+#include "backend/cpu/template/blocks.h"
 
 static void pack_exact(void *dst, int64_t width, const pc_cpu_matrix *src, int64_t rows, int64_t count)
 {
@@ -80,13 +81,25 @@ const pc_cpu_rows JOIN(pc_cpu_rows_, LEVEL) = {
     .peak = run_peak,
 };
 
+static const pc_cpu_cut cut = CUT;
+
 const pc_cpu_gemm JOIN(pc_cpu_gemm_f32_, LEVEL) = {
-    .rows = TILE_ROWS, .cols = 2 * LANES, .lanes = LANES, .unit = 1, .tile = run_tile, .pack = pack_exact,
+    .cut = &cut, .rows = TILE_ROWS, .cols = 2 * LANES, .lanes = LANES, .unit = 1, .tile = run_tile, .pack = pack_exact,
     .pack_across = pack_across_exact};
 
 const pc_cpu_gemm JOIN(pc_cpu_gemm_rounded_, LEVEL) = {
-    .rows = TILE_ROWS, .cols = 2 * LANES, .lanes = LANES, .unit = 1, .tile = run_tile, .pack = pack_rounded,
+    .cut = &cut, .rows = TILE_ROWS, .cols = 2 * LANES, .lanes = LANES, .unit = 1, .tile = run_tile, .pack = pack_rounded,
     .pack_across = pack_across_rounded};
+
+const pc_cpu_block_rows JOIN(pc_cpu_block_rows_, LEVEL) = {
+    .lanes = LANES,
+    .dot_rows = DOT_ROWS,
+    .inner_rows = INNER_ROWS,
+    .inner_columns = INNER_COLUMNS,
+    .dot = {FAST_BLOCKS(DOT_FIELD)},
+    .read = {FAST_BLOCKS(READ_FIELD)},
+    .inner = run_inner,
+};
 
 #define LEVEL_NAME2(level) #level
 #define LEVEL_NAME(level) LEVEL_NAME2(level)
@@ -97,5 +110,6 @@ const pc_cpu_level JOIN(pc_cpu_level_, LEVEL) = {
     .rows = &JOIN(pc_cpu_rows_, LEVEL),
     .f32 = &JOIN(pc_cpu_gemm_f32_, LEVEL),
     .bf16 = &JOIN(pc_cpu_gemm_rounded_, LEVEL),
+    .blocks = &JOIN(pc_cpu_block_rows_, LEVEL),
     .peak_bf16 = run_peak,
 };

@@ -49,8 +49,10 @@ static void pack_pairs_across(void *dst, const pc_cpu_panels *panels, const pc_c
     pack_panels(dst, panels, src, rows, count, false);
 }
 
+static const pc_cpu_cut cut = CUT;
+
 static const pc_cpu_gemm gemm_bf16 = {
-    .rows = TILE_ROWS, .cols = 2 * LANES, .lanes = LANES, .unit = 2, .tile = run_tile, .pack = pack_pairs,
+    .cut = &cut, .rows = TILE_ROWS, .cols = 2 * LANES, .lanes = LANES, .unit = 2, .tile = run_tile, .pack = pack_pairs,
     .pack_across = pack_pairs_across};
 
 const pc_cpu_level pc_cpu_level_avx512bf16 = {
@@ -59,5 +61,6 @@ const pc_cpu_level pc_cpu_level_avx512bf16 = {
     .rows = &pc_cpu_rows_avx512,
     .f32 = &pc_cpu_gemm_f32_avx512,
     .bf16 = &gemm_bf16,
+    .blocks = &pc_cpu_block_rows_avx512,
     .peak_bf16 = run_peak,
 };
