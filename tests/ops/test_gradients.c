@@ -14,6 +14,7 @@
 #include "ops/norm.h"
 #include "ops/patches.h"
 #include "ops/relative_bias.h"
+#include "ops/repeat.h"
 #include "ops/resample.h"
 #include "ops/rope.h"
 #include "ops/rows.h"
@@ -384,6 +385,13 @@ static void joining(check *c)
     check_out(c, pc_concat_features(c->graph, x, z));
 }
 
+static void repeating(check *c)
+{
+    pc_tensor *rows = check_wanted(c, pc_dims(2, 3, 2)), *like = check_wanted(c, pc_dims(3, -2, 1, 4));
+    check_out(c, pc_repeat(c->graph, rows, like));
+    check_out(c, like);
+}
+
 static void attention_across_groups(check *c)
 {
     static const int32_t lengths[] = {1, 2};
@@ -479,7 +487,7 @@ static void experts_without_tokens(check *c)
     X(attention_in_a_window) X(grouped_attention_over_ranges) X(attention_with_bias) X(attention_in_groups) X(attention_in_windows_of_a_grid) X(relative_biases)      \
     X(gathering)                                                                                                       \
     X(tied_table) X(splicing) X(prepending_and_slicing) X(patching) X(entropies) X(contrast) X(routing) X(experts)     \
-    X(experts_without_tokens) X(joining) X(attention_across_groups) X(grids) X(convolving_channels)
+    X(experts_without_tokens) X(joining) X(repeating) X(attention_across_groups) X(grids) X(convolving_channels)
 
 #define TEST(name)                        \
     static void gradient_of_##name(void **state) \
