@@ -80,10 +80,7 @@ static pc_status check(const void *any, const pc_connector_dims *dims, const cha
         return pc_fail(PC_ERR_DATA, "%s: the Q-Former's hidden_size %lld is not a multiple of num_attention_heads %lld", where,
                        (long long)config->hidden_size, (long long)config->num_attention_heads);
     }
-    if (pc_activation_from_name(config->hidden_act) < 0) {
-        return pc_fail(PC_ERR_DATA, "%s: the Q-Former's hidden_act '%s' is unknown", where, config->hidden_act);
-    }
-    return PC_OK;
+    return pc_connector_need_activation(config->hidden_act, "the Q-Former's hidden_act", where);
 }
 
 static int64_t tokens(const void *any, const pc_connector_dims *dims)

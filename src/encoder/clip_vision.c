@@ -149,6 +149,7 @@ static pc_tensor *pool(const pc_build *build, const void *any, const void *any_w
 const pc_encoder_type pc_encoder_clip_vision = {
     .model_type = "clip_vision_model",
     .processor = "CLIPImageProcessor",
+    .class_token = true,
     .fields = {fields, sizeof fields / sizeof fields[0]},
     .config_size = sizeof(clip_config),
     .weights_size = sizeof(clip_weights),

@@ -132,6 +132,7 @@ static pc_tensor *forward(const pc_build *build, const void *any, const void *an
 const pc_encoder_type pc_encoder_eva_vision = {
     .model_type = "blip_2_vision_model",
     .processor = "BlipImageProcessor",
+    .class_token = true,
     .fields = {fields, sizeof fields / sizeof fields[0]},
     .config_size = sizeof(eva_config),
     .weights_size = sizeof(eva_weights),

@@ -8,6 +8,7 @@
 #include "ops/experts.h"
 #include "ops/dora.h"
 #include "ops/grid.h"
+#include "ops/hard.h"
 #include "ops/loss.h"
 #include "ops/matmul.h"
 #include "ops/multiply.h"
@@ -50,7 +51,7 @@ static const pc_op *const without_gradient[] = {
     &pc_op_sigmoid_loss_grad, &pc_op_cross_entropy_grad, &pc_op_router_grad,       &pc_op_expert_linear_grad,
     &pc_op_expert_combine_grad, &pc_op_relative_bias_grad, &pc_op_sum_to,          &pc_op_group_ranges,
     &pc_op_window_ranges,     &pc_op_cross_ranges,       &pc_op_resize_grid_grad,    &pc_op_pool_grid_grad,
-    &pc_op_depthwise_grad,
+    &pc_op_depthwise_grad,    &pc_op_hard_sigmoid_grad,
     &pc_op_grid,
     &pc_op_expert_dispatch, &pc_op_store_rows,         &pc_op_adamw,
 };
@@ -213,6 +214,9 @@ static void activations(check *c)
     for (int kind = PC_ACT_GELU; kind <= PC_ACT_EXP; kind++) {
         check_out(c, pc_activate(c->graph, check_wanted(c, pc_dims(2, -2, 5)), (pc_activation)kind));
     }
+    pc_tensor *x = check_wanted(c, pc_dims(2, -2, 5));
+    check_out(c, pc_hard_swish(c->graph, pc_scale(c->graph, x, 3)));
+    check_out(c, pc_hard_sigmoid(c->graph, x));
 }
 
 static void gated_units(check *c)
