@@ -2,6 +2,8 @@
 PC_IMPORT(llava)
 PC_IMPORT(llava_next)
 PC_IMPORT(llava_original)
+PC_IMPORT(blip2)
+PC_IMPORT(percept)
 PC_IMPORT(llama)
 PC_IMPORT(mistral)
 PC_IMPORT(qwen2)
