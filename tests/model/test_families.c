@@ -17,6 +17,8 @@
 
 static const parity_fixture encoders[] = {
     {"siglip", GOLDEN("siglip/both"), GOLDEN("siglip/both.safetensors"), true},
+    {"open_clip", GOLDEN("open_clip/gelu"), GOLDEN("open_clip/gelu.safetensors"), true},
+    {"open_clip custom", GOLDEN("open_clip/custom"), GOLDEN("open_clip/custom.safetensors"), true},
     {"llava over siglip", GOLDEN("siglip/llava"), GOLDEN("siglip/llava.safetensors"), false},
 };
 
