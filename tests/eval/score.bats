@@ -1,0 +1,131 @@
+#!/usr/bin/env bats
+# percept score: worked examples of each metric, and what is refused.
+
+setup() {
+    cd "$BATS_TEST_DIRNAME/../.."
+    percept="${PERCEPT:-build/release/percept}"
+    p="$BATS_TEST_TMPDIR/p.jsonl" r="$BATS_TEST_TMPDIR/r.jsonl"
+}
+
+# score METRIC: predictions in $p, references in $r, result in $out
+score() { out=$("$percept" score "$1" --predictions "$p" --references "$r" --json); }
+# holds FILTER: true of the result
+holds() { jq -e "$1" <<<"$out" >/dev/null || { jq -c . <<<"$out"; return 1; }; }
+# answers TEXT...: predictions 0, 1, ...
+answers() { local i=0; for text; do jq -nc --arg t "$text" --argjson i $((i++)) '{id: $i, prediction: $t}'; done >"$p"; }
+# truths JSON...: reference lines, given without their ids
+truths() { local i=0; for line; do jq -c --argjson i $((i++)) '{id: $i} + .' <<<"$line"; done >"$r"; }
+
+@test "score: captions, three items with two references" {
+    answers "a man riding a wave on a surfboard" "two dogs are playing with a red ball in the grass" \
+        "a plate of food with broccoli and rice"
+    truths '{"references": ["a man rides a wave on a surfboard in the ocean", "a surfer riding a large wave"]}' \
+        '{"references": ["two dogs play with a ball on the grass", "two brown dogs chasing a red ball"]}' \
+        '{"references": ["a plate with rice , meat and broccoli", "a white plate topped with broccoli and rice"]}'
+    score bleu
+    holds '[.corpus.bleu_1, .corpus.bleu_2, .corpus.bleu_3, .corpus.bleu_4] | map(. * 1e9 | round)
+        == [814814815, 713624032, 525965143, 394620743]'
+    score rouge_l
+    holds '[.items[].rouge_l * 1e9 | round] == [738754325, 712854758, 750000000]'
+    score cider
+    holds '([.items[].cider * 1e9 | round] == [2918922898, 2127798771, 3066117543]) and (.corpus.cider * 1e9 | round) == 2704279737'
+    score cider_plain
+    holds '.corpus.cider_plain > 2.7'
+}
+
+@test "score: one item has no document frequencies, so CIDEr is 0" {
+    answers "this is a good test"
+    truths '{"references": ["this is a test", "this is also a test"]}'
+    score bleu
+    holds '[.corpus.bleu_1, .corpus.bleu_2, .corpus.bleu_3] | map(. * 1e6 | floor) == [799999, 632455, 510872]'
+    holds '(.corpus.bleu_4 * 1e10 | round) == 903602'
+    score rouge_l
+    holds '(.corpus.rouge_l * 1e7 | floor) == 9070631'
+    score cider
+    holds '.corpus.cider == 0'
+}
+
+@test "score: VQA accuracy leaves each person out once" {
+    answers "Yes." "two" "red"
+    truths '{"references": ["yes","yes","yes","no","no","no","no","no","no","no"], "answer_type": "yes/no"}' \
+        '{"references": ["2","2","two","3","3","3","3","3","3","3"], "answer_type": "number"}' \
+        '{"references": [{"answer": "Red"},{"answer": "Red"},{"answer": "Red"}], "answer_type": "other"}'
+    score vqa
+    holds '[.items[].vqa * 1e6 | round] == [900000, 900000, 0]'
+    holds '(.corpus.answer_type.number.value * 100 | round) == 9000'
+    score vqa_normalised
+    holds '(.items[2].vqa_normalised * 1e6 | round) == 666667'
+}
+
+@test "score: similarity of characters, relaxed numbers, exact match" {
+    answers "Hello Wrld" "nothing" "12"
+    truths '{"references": ["hello world", "x"]}' '{"references": ["everything"]}' '{"references": ["11.5"]}'
+    score anls
+    holds '[.items[].anls * 1e6 | round] == [909091, 500000, 0]'
+    score relaxed
+    holds '[.items[].relaxed] == [0, 0, 1]'
+    score exact
+    holds '.corpus.exact == 0 and .n == 3'
+}
+
+@test "score: POPE reads the first sentence" {
+    answers "No, there is not." "Yes. No." "There is not a cat" "I think so" "no"
+    truths '{"references": ["no"], "split": "random"}' '{"references": ["yes"], "split": "random"}' \
+        '{"references": ["yes"], "split": "random"}' '{"references": ["no"], "split": "popular"}' '{"references": ["no"], "split": "popular"}'
+    score pope
+    holds '[.items[].answer] == ["no", "yes", "no", "yes", "no"]'
+    holds '.corpus | [.accuracy, .precision, .recall, .f1, .yes_ratio] == [60, 50, 50, 50, 40]'
+    holds '.corpus.popular | [.accuracy, .recall, .n] == [50, 0, 2]'
+}
+
+@test "score: MME counts questions and pictures" {
+    answers "Yes, it is" "no." "Maybe" "No"
+    truths '{"references": ["Yes"], "task": "color", "image": "a"}' '{"references": ["No"], "task": "color", "image": "a"}' \
+        '{"references": ["Yes"], "task": "color", "image": "b"}' '{"references": ["No"], "task": "color", "image": "b"}'
+    score mme
+    holds '.corpus | .color.acc == 75 and .color.acc_plus == 50 and .perception == 125 and .cognition == 0'
+}
+
+@test "score: ScienceQA takes the last letter and tells by subject" {
+    answers "The answer is A. No, wait. The answer is B." "B" "The answer is C"
+    truths '{"references": ["B"], "subject": "natural science", "hint": "", "image": "x.png", "grade": "grade7"}' \
+        '{"references": ["B"], "subject": "social science", "hint": "h", "grade": "grade2"}' \
+        '{"references": ["C"], "subject": "social science", "hint": "", "grade": "grade2"}'
+    score scienceqa
+    holds '[.items[].answer] == ["B", "B", ""]'
+    holds '.corpus | [.NAT, .SOC, .TXT, .IMG, .NO, ."G1-6", ."G7-12"] == [100, 50, 100, 100, 0, 50, 100]'
+}
+
+@test "score: refusals name file and line" {
+    answers "a" "b"
+    truths '{"references": ["a"]}'
+    run "$percept" score exact --predictions "$p" --references "$r"
+    [ "$status" -eq 3 ]
+    [[ "$output" == *"p.jsonl:2: id '1' is not in"* ]]
+    answers
+    run "$percept" score exact --predictions "$p" --references "$r"
+    [ "$status" -eq 3 ]
+    [[ "$output" == *"no prediction for id '0'"* ]]
+    printf '{"id": 0, "prediction": "a"}\n{"id": "0", "prediction": "a"}\n' >"$p"
+    run "$percept" score exact --predictions "$p" --references "$r"
+    [ "$status" -eq 3 ]
+    [[ "$output" == *"p.jsonl:2: id '0' is also that of line 1"* ]]
+    printf '{"id": 0, "prediction": "a"}\n{"id"\n' >"$p"
+    run "$percept" score exact --predictions "$p" --references "$r"
+    [ "$status" -eq 3 ]
+    [[ "$output" == *"p.jsonl:2"* ]]
+    answers "a"
+    for wrong in '{}' '{"references": []}' '{"references": [1]}'; do
+        truths "$wrong"
+        run "$percept" score bleu --predictions "$p" --references "$r"
+        [ "$status" -eq 3 ]
+        [[ "$output" == *"r.jsonl:1: references"* ]]
+    done
+    run "$percept" score blue --predictions "$p" --references "$r"
+    [ "$status" -eq 2 ]
+    [[ "$output" == *"did you mean 'bleu'"* ]]
+    run "$percept" score bleu --predictions "$p"
+    [ "$status" -eq 2 ]
+    run "$percept" score bleu --predictions "$p" --references "$BATS_TEST_TMPDIR/none"
+    [ "$status" -eq 1 ]
+}
