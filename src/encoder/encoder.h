@@ -35,6 +35,8 @@ typedef struct pc_encoder_type {
     const char *processor;  /* image_processor_type whose defaults prepare its pictures when a model brings no recipe */
     pc_field_table fields;  /* of the config struct */
     size_t config_size, weights_size;
+    /* What the field table cannot say; json may be NULL. NULL = nothing. */
+    pc_status (*read)(void *config, const pc_json *json, const char *where);
     pc_status (*check)(const void *config, const char *where);
     void (*info)(const void *config, pc_encoder_info *out);
     void (*declare)(pc_scope *scope, const void *config, void *weights);

@@ -1,3 +1,5 @@
 /* Every encoder. */
 PC_ENCODER(clip_vision)
 PC_ENCODER(siglip_vision)
+PC_ENCODER(qwen2_vl_vision)
+PC_ENCODER(qwen2_5_vl_vision)

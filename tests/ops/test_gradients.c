@@ -50,7 +50,7 @@ static const pc_op *const without_gradient[] = {
     &pc_op_expert_combine_grad, &pc_op_relative_bias_grad, &pc_op_sum_to,          &pc_op_group_ranges,
     &pc_op_window_ranges,     &pc_op_cross_ranges,       &pc_op_resize_grid_grad,    &pc_op_pool_grid_grad,
     &pc_op_depthwise_grad,
-    &pc_op_grid,
+    &pc_op_grid,            &pc_op_axis_frequencies,
     &pc_op_expert_dispatch, &pc_op_store_rows,         &pc_op_adamw,
 };
 
