@@ -22,7 +22,8 @@ static const size_t PROMPT_LIMIT = (size_t)64 << 20;
 typedef struct run_options {
     int64_t n, seed, context, threads;
     double values[5]; /* temperature and the other samplers; AS_CHECKPOINT = not chosen */
-    char *system, *template_name, *dtype;
+    int64_t logprobs; /* likeliest ids to tell for each token, or -1 */
+    char *system, *template_name, *dtype, *decoding;
     bool json;
 } run_options;
 
@@ -62,6 +63,10 @@ static const pc_field fields[] = {
      .high = 1 << 24, .help = "tokens that fit in memory; 0 = the model's context, at most 4096"},
     FIELD(threads, "threads", PC_FIELD_INT, "0", "threads; 0 = one for each processor"),
     FIELD(dtype, "dtype", PC_FIELD_TEXT, "f32", "arithmetic of matrix products: f32 or bf16"),
+    FIELD(decoding, "decoding", PC_FIELD_TEXT, NULL,
+          "method and search, separated by commas: vcd, icd, m3id, dola, beams=N, SETTING=VALUE; help lists them"),
+    {.name = "logprobs", .type = PC_FIELD_INT, .offset = offsetof(run_options, logprobs), .fallback = "-1", .low = -1,
+     .high = 100, .help = "with --json: log-probability of each token and of the N likeliest at its place; -1 = none"},
     FIELD(json, "json", PC_FIELD_BOOL, "false", "print one JSON object"),
 };
 #undef FIELD
@@ -72,7 +77,8 @@ static const pc_option_alias aliases[] = {{"-n", "n"}, {"-c", "context"}, {"-t",
 
 typedef struct running {
     run_options options;
-    pc_option_list *images, *stops; /* stops->items ends with NULL */
+    pc_option_list *images, *stops, *choices; /* stops->items and choices->items end with NULL */
+    pc_decoding decoding;
     pc_cli_model opened;
     pc_option_list *adapter_list;
     pc_cli_adapters adapters;
@@ -121,6 +127,7 @@ static pc_status ask(running *r, bool streaming)
         .temperature = temperature == AS_CHECKPOINT ? pc_local_temperature(r->local) : temperature,
         .seed = (uint64_t)r->options.seed,
         .stops = r->stops->items,
+        .choices = r->choices->count ? r->choices->items : NULL,
         .on_text = streaming ? print_piece : NULL,
     };
     return answerer.answer(answerer.self, &request, &r->answer);
@@ -132,6 +139,8 @@ static pc_status set_samplers(running *r);
 static pc_status choose_adapter(running *r, int index)
 {
     pc_local_options options = {.context = r->options.context, .compute = r->opened.compute,
+                                .decoding = &r->decoding, .probabilities = r->options.logprobs >= 0,
+                                .top = r->options.logprobs,
                                 .adapter = index < PC_CLI_ADAPTERS ? r->adapters.items[index] : NULL};
     if (!r->locals[index]) {
         PC_TRY(pc_local_new(&r->locals[index], r->opened.model, r->opened.backend, &options));
@@ -199,6 +208,64 @@ static pc_status add_timings(pc_json *out, const running *r)
     return status;
 }
 
+static pc_status add_number(pc_json *out, const char *key, double value)
+{
+    return pc_json_set(out, key, pc_json_new_number(value));
+}
+
+/* {"id": .., "logprob": .., "top": [..]} */
+static pc_status add_token(pc_json *list, const pc_token_probability *token, int64_t top)
+{
+    pc_json *node = pc_json_new_object(), *others = top ? pc_json_new_array() : NULL;
+    pc_status status = pc_json_set(node, "id", pc_json_new_integer(token->id));
+    status = status == PC_OK ? add_number(node, "logprob", token->log_probability) : status;
+    for (int64_t k = 1; k <= top && status == PC_OK && token[k].id >= 0; k++) {
+        status = add_token(others, token + k, 0);
+    }
+    if (others && status == PC_OK) {
+        status = pc_json_set(node, "top", others);
+        others = NULL;
+    }
+    pc_json_free(others);
+    if (status != PC_OK) {
+        pc_json_free(node);
+        return status;
+    }
+    return pc_json_push(list, node);
+}
+
+static pc_status add_probabilities(pc_json *out, const running *r)
+{
+    const pc_local_report *report = pc_local_last(r->local);
+    int64_t top = r->options.logprobs;
+    pc_json *list = pc_json_new_array();
+    pc_status status = PC_OK;
+    for (size_t i = 0; i < report->ids.count && status == PC_OK; i++) {
+        status = add_token(list, report->tokens + i * (size_t)(1 + top), top);
+    }
+    if (status != PC_OK) {
+        pc_json_free(list);
+        return status;
+    }
+    return pc_json_set(out, "logprobs", list);
+}
+
+static pc_status add_choices(pc_json *out, const running *r)
+{
+    const pc_local_report *report = pc_local_last(r->local);
+    pc_json *list = pc_json_new_array();
+    pc_status status = pc_json_set(out, "choices", list);
+    for (size_t i = 0; i < report->choice_count && status == PC_OK; i++) {
+        pc_json *node = pc_json_new_object();
+        status = pc_json_push(list, node);
+        status = status == PC_OK ? pc_json_set(node, "text", pc_json_new_text(report->choices[i].text)) : status;
+        status = status == PC_OK ? add_number(node, "logprob", report->choices[i].log_probability) : status;
+        status = status == PC_OK ? pc_json_set(node, "tokens", pc_json_new_integer((int64_t)report->choices[i].tokens))
+                                 : status;
+    }
+    return status;
+}
+
 static pc_status print_json(const running *r)
 {
     const pc_local_report *report = pc_local_last(r->local);
@@ -213,6 +280,11 @@ static pc_status print_json(const running *r)
     ids = NULL;
     PC_GO(status);
     PC_GO(pc_json_set(out, "finish_reason", pc_json_new_text(pc_answer_end_name(r->answer.end))));
+    if (r->choices->count) {
+        PC_GO(add_choices(out, r));
+    } else if (r->options.logprobs >= 0) {
+        PC_GO(add_probabilities(out, r));
+    }
     PC_GO(add_usage(out, r));
     PC_GO(add_timings(out, r));
     PC_GO(pc_json_write(&line, out, 0));
@@ -426,16 +498,39 @@ static pc_status run_model(running *r, const pc_arguments *arguments)
     return status;
 }
 
+/* --decoding help: what can be set. */
+static pc_status explain_decoding(void)
+{
+    pc_str text = {0};
+    pc_status status = pc_decoding_help(&text);
+    if (status == PC_OK) {
+        fputs(text.data, stdout);
+    }
+    pc_str_clear(&text);
+    return status;
+}
+
+static pc_status run_or_explain(running *r, const pc_arguments *arguments)
+{
+    const char *decoding = r->options.decoding;
+    if (decoding && strcmp(decoding, "help") == 0) {
+        return explain_decoding();
+    }
+    PC_TRY(pc_decoding_parse(&r->decoding, decoding));
+    return run_model(r, arguments);
+}
+
 static pc_status run(int argc, char **argv)
 {
     running r = {0};
     pc_arguments arguments;
     const char **items = NULL;
-    PC_TRY(PC_NEW_ARRAY(items, 3 * (size_t)argc + 3, "arguments"));
+    PC_TRY(PC_NEW_ARRAY(items, 4 * (size_t)argc + 4, "arguments"));
     pc_option_list lists[] = {{"image", "a picture", items, 0},
                               {"stop", "a text that ends the answer", items + argc + 1, 0},
                               {"adapter", "[NAME=]DIR, an adapter of the model; the first one answers, /adapter NAME "
                                           "changes that", items + 2 * (argc + 1), 0},
+                              {"choice", "a text that may be the answer; the likeliest one is", items + 3 * (argc + 1), 0},
                               {0}};
     pc_options spec = {
         .usage = "percept run MODEL [PROMPT] [--image F]... [OPTION]...\n\n"
@@ -451,10 +546,12 @@ static pc_status run(int argc, char **argv)
     r.images = &lists[0];
     r.stops = &lists[1];
     r.adapter_list = &lists[2];
+    r.choices = &lists[3];
     pc_status status = pc_options_parse(&spec, &r.options, &arguments, argc, argv);
     if (status == PC_OK && !arguments.help) {
-        status = run_model(&r, &arguments);
+        status = run_or_explain(&r, &arguments);
     }
+    pc_decoding_clear(&r.decoding);
     pc_answer_clear(&r.answer);
     pc_conversation_clear(&r.conversation);
     pc_free(r.media);

@@ -1,51 +1,39 @@
-/* Plain decoding: prompt, pictures, prefill, then token by token.
+/* Decoding with a model of this process: prompt, pictures, prefill, then token by token, by beams, or among given texts.
  *
- *   read so far   a b c [picture 1] d e f g
- *   new prompt    a b c [picture 1] d x y
- *                 `--- stays ------'  `--- read now, behind a rewind
- *
- * Easy to get wrong: the logits belong to the last token read, so at least one token of a
- * prompt is always read anew; a placeholder's id doesn't tell which picture stands there, so
- * the comparison goes by the picture's serial number and row; the end token counts as a token
- * of the answer, but gives no text.
+ * Easy to get wrong: the end token counts as a token of the answer, but gives no text; with several lanes the rows of the
+ * prompt don't read the answer, so that a chat reads it anew.
  */
 #include "decode/local.h"
 
 #include "base/log.h"
 #include "base/signal.h"
-#include "decode/pictures.h"
+#include "decode/input.h"
+#include "decode/search.h"
 #include "decode/stop.h"
-#include "model/tiles.h"
-#include "prompt/prompt.h"
 
+#include <math.h>
 #include <string.h>
 #include <time.h>
 
-/* Tokens of a prompt between two looks at the signal flag. */
-enum { READ_AT_ONCE = 512 };
-
-/* What stands at one position of the session. */
-typedef struct read_token {
-    int32_t id;
-    int32_t row;      /* of the picture's soft tokens */
-    uint64_t picture; /* serial; 0 = a text token */
-} read_token;
+enum { READ_AT_ONCE = 512, MOST_VIEWS = 2 };
 
 struct pc_local {
     const pc_model *model;
     const pc_template *chat;
+    pc_decoding decoding; /* what it points to is the caller's */
+    bool probabilities;
+    int64_t top;
     pc_session *session;
     pc_pictures pictures;
     pc_sampling sampling;
     double temperature;
-    float *logits;      /* [V], the samplers' copy */
-    read_token *read;   /* [context]: what the session holds, behind it what it shall read */
-    const float **soft; /* [context] */
-    int32_t *positions; /* [context,A] */
+    pc_lanes lanes;
+    pc_input inputs[MOST_VIEWS]; /* one for each view */
     pc_ids end_ids;     /* ids at which an answer ends */
-    pc_prompt prompt;
     pc_ids history;     /* prompt and answer, for the samplers */
+    pc_found found;     /* of a search */
     pc_local_report report;
+    size_t token_capacity, choice_capacity;
 };
 
 /* One answer in the making. */
@@ -125,37 +113,73 @@ static void set_sampling(pc_local *local)
     }
 }
 
-static pc_status allocate(pc_local *local)
+static pc_status make_inputs(pc_local *local)
 {
-    size_t context = (size_t)pc_session_context(local->session);
-    size_t vocabulary = (size_t)local->model->llm.info.vocabulary;
-    PC_TRY(PC_NEW_ARRAY(local->logits, vocabulary, "logits"));
-    PC_TRY(PC_NEW_ARRAY(local->read, context, "an answerer"));
-    PC_TRY(PC_NEW_ARRAY(local->soft, context, "an answerer"));
-    PC_TRY(PC_NEW_ARRAY(local->positions, context * (size_t)local->model->llm.info.axes, "an answerer"));
-    return pc_sampling_init(&local->sampling, vocabulary);
+    for (int64_t i = 0; i < local->lanes.views; i++) {
+        pc_input *input = &local->inputs[i];
+        input->model = local->model;
+        input->chat = local->chat;
+        input->session = local->session;
+        input->pictures = &local->pictures;
+        input->row = i;
+        if (i > 0) {
+            local->decoding.method->view(local->decoding.config, &input->view);
+        }
+        PC_TRY(pc_input_init(input));
+    }
+    return PC_OK;
+}
+
+static pc_status make_lanes(pc_local *local)
+{
+    local->lanes.session = local->session;
+    local->lanes.vocabulary = local->model->llm.info.vocabulary;
+    local->lanes.method = local->decoding.method;
+    local->lanes.config = local->decoding.config;
+    PC_TRY(pc_lanes_init(&local->lanes));
+    PC_TRY(make_inputs(local));
+    return pc_sampling_init(&local->sampling, (size_t)local->lanes.vocabulary);
+}
+
+/* Room in the session for what the decoding method reads. */
+static void ask_session(pc_local *local, const pc_local_options *options, pc_session_options *session)
+{
+    const pc_decoding *how = &local->decoding;
+    pc_view view = {0};
+    local->lanes.most = how->beams;
+    local->lanes.views = how->method && how->method->view && how->method->view(how->config, &view) ? 2 : 1;
+    *session = (pc_session_options){.context = options->context, .chunk = READ_AT_ONCE, .compute = options->compute,
+                                    .adapter = options->adapter};
+    session->rows = pc_lanes_rows(local->lanes.most, local->lanes.views);
+    if (how->method && how->method->layers) {
+        session->tap_count = how->method->layers(how->config, local->model->llm.info.layers, session->taps);
+        local->lanes.tap_count = session->tap_count;
+    }
 }
 
 pc_status pc_local_new(pc_local **out, const pc_model *model, const pc_backend *backend,
                        const pc_local_options *options)
 {
     pc_local *local = NULL;
-    pc_session_options session = {.context = options->context, .chunk = READ_AT_ONCE,
-                                  .compute = options->compute, .adapter = options->adapter};
+    pc_session_options session;
     *out = NULL;
     if (!model->tokenizer) {
         return pc_fail(PC_ERR_DATA, "%s: there is no tokenizer beside the weights", model->path);
     }
     PC_TRY(PC_NEW(local, "an answerer"));
     local->model = model;
+    local->decoding = options->decoding ? *options->decoding : (pc_decoding){.beams = 1, .groups = 1};
+    local->probabilities = options->probabilities;
+    local->top = options->top;
     pc_status status;
     PC_GO(choose_template(local));
+    ask_session(local, options, &session);
     PC_GO(pc_session_new(&local->session, model, backend, &session));
-    PC_GO(allocate(local));
-    PC_GO(add_end_ids(local));
-    set_sampling(local);
     local->pictures.session = local->session;
     local->pictures.model = model;
+    PC_GO(make_lanes(local));
+    PC_GO(add_end_ids(local));
+    set_sampling(local);
     *out = local;
 done:
     if (status != PC_OK) {
@@ -172,15 +196,17 @@ void pc_local_free(pc_local *local)
     pc_pictures_clear(&local->pictures);
     pc_session_free(local->session);
     pc_sampling_clear(&local->sampling);
-    pc_free(local->logits);
-    pc_free(local->read);
-    pc_free(local->soft);
-    pc_free(local->positions);
+    pc_lanes_clear(&local->lanes);
+    for (int i = 0; i < MOST_VIEWS; i++) {
+        pc_input_clear(&local->inputs[i]);
+    }
     pc_ids_clear(&local->end_ids);
     pc_ids_clear(&local->history);
     pc_ids_clear(&local->report.prompt);
     pc_ids_clear(&local->report.ids);
-    pc_prompt_clear(&local->prompt);
+    pc_free(local->report.tokens);
+    pc_free(local->report.choices);
+    pc_found_clear(&local->found);
     pc_free(local);
 }
 
@@ -204,94 +230,7 @@ const pc_local_report *pc_local_last(const pc_local *local)
     return &local->report;
 }
 
-/* --- prompt --- */
-
-/* The i-th medium of a kind, or NULL. */
-static const pc_answer_media *find_media(const pc_answer_request *request, pc_media_kind kind,
-                                         int index)
-{
-    for (size_t i = 0; i < request->media_count; i++) {
-        if (request->media[i].kind == kind && index-- == 0) {
-            return &request->media[i];
-        }
-    }
-    return NULL;
-}
-
-/* pc_slot_tokens of an answer: a picture whose tokens depend on its size is encoded now. */
-static pc_status slot_tokens(void *user, pc_media_kind kind, int index, size_t *out)
-{
-    answering *a = user;
-    const pc_answer_media *media = find_media(a->request, kind, index);
-    const pc_picture *picture;
-    if (kind != PC_MEDIA_IMAGE || !media || !pc_model_pictures_vary(a->local->model)) {
-        return pc_model_slot_tokens((void *)a->local->model, kind, index, out);
-    }
-    PC_TRY(pc_pictures_get(&a->local->pictures, media, &picture));
-    *out = (size_t)picture->tokens;
-    return PC_OK;
-}
-
-static pc_status build_prompt(answering *a)
-{
-    pc_local *local = a->local;
-    const pc_model *model = local->model;
-    size_t context = (size_t)pc_session_context(local->session);
-    pc_prompt_options options = {.invite = true};
-    pc_model_prompt(model, NULL, &options);
-    options.slot_tokens = slot_tokens;
-    options.user = a;
-    if (a->request->media_count && !model->connector.type) {
-        return pc_fail(PC_ERR_DATA, "%s: this model takes no pictures", model->path);
-    }
-    PC_TRY(pc_prompt_build(&local->prompt, model->tokenizer, local->chat, a->request->conversation,
-                           &options));
-    if (!local->prompt.ids.count) {
-        options.bos = PC_PROMPT_BOS_YES; /* empty text: the beginning itself is the prompt */
-        PC_TRY(pc_prompt_build(&local->prompt, model->tokenizer, local->chat,
-                               a->request->conversation, &options));
-    }
-    if (local->prompt.ids.count > context) {
-        return pc_fail(PC_ERR_DATA,
-                       "the prompt has %zu tokens, the context holds %zu (raise it with -c)",
-                       local->prompt.ids.count, context);
-    }
-    for (size_t i = 0; i < local->prompt.slot_count; i++) {
-        const pc_slot *slot = &local->prompt.slots[i];
-        if (!find_media(a->request, slot->kind, slot->index)) {
-            return pc_fail(PC_ERR_DATA, "the prompt speaks of %s %d, %zu given",
-                           pc_media_kind_name(slot->kind),
-                           slot->index + 1, a->request->media_count);
-        }
-    }
-    a->out->prompt_tokens = local->prompt.ids.count;
-    PC_TRY(pc_ids_add(&local->report.prompt, local->prompt.ids.data, local->prompt.ids.count));
-    return pc_ids_add(&local->history, local->prompt.ids.data, local->prompt.ids.count);
-}
-
 /* --- reading --- */
-
-/* Put a slot's soft tokens at their positions of `wanted`. */
-static pc_status see_slot(answering *a, const pc_slot *slot, read_token *wanted)
-{
-    pc_local *local = a->local;
-    const pc_picture *picture;
-    size_t width = (size_t)local->model->llm.info.width;
-    PC_TRY(pc_pictures_get(&local->pictures, find_media(a->request, slot->kind, slot->index),
-                           &picture));
-    for (size_t i = 0; i < slot->count; i++) {
-        wanted[slot->first + i].picture = picture->serial;
-        wanted[slot->first + i].row = (int32_t)i;
-        local->soft[slot->first + i] = picture->soft + i * width;
-    }
-    a->out->media_tokens += slot->count;
-    return PC_OK;
-}
-
-static bool same_token(const read_token *a, const read_token *b)
-{
-    return a->picture == b->picture && a->row == b->row && (a->picture || a->id == b->id);
-}
 
 static bool stopped_by_signal(answering *a)
 {
@@ -301,76 +240,37 @@ static bool stopped_by_signal(answering *a)
     return pc_signal_pending() != 0;
 }
 
-/* Bring the session to the whole prompt; `wanted` [prompt] says what stands where. */
-static pc_status read_prompt(answering *a, const read_token *wanted)
+static pc_status build_prompts(answering *a)
 {
     pc_local *local = a->local;
-    size_t count = local->prompt.ids.count, same = 0;
-    size_t have = (size_t)pc_session_length(local->session), axes = (size_t)local->model->llm.info.axes;
-    while (same < have && same + 1 < count && same_token(&local->read[same], &wanted[same])) {
-        same++;
+    const pc_ids *prompt = &local->inputs[0].prompt.ids;
+    for (int64_t i = 0; i < local->lanes.views; i++) {
+        PC_TRY(pc_input_build(&local->inputs[i], a->request));
     }
-    if (!pc_session_expect(local->session, (int64_t)count)) {
-        same = 0;
-    }
-    pc_session_rewind(local->session, (int64_t)same);
-    memcpy(local->read, wanted, count * sizeof *wanted);
-    local->report.reused = same;
-    for (size_t at = same; at < count && !stopped_by_signal(a);) {
-        size_t now = count - at < READ_AT_ONCE ? count - at : READ_AT_ONCE;
-        PC_TRY(pc_session_read_at(local->session, local->prompt.ids.data + at, local->soft + at,
-                                  local->positions + at * axes, (int64_t)now));
-        at += now;
-    }
-    return PC_OK;
-}
-
-/* Positions of the prompt's tokens, its pictures in the order of their slots. */
-static pc_status place_prompt(answering *a)
-{
-    pc_local *local = a->local;
-    const pc_prompt *prompt = &local->prompt;
-    const pc_picture *picture;
-    pc_image_tiling *tilings = NULL;
-    pc_status status;
-    PC_GO(PC_NEW_ARRAY(tilings, prompt->slot_count + 1, "pictures"));
-    for (size_t i = 0; i < prompt->slot_count; i++) {
-        const pc_slot *slot = &prompt->slots[i];
-        PC_GO(pc_pictures_get(&local->pictures, find_media(a->request, slot->kind, slot->index), &picture));
-        tilings[i] = picture->tiling;
-    }
-    pc_model_positions(local->model, prompt->ids.data, (int64_t)prompt->ids.count, tilings, (int64_t)prompt->slot_count,
-                       local->positions);
-done:
-    pc_free(tilings);
-    return status;
+    a->out->prompt_tokens = prompt->count;
+    PC_TRY(pc_ids_add(&local->report.prompt, prompt->data, prompt->count));
+    return pc_ids_add(&local->history, prompt->data, prompt->count);
 }
 
 static pc_status prefill(answering *a)
 {
     pc_local *local = a->local;
-    size_t count = local->prompt.ids.count;
-    read_token *wanted = NULL;
     double start = now_ms();
-    pc_status status;
-    PC_GO(PC_NEW_ARRAY(wanted, count, "a prompt"));
-    for (size_t i = 0; i < count; i++) {
-        wanted[i].id = local->prompt.ids.data[i];
-        local->soft[i] = NULL;
-    }
-    for (size_t i = 0; i < local->prompt.slot_count && !stopped_by_signal(a); i++) {
-        PC_GO(see_slot(a, &local->prompt.slots[i], wanted));
+    for (int64_t i = 0; i < local->lanes.views; i++) {
+        PC_TRY(pc_input_see(&local->inputs[i]));
     }
     local->report.image_ms = now_ms() - start;
+    a->out->media_tokens = local->inputs[0].media_tokens;
     start = now_ms();
     if (!stopped_by_signal(a)) {
-        PC_GO(place_prompt(a));
-        PC_GO(read_prompt(a, wanted));
+        PC_TRY(pc_input_read(local->inputs, (int)local->lanes.views));
+        local->report.reused = local->inputs[0].reused;
+    }
+    if (!stopped_by_signal(a)) {
+        pc_lanes_ready(&local->lanes);
     }
     local->report.prompt_ms = now_ms() - start;
-done:
-    pc_free(wanted);
-    return status;
+    return PC_OK;
 }
 
 /* --- writing --- */
@@ -385,14 +285,47 @@ static bool is_end(const pc_local *local, int32_t id)
     return false;
 }
 
+/* The log-probability of the newest id, and with the scores [V] the likeliest others. */
+static pc_status note_token(pc_local *local, const float *scores, int32_t id, double log_probability)
+{
+    pc_local_report *report = &local->report;
+    size_t each = 1 + (size_t)local->top, first = report->ids.count * each;
+    double sum = scores ? pc_log_sum(scores, local->lanes.vocabulary) : 0;
+    PC_TRY(pc_grow(&report->tokens, &local->token_capacity, first + each, sizeof *report->tokens, "log-probabilities"));
+    pc_token_probability *out = report->tokens + first;
+    out[0] = (pc_token_probability){id, scores ? (double)scores[id] - sum : log_probability};
+    for (size_t k = 1; k < each; k++) {
+        out[k] = (pc_token_probability){-1, -INFINITY};
+        for (int64_t i = 0; scores && i < local->lanes.vocabulary; i++) {
+            double found = (double)scores[i] - sum;
+            bool behind = k == 1 || found < out[k - 1].log_probability ||
+                          (!(found > out[k - 1].log_probability) && (int32_t)i > out[k - 1].id);
+            if (behind && found > out[k].log_probability) {
+                out[k] = (pc_token_probability){(int32_t)i, found};
+            }
+        }
+    }
+    return PC_OK;
+}
+
+static pc_status add_id(pc_local *local, int32_t id)
+{
+    PC_TRY(pc_ids_push(&local->report.ids, id));
+    return pc_ids_push(&local->history, id);
+}
+
 static pc_status next_id(pc_local *local, int32_t *id)
 {
-    memcpy(local->logits, pc_session_logits(local->session),
-           local->sampling.vocabulary * sizeof(float));
-    PC_TRY(pc_sampling_next(&local->sampling, local->logits, local->history.data,
-                            local->history.count, id));
-    PC_TRY(pc_ids_push(&local->report.ids, *id));
-    return pc_ids_push(&local->history, *id);
+    float *scores = pc_lanes_scores(&local->lanes, 0);
+    float *unchanged = local->lanes.first; /* the prompt's scores have served */
+    if (local->probabilities) {
+        memcpy(unchanged, scores, local->sampling.vocabulary * sizeof *scores);
+    }
+    PC_TRY(pc_sampling_next(&local->sampling, scores, local->history.data, local->history.count, id));
+    if (local->probabilities) {
+        PC_TRY(note_token(local, unchanged, *id, 0));
+    }
+    return add_id(local, *id);
 }
 
 /* Hand on what has become certain; *on = false when the listener has heard enough. */
@@ -423,17 +356,48 @@ static pc_status say(answering *a, int32_t id, bool *end)
     return PC_OK;
 }
 
-/* Let the session read the newest id, so that the next one has its logits. */
+/* Let the session read the newest id, so that the next one has its scores. */
 static pc_status read_on(pc_local *local, int32_t id)
 {
-    local->read[pc_session_length(local->session)] = (read_token){.id = id};
-    return pc_session_read(local->session, &id, NULL, 1);
+    for (int64_t i = 0; i < local->lanes.views && local->lanes.most == 1; i++) {
+        pc_input_follow(&local->inputs[i], id);
+    }
+    return pc_lanes_step(&local->lanes, NULL, &id);
+}
+
+static bool context_is_full(const pc_local *local)
+{
+    int64_t longest = 0;
+    for (int64_t i = 0; i < local->lanes.views; i++) {
+        int64_t length = (int64_t)local->inputs[i].prompt.ids.count + local->lanes.written;
+        longest = length > longest ? length : longest;
+    }
+    return longest == pc_session_context(local->session);
+}
+
+/* Most tokens of an answer; 0 of the request = as many as fit. */
+static size_t most_tokens(const answering *a)
+{
+    const pc_local *local = a->local;
+    size_t room = SIZE_MAX, asked = a->request->max_tokens;
+    for (int64_t i = 0; i < local->lanes.views; i++) {
+        size_t left = (size_t)pc_session_context(local->session) - local->inputs[i].prompt.ids.count + 1;
+        room = left < room ? left : room;
+    }
+    return asked && asked < room ? asked : room;
+}
+
+static void begin_lanes(pc_local *local, int64_t *lengths)
+{
+    for (int64_t i = 0; i < local->lanes.views; i++) {
+        lengths[i] = (int64_t)local->inputs[i].prompt.ids.count;
+    }
+    pc_lanes_begin(&local->lanes, 1, lengths);
 }
 
 static pc_status generate(answering *a)
 {
     pc_local *local = a->local;
-    size_t most = a->request->max_tokens;
     for (bool end = false; !end && !stopped_by_signal(a);) {
         int32_t id;
         PC_TRY(next_id(local, &id));
@@ -443,12 +407,106 @@ static pc_status generate(answering *a)
         }
         a->out->end = PC_ANSWER_LENGTH; /* unless the text or a signal says otherwise */
         PC_TRY(say(a, id, &end));
-        if (end || local->report.ids.count == most ||
-            pc_session_length(local->session) == pc_session_context(local->session)) {
+        if (end || local->report.ids.count == a->request->max_tokens || context_is_full(local)) {
             break;
         }
         PC_TRY(read_on(local, id));
     }
+    return PC_OK;
+}
+
+/* Say what a search has found. */
+static pc_status say_found(answering *a, const pc_found *found)
+{
+    a->out->end = PC_ANSWER_LENGTH;
+    bool end = false;
+    for (size_t i = 0; i < found->ids.count && !end; i++) {
+        int32_t id = found->ids.data[i];
+        if (a->local->probabilities) {
+            PC_TRY(note_token(a->local, NULL, id, (double)found->log_probabilities[i]));
+        }
+        PC_TRY(add_id(a->local, id));
+        if (is_end(a->local, id)) {
+            a->out->end = PC_ANSWER_STOP;
+            return PC_OK;
+        }
+        PC_TRY(say(a, id, &end));
+    }
+    (void)stopped_by_signal(a);
+    return PC_OK;
+}
+
+static pc_search make_search(answering *a, const int64_t *lengths)
+{
+    pc_local *local = a->local;
+    return (pc_search){.lanes = &local->lanes,
+                       .sampling = &local->sampling,
+                       .how = &local->decoding,
+                       .lengths = lengths,
+                       .prompt = &local->inputs[0].prompt.ids,
+                       .ends = &local->end_ids,
+                       .most = most_tokens(a),
+                       .draws = a->request->temperature > 0};
+}
+
+static pc_status search_beams(answering *a, const int64_t *lengths)
+{
+    const pc_search search = make_search(a, lengths);
+    PC_TRY(pc_search_beams(&search, &a->local->found));
+    return say_found(a, &a->local->found);
+}
+
+/* The likeliest of the request's choices; the report has them all. */
+static pc_status choose(answering *a, const int64_t *lengths)
+{
+    pc_local *local = a->local;
+    const char *const *texts = a->request->choices;
+    const pc_search search = make_search(a, lengths);
+    pc_ids *choices = NULL;
+    double *sums = NULL;
+    size_t count = 0, best = 0;
+    pc_status status;
+    while (texts[count]) {
+        count++;
+    }
+    PC_GO(PC_NEW_ARRAY(choices, count, "choices"));
+    PC_GO(PC_NEW_ARRAY(sums, count, "choices"));
+    PC_GO(pc_grow(&local->report.choices, &local->choice_capacity, count, sizeof *local->report.choices, "choices"));
+    for (size_t i = 0; i < count; i++) {
+        PC_GO(pc_input_continue(&local->inputs[0], texts[i], &choices[i]));
+        if (choices[i].count > search.most && !a->request->max_tokens) {
+            PC_GO(pc_fail(PC_ERR_DATA, "the choice \"%.60s\" doesn't fit into the context", texts[i]));
+        }
+    }
+    PC_GO(pc_search_choices(&search, choices, count, sums));
+    for (size_t i = 0; i < count; i++) {
+        local->report.choices[i] = (pc_choice_probability){texts[i], sums[i], choices[i].count};
+        best = sums[i] > sums[best] ? i : best;
+    }
+    local->report.choice_count = count;
+    PC_GO(pc_ids_add(&local->report.ids, choices[best].data, choices[best].count));
+    PC_GO(pc_str_puts(&a->ready, texts[best]));
+    bool on;
+    status = emit(a, &on);
+    a->out->end = PC_ANSWER_STOP;
+    (void)stopped_by_signal(a);
+done:
+    for (size_t i = 0; choices && i < count; i++) {
+        pc_ids_clear(&choices[i]);
+    }
+    pc_free(choices);
+    pc_free(sums);
+    return status;
+}
+
+static pc_status write_answer(answering *a)
+{
+    int64_t lengths[MOST_VIEWS];
+    pc_local *local = a->local;
+    begin_lanes(local, lengths);
+    PC_TRY(a->request->choices          ? choose(a, lengths)
+           : local->decoding.beams > 1 ? search_beams(a, lengths)
+                                       : generate(a));
     a->out->completion_tokens = local->report.ids.count;
     return PC_OK;
 }
@@ -474,6 +532,7 @@ static pc_status begin(answering *a)
     pc_ids_reset(&local->report.ids);
     pc_ids_reset(&local->history);
     local->report.reused = 0;
+    local->report.choice_count = 0;
     local->report.image_ms = local->report.prompt_ms = local->report.decode_ms = 0;
     local->sampling.seed = a->request->seed;
     local->sampling.position = 0;
@@ -496,11 +555,11 @@ static pc_status answer(void *self, const pc_answer_request *request, pc_answer 
     pc_answer_clear(out);
     PC_GO(begin(&a));
     pc_pictures_begin(&a.local->pictures);
-    PC_GO(build_prompt(&a));
+    PC_GO(build_prompts(&a));
     PC_GO(prefill(&a));
     double start = now_ms();
     if (!stopped_by_signal(&a)) {
-        PC_GO(generate(&a));
+        PC_GO(write_answer(&a));
         PC_GO(finish_text(&a));
     }
     a.local->report.decode_ms = now_ms() - start;

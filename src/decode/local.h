@@ -1,7 +1,7 @@
 /* An answerer that decodes with a model of this process.
  *
- * Flow: request -> chat template and tokenizer (ids + slots) -> pictures (soft tokens) ->
- * session (logits) -> sampler -> ids -> UTF-8 -> stop texts -> answer.
+ * Flow: request -> input.h (ids, soft tokens, rows of the session) -> lanes.h (logits, the method's scores) -> samplers,
+ * beams or given texts -> ids -> UTF-8 -> stop texts -> answer.
  *
  * What the session has read stays: a request whose prompt begins as the one before (a chat with
  * its history, another question about the same picture) reads only what is new. Answers don't
@@ -10,6 +10,7 @@
 #ifndef PC_DECODE_LOCAL_H
 #define PC_DECODE_LOCAL_H
 
+#include "decode/decoding.h"
 #include "decode/sampler.h"
 #include "model/session.h"
 #include "prompt/answer.h"
@@ -20,6 +21,9 @@ typedef struct pc_local pc_local;
 typedef struct pc_local_options {
     int64_t context;  /* tokens that the cache holds; 0 = the model's context, at most 4096 */
     pc_dtype compute; /* PC_F32 or PC_BF16 */
+    const pc_decoding *decoding; /* lives as long as the answerer; NULL = one sequence of the model's own logits */
+    bool probabilities; /* the report tells the log-probability of each token */
+    int64_t top;        /* and so many likeliest others */
     const pc_adapter *adapter; /* borrowed; NULL = the weights alone. Several answerers, each with its own, share a model */
 } pc_local_options;
 
@@ -42,10 +46,25 @@ double pc_local_temperature(const pc_local *local);
 pc_sampling *pc_local_sampling(pc_local *local);
 const pc_template *pc_local_template(const pc_local *local);
 
+/* Natural logarithm, of the scores before the samplers (with beams: behind the penalties). */
+typedef struct pc_token_probability {
+    int32_t id; /* -1: none */
+    double log_probability;
+} pc_token_probability;
+
+typedef struct pc_choice_probability {
+    const char *text; /* the request's */
+    double log_probability; /* of its tokens together, the end of the answer included */
+    size_t tokens;
+} pc_choice_probability;
+
 /* What the newest answer was made of; borrowed until the next request. */
 typedef struct pc_local_report {
     pc_ids prompt; /* placeholders stand once for each soft token */
     pc_ids ids;    /* new tokens, the end token included */
+    pc_token_probability *tokens; /* [ids, 1 + top] with `probabilities`: each new token, then the likeliest by falling probability */
+    pc_choice_probability *choices; /* of a request with choices, in its order */
+    size_t choice_count;
     size_t reused; /* tokens of the prompt that the session had read before */
     double image_ms, prompt_ms, decode_ms;
 } pc_local_report;

@@ -3,6 +3,7 @@
 #include "decode/pictures.h"
 
 #include "base/file.h"
+#include "decode/noise.h"
 #include "media/decode.h"
 
 #include <errno.h>
@@ -91,37 +92,50 @@ static pc_status key_of_file(char out[PC_PICTURE_KEY], const char *path)
     return status;
 }
 
+/* Another key for a picture with noise. */
+static void add_noise_to_key(char key[PC_PICTURE_KEY], const pc_view *view)
+{
+    char noisy[PC_PICTURE_KEY + 64];
+    int length = snprintf(noisy, sizeof noisy, "%s %d %llu", key, view->noise, (unsigned long long)view->seed);
+    pc_sha256(noisy, (size_t)length, key);
+}
+
 /* --- misses --- */
 
-static pc_status encode(pc_pictures *pictures, const pc_image *image, pc_picture *out)
+static pc_status encode(pc_pictures *pictures, const pc_image *image, const pc_view *view, pc_picture *out)
 {
     float *pixels = NULL;
     PC_TRY(pc_model_prepare(pictures->model, image, &pixels, &out->tiling));
+    if (view && view->noise) {
+        const pc_image_tiling *t = &out->tiling;
+        pc_noise_add(pixels, (size_t)t->count * 3 * (size_t)t->height * (size_t)t->width, view->noise - 1, view->seed);
+    }
     pc_status status = pc_session_see(pictures->session, pixels, &out->tiling, &out->soft, &out->tokens);
     pc_free(pixels);
     return status;
 }
 
-static pc_status load_and_encode(pc_pictures *pictures, const pc_answer_media *media, pc_picture *out)
+static pc_status load_and_encode(pc_pictures *pictures, const pc_answer_media *media, const pc_view *view,
+                                 pc_picture *out)
 {
     if (media->image) {
-        return encode(pictures, media->image, out);
+        return encode(pictures, media->image, view, out);
     }
     pc_image *image = NULL;
     PC_TRY(pc_image_load(&image, media->path, NULL));
-    pc_status status = encode(pictures, image, out);
+    pc_status status = encode(pictures, image, view, out);
     pc_image_free(image);
     return status;
 }
 
-static pc_status add(pc_pictures *pictures, const pc_answer_media *media, const char *key,
+static pc_status add(pc_pictures *pictures, const pc_answer_media *media, const pc_view *view, const char *key,
                      const pc_picture **out)
 {
     pc_picture *picture = NULL;
     PC_TRY(pc_grow(&pictures->items, &pictures->capacity, pictures->count + 1,
                    sizeof *pictures->items, "pictures"));
     PC_TRY(PC_NEW(picture, "a picture"));
-    pc_status status = load_and_encode(pictures, media, picture);
+    pc_status status = load_and_encode(pictures, media, view, picture);
     if (status != PC_OK) {
         pc_free(picture);
         return status;
@@ -136,7 +150,7 @@ static pc_status add(pc_pictures *pictures, const pc_answer_media *media, const 
     return PC_OK;
 }
 
-pc_status pc_pictures_get(pc_pictures *pictures, const pc_answer_media *media,
+pc_status pc_pictures_get(pc_pictures *pictures, const pc_answer_media *media, const pc_view *view,
                           const pc_picture **out)
 {
     char key[PC_PICTURE_KEY] = {0};
@@ -146,6 +160,9 @@ pc_status pc_pictures_get(pc_pictures *pictures, const pc_answer_media *media,
     } else {
         PC_TRY(key_of_file(key, media->path));
     }
+    if (view && view->noise) {
+        add_noise_to_key(key, view);
+    }
     for (size_t i = 0; i < pictures->count; i++) {
         if (strcmp(pictures->items[i]->key, key) == 0) {
             pictures->items[i]->used = pictures->round;
@@ -153,5 +170,5 @@ pc_status pc_pictures_get(pc_pictures *pictures, const pc_answer_media *media,
             return PC_OK;
         }
     }
-    return add(pictures, media, key, out);
+    return add(pictures, media, view, key, out);
 }

@@ -6,11 +6,12 @@
  *
  * The key of decoded pixels is their SHA-256, that of a file its path with device, inode, size
  * and time of change: what counts is the content, so memory that is used again for another
- * picture, or a file written anew, is not mistaken.
+ * picture, or a file written anew, is not mistaken. Noise that a view adds is part of the key.
  */
 #ifndef PC_DECODE_PICTURES_H
 #define PC_DECODE_PICTURES_H
 
+#include "decode/method.h"
 #include "model/session.h"
 #include "prompt/answer.h"
 
@@ -41,9 +42,9 @@ void pc_pictures_clear(pc_pictures *pictures);
  * ones. */
 void pc_pictures_begin(pc_pictures *pictures);
 
-/* *out = the picture's soft tokens, borrowed until the next pc_pictures_begin. Failures are
- * those of reading, decoding, preparing and encoding it. */
-pc_status pc_pictures_get(pc_pictures *pictures, const pc_answer_media *media,
+/* *out = the picture's soft tokens as `view` (NULL: as it is) sees it, borrowed until the next
+ * pc_pictures_begin. Failures are those of reading, decoding, preparing and encoding it. */
+pc_status pc_pictures_get(pc_pictures *pictures, const pc_answer_media *media, const pc_view *view,
                           const pc_picture **out);
 
 #endif

@@ -38,6 +38,7 @@ typedef struct pc_sampler {
     double initial;      /* its value when nobody sets it */
     double low, high;    /* allowed values, both included */
     bool whole;          /* integers only */
+    bool always;         /* holds also for a search that draws nothing */
     void (*apply)(pc_sample_step *step, double value); /* not called with the neutral value */
 } pc_sampler;
 
@@ -74,6 +75,8 @@ pc_status pc_sampling_next(pc_sampling *sampling, float *logits, const int32_t *
  * the order of ids. */
 pc_status pc_sampling_apply(pc_sampling *sampling, float *logits, const int32_t *history,
                             size_t history_count);
+/* The samplers that hold for a search without draws alone. */
+pc_status pc_sampling_penalise(pc_sampling *sampling, float *logits, const int32_t *history, size_t history_count);
 int32_t pc_sample_draw(const float *logits, size_t count, double u);
 
 /* The id of the largest logit, the lowest among equals. */

@@ -43,6 +43,7 @@ const pc_sampler pc_sampler_repetition_penalty = {
     .initial = 1,
     .low = 0.01,
     .high = 100,
+    .always = true,
     .apply = apply_repetition_penalty,
 };
 

@@ -135,8 +135,7 @@ static pc_status check_logits(const float *logits, size_t count)
                                  count);
 }
 
-pc_status pc_sampling_apply(pc_sampling *sampling, float *logits, const int32_t *history,
-                            size_t history_count)
+static pc_status apply(pc_sampling *sampling, float *logits, const int32_t *history, size_t history_count, bool draws)
 {
     pc_sample_step step = sampling->scratch;
     step.logits = logits;
@@ -145,11 +144,22 @@ pc_status pc_sampling_apply(pc_sampling *sampling, float *logits, const int32_t 
     step.history_count = history_count;
     PC_TRY(check_logits(logits, step.count));
     for (size_t i = 0; i < SAMPLER_COUNT; i++) {
-        if (sampling->values[i] != samplers[i]->neutral) {
+        if (sampling->values[i] != samplers[i]->neutral && (draws || samplers[i]->always)) {
             samplers[i]->apply(&step, sampling->values[i]);
         }
     }
     return PC_OK;
+}
+
+pc_status pc_sampling_apply(pc_sampling *sampling, float *logits, const int32_t *history,
+                            size_t history_count)
+{
+    return apply(sampling, logits, history, history_count, true);
+}
+
+pc_status pc_sampling_penalise(pc_sampling *sampling, float *logits, const int32_t *history, size_t history_count)
+{
+    return apply(sampling, logits, history, history_count, false);
 }
 
 pc_status pc_sampling_next(pc_sampling *sampling, float *logits, const int32_t *history,

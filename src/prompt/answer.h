@@ -32,6 +32,8 @@ typedef struct pc_answer_request {
     uint64_t seed;            /* of sampling; equal requests with equal seeds give equal answers */
     /* further texts that end the answer, not part of it; NULL-terminated, or NULL */
     const char *const *stops;
+    /* The answer is the likeliest of these texts, NULL-terminated; NULL = any text. */
+    const char *const *choices;
     /* Called with each piece of text when it is certain; false stops the answer. NULL = not wanted.
      */
     bool (*on_text)(void *user, const char *text, size_t length);
