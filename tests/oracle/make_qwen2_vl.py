@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 """tests/golden/qwen2_vl: tiny random Qwen2-VL and Qwen2.5-VL, two pictures of different sizes each.
 
-Features are put in raster order: transformers keeps the four patches of a token together.
+Features and tokens are those of the second picture, which a trace shows; features in raster order: transformers keeps the
+four patches of a token together.
 """
 
 import numpy as np
@@ -64,7 +65,8 @@ def make(name, cls, config, seed):
         done += len(order)
     c.save_tensors(OUT / f"{name}.safetensors", {
         "pixel_values": torch.cat(pixels), "image_sizes": torch.tensor([[i.height, i.width] for i in images]),
-        "input_ids": ids[0], "encoder.features": torch.cat(parts), "connector.tokens": tokens,
+        "input_ids": ids[0], "encoder.features": parts[-1],
+        "connector.tokens": tokens[-(len(orders[-1]) // MERGE ** 2):],
         "logits": out.logits[0]} | {f"hidden.{i}": h[0] for i, h in enumerate(out.hidden_states)})
     print(name, grids.tolist(), features.shape, tokens.shape)
 
