@@ -273,7 +273,9 @@ static pc_status open_weights(pc_model *model, const char *config)
     pc_status status = folder ? PC_OK : pc_fail_memory(0, "a path");
     for (int i = 0; i < 2 && status == PC_OK && !path; i++) {
         path = pc_path_join(folder, files[i]);
-        if (path && !pc_path_exists(path)) {
+        if (!path) {
+            status = pc_fail_memory(0, "a path");
+        } else if (!pc_path_exists(path)) {
             pc_free(path);
             path = NULL;
         }
