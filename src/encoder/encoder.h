@@ -36,6 +36,8 @@ typedef struct pc_encoder_type {
     bool class_token;       /* a token before the patches (info.prefix) */
     pc_field_table fields;  /* of the config struct */
     size_t config_size, weights_size;
+    /* What the field table cannot say; json may be NULL. NULL = nothing. */
+    pc_status (*read)(void *config, const pc_json *json, const char *where);
     pc_status (*check)(const void *config, const char *where);
     void (*info)(const void *config, pc_encoder_info *out);
     void (*declare)(pc_scope *scope, const void *config, void *weights);

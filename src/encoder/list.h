@@ -2,3 +2,5 @@
 PC_ENCODER(clip_vision)
 PC_ENCODER(siglip_vision)
 PC_ENCODER(eva_vision)
+PC_ENCODER(qwen2_vl_vision)
+PC_ENCODER(qwen2_5_vl_vision)

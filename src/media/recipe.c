@@ -28,6 +28,24 @@ void pc_image_recipe_default(pc_image_recipe *recipe)
     };
 }
 
+/* Native resolution: both sides to the next multiple of the unit; all of them scaled when that is too much or too little.
+ * Source: transformers models/qwen2_vl (smart_resize). Halves go to even. */
+static void whole_units(const pc_image_recipe *recipe, double width, double height, double *out_width, double *out_height)
+{
+    double unit = (double)recipe->patch * recipe->merge, least = recipe->size[0], most = recipe->size[1];
+    *out_width = rint(width / unit) * unit;
+    *out_height = rint(height / unit) * unit;
+    if (*out_width * *out_height > most) {
+        double beta = sqrt(width * height / most);
+        *out_width = fmax(unit, floor(width / beta / unit) * unit);
+        *out_height = fmax(unit, floor(height / beta / unit) * unit);
+    } else if (*out_width * *out_height < least) {
+        double beta = sqrt(least / (width * height));
+        *out_width = ceil(width * beta / unit) * unit;
+        *out_height = ceil(height * beta / unit) * unit;
+    }
+}
+
 /* Sides after "resize", as f64 because they may be far outside what an int holds. Products of sides are exact. */
 static void resized_size(const pc_image_recipe *recipe, int width, int height, double *out_width, double *out_height)
 {
@@ -40,6 +58,9 @@ static void resized_size(const pc_image_recipe *recipe, int width, int height, d
     case PC_SIZE_EXACT:
         *out_height = recipe->size[0];
         *out_width = recipe->size[1];
+        return;
+    case PC_SIZE_PIXELS:
+        whole_units(recipe, width, height, out_width, out_height);
         return;
     case PC_SIZE_WITHIN:
         scale = fmin((double)recipe->size[0] / height, (double)recipe->size[1] / width);
@@ -76,6 +97,10 @@ static pc_status size_after_resize(const pc_image_recipe *recipe, int width, int
     *out_height = height;
     if (!recipe->do_resize) {
         return PC_OK;
+    }
+    static const int MOST_RATIO = 200; /* as the reference refuses */
+    if (recipe->sizing == PC_SIZE_PIXELS && side > MOST_RATIO * (width < height ? width : height)) {
+        return pc_fail(PC_ERR_DATA, "%d x %d pixels: one side is more than %d times the other", width, height, MOST_RATIO);
     }
     resized_size(recipe, width, height, &x, &y);
     if (!is_side(x) || !is_side(y)) {

@@ -18,6 +18,8 @@ typedef enum pc_image_sizing {
     PC_SIZE_SHORTEST, /* {"shortest_edge": a}: the shorter side becomes a, the longer is rounded down */
     PC_SIZE_EXACT,    /* {"height": a, "width": b} */
     PC_SIZE_RANGE,    /* {"shortest_edge": a, "longest_edge": b}: as SHORTEST, but the longer side at most b */
+    PC_SIZE_PIXELS,   /* {"shortest_edge": a, "longest_edge": b} of Qwen2VLImageProcessor: a to b pixels in all, sides that are
+                       * multiples of patch * merge */
     PC_SIZE_WITHIN,   /* {"max_height": a, "max_width": b}: the largest that fits in, enlarged if need be */
 } pc_image_sizing;
 
@@ -29,6 +31,7 @@ typedef struct pc_image_recipe {
     bool do_resize;
     pc_image_sizing sizing;
     int size[2];          /* a, b of the sizing, pixels; b is 0 where it has none */
+    int patch, merge;     /* PC_SIZE_PIXELS: sides are multiples of patch * merge pixels */
     pc_image_filter resample;
     bool do_center_crop;
     int crop_height, crop_width; /* pixels */

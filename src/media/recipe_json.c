@@ -21,6 +21,7 @@ typedef struct processor {
     bool standard;    /* mean and deviation 0.5 instead of CLIP's */
     pc_image_filter filter;
     bool pads;        /* do_pad = pad to a square before resizing */
+    bool native;      /* sizes are numbers of pixels: PC_SIZE_PIXELS */
     bool tiles;       /* has image_grid_pinpoints; do_pad fills up a batch and changes no picture */
 } processor;
 
@@ -28,6 +29,7 @@ static const processor processors[] = {
     {.name = "CLIP", .side = 224, .crop = 224, .filter = PC_FILTER_BICUBIC}, /* first: when a file names none */
     {.name = "Llava", .side = 224, .crop = 224, .filter = PC_FILTER_BICUBIC, .pads = true},
     {.name = "LlavaNext", .side = 224, .crop = 224, .filter = PC_FILTER_BICUBIC, .tiles = true},
+    {.name = "Qwen2VL", .side = 224, .filter = PC_FILTER_BICUBIC, .native = true},
     {.name = "ChineseCLIP", .side = 224, .crop = 224, .filter = PC_FILTER_BICUBIC},
     {.name = "Bit", .side = 224, .crop = 224, .filter = PC_FILTER_BICUBIC},
     {.name = "Siglip", .side = 224, .square = true, .standard = true, .filter = PC_FILTER_BICUBIC},
@@ -47,6 +49,8 @@ static const char *const known_keys[] = {
 };
 
 /* These change pixels in ways that are not known here; fine only when null or false. So is every unknown "do_...". */
+static const char *const native_keys[] = {"patch_size", "merge_size", "temporal_patch_size", "min_pixels", "max_pixels", NULL};
+
 static const char *const refused_keys[] = {
     "pad_size", "size_divisor", "crop_pct", "rescale_offset", "offset", "patch_size",
     "merge_size", "temporal_patch_size", "min_pixels", "max_pixels", "max_image_size", "max_size", "max_patches",
@@ -66,11 +70,11 @@ static bool is_off(const pc_json *value)
     return pc_json_is_null(value) || (pc_json_is_bool(value) && !pc_json_bool(value, false));
 }
 
-static pc_status check_keys(const pc_json *json, const char *where)
+static pc_status check_keys(const pc_json *json, const processor *p, const char *where)
 {
     for (void *it = pc_json_first(json); it; it = pc_json_next(json, it)) {
         const char *key = pc_json_key(it);
-        if (is_in(known_keys, key) || is_off(pc_json_value(it))) {
+        if (is_in(known_keys, key) || (p->native && is_in(native_keys, key)) || is_off(pc_json_value(it))) {
             continue;
         }
         if (is_in(refused_keys, key) || strncmp(key, "do_", 3) == 0) {
@@ -128,6 +132,13 @@ static void take_defaults(pc_image_recipe *recipe, const processor *p)
     recipe->resample = p->filter;
     recipe->do_center_crop = p->crop > 0;
     recipe->crop_height = recipe->crop_width = p->crop > 0 ? p->crop : p->side;
+    if (p->native) {
+        recipe->sizing = PC_SIZE_PIXELS;
+        recipe->patch = 14;
+        recipe->merge = 2;
+        recipe->size[0] = 56 * 56;
+        recipe->size[1] = 28 * 28 * 1280;
+    }
     for (int c = 0; c < 3 && p->standard; c++) {
         recipe->mean[c] = recipe->std[c] = 0.5;
     }
@@ -212,6 +223,40 @@ static pc_status read_size(pc_image_recipe *recipe, const pc_json *json, bool in
     }
     return pc_fail(PC_ERR_DATA, "%s: key size must be a number or have the keys shortest_edge, shortest_edge and "
                                 "longest_edge, height and width, or max_height and max_width", where);
+}
+
+/* The first of these keys that is there. */
+static pc_status take_count(int *out, const pc_json *json, const char *const keys[], int64_t most, const char *where)
+{
+    for (; *keys; keys++) {
+        const pc_json *value = pc_json_get(json, *keys);
+        if (pc_json_is_null(value)) {
+            continue;
+        }
+        int64_t number = pc_json_integer(value, 0);
+        if (!pc_json_is_integer(value) || number < 1 || number > most) {
+            return pc_fail(PC_ERR_DATA, "%s: key %s must be a whole number from 1 to %lld", where, *keys, (long long)most);
+        }
+        *out = (int)number;
+        return PC_OK;
+    }
+    return PC_OK;
+}
+
+/* Numbers of pixels: min_pixels and max_pixels count more than "size", whatever it calls them. */
+static pc_status read_native_size(pc_image_recipe *recipe, const pc_json *json, const char *where)
+{
+    static const int64_t MOST_PIXELS = 1 << 30;
+    static const char *const low[] = {"min_pixels", NULL}, *const high[] = {"max_pixels", NULL};
+    static const char *const lows[] = {"min_pixels", "shortest_edge", NULL}, *const highs[] = {"max_pixels", "longest_edge", NULL};
+    static const char *const patch[] = {"patch_size", NULL}, *const merge[] = {"merge_size", NULL};
+    const pc_json *size = pc_json_get(json, "size");
+    PC_TRY(take_count(&recipe->patch, json, patch, 1024, where));
+    PC_TRY(take_count(&recipe->merge, json, merge, 16, where));
+    PC_TRY(take_count(&recipe->size[0], size, lows, MOST_PIXELS, where));
+    PC_TRY(take_count(&recipe->size[1], size, highs, MOST_PIXELS, where));
+    PC_TRY(take_count(&recipe->size[0], json, low, MOST_PIXELS, where));
+    return take_count(&recipe->size[1], json, high, MOST_PIXELS, where);
 }
 
 static pc_status read_crop_size(pc_image_recipe *recipe, const pc_json *json, const char *where)
@@ -358,7 +403,7 @@ pc_status pc_image_recipe_from_json(pc_image_recipe *recipe, const pc_json *json
         return pc_fail(PC_ERR_DATA, "%s: expected a JSON object", where);
     }
     PC_TRY(find_processor(&p, json, where));
-    PC_TRY(check_keys(json, where));
+    PC_TRY(check_keys(json, p, where));
     take_defaults(&r, p);
     bool int_square = p->int_square;
     bool convert = true; /* every picture is RGB by now: only the type is checked */
@@ -369,7 +414,7 @@ pc_status pc_image_recipe_from_json(pc_image_recipe *recipe, const pc_json *json
     PC_TRY(read_bool(&r.do_rescale, json, "do_rescale", where));
     PC_TRY(read_bool(&r.do_normalize, json, "do_normalize", where));
     PC_TRY(read_layout(json, where));
-    PC_TRY(read_size(&r, json, int_square, where));
+    PC_TRY(p->native ? read_native_size(&r, json, where) : read_size(&r, json, int_square, where));
     PC_TRY(read_crop_size(&r, json, where));
     PC_TRY(read_resample(&r, json, where));
     PC_TRY(read_rescale_factor(&r, json, where));
@@ -400,6 +445,7 @@ static pc_json *size_json(const pc_image_recipe *recipe)
     const int *size = recipe->size;
     switch (recipe->sizing) {
     case PC_SIZE_EXACT: return sides_json("height", size[0], "width", size[1]);
+    case PC_SIZE_PIXELS:
     case PC_SIZE_RANGE: return sides_json("shortest_edge", size[0], "longest_edge", size[1]);
     case PC_SIZE_WITHIN: return sides_json("max_height", size[0], "max_width", size[1]);
     case PC_SIZE_SHORTEST: break;
@@ -446,6 +492,9 @@ static const char *class_name(const pc_image_recipe *recipe)
     if (recipe->grid_count > 0) {
         return "LlavaNextImageProcessor";
     }
+    if (recipe->sizing == PC_SIZE_PIXELS) {
+        return "Qwen2VLImageProcessor";
+    }
     return recipe->pad_square ? "LlavaImageProcessor" : "CLIPImageProcessor";
 }
 
@@ -468,6 +517,11 @@ pc_status pc_image_recipe_to_json(pc_json **out, const pc_image_recipe *recipe)
     PC_GO(pc_json_set(json, "image_mean", channels_json(recipe->mean)));
     PC_GO(pc_json_set(json, "image_processor_type", pc_json_new_text(class_name(recipe))));
     PC_GO(pc_json_set(json, "image_std", channels_json(recipe->std)));
+    if (recipe->sizing == PC_SIZE_PIXELS) {
+        PC_GO(pc_json_set(json, "patch_size", pc_json_new_integer(recipe->patch)));
+        PC_GO(pc_json_set(json, "merge_size", pc_json_new_integer(recipe->merge)));
+        PC_GO(pc_json_set(json, "temporal_patch_size", pc_json_new_integer(2)));
+    }
     PC_GO(pc_json_set(json, "resample", pc_json_new_integer(recipe->resample)));
     PC_GO(pc_json_set(json, "rescale_factor", pc_json_new_number(recipe->rescale_factor)));
     PC_GO(pc_json_set(json, "size", size_json(recipe)));

@@ -44,106 +44,6 @@ static pc_status read_config(pc_model *model, const char *path)
     return status;
 }
 
-/* --- weights --- */
-
-static const pc_array *find_array(const pc_model *model, const pc_store *store, const char *name)
-{
-    char alias[512];
-    for (int i = 0; model->import->alias(name, i, alias, sizeof alias); i++) {
-        const pc_array *array = pc_store_find(store, alias);
-        if (array) {
-            return array;
-        }
-    }
-    return NULL;
-}
-
-static pc_status check_array(const pc_array *array, const pc_param *param)
-{
-    int64_t dims[PC_MAX_DIMS];
-    for (int i = 0; i < param->shape.ndim; i++) {
-        dims[i] = param->shape.dim[i];
-    }
-    if (param->shape.ndim == 0 && pc_array_count(array) == 1) {
-        return PC_OK;
-    }
-    return pc_array_need_shape(array, param->shape.ndim, dims);
-}
-
-/* Point at the mapped bytes where their type serves, else convert. */
-static pc_status attach(pc_param_entry *entry, const pc_array *array)
-{
-    bool serves = array->dtype == PC_BF16 || array->dtype == PC_F16 || pc_dtype_is_block(array->dtype);
-    PC_TRY(check_array(array, &entry->param));
-    if ((array->dtype == PC_F32 || (serves && entry->param.any_type)) && pc_array_is_aligned(array)) {
-        entry->param.data = (void *)array->data;
-        entry->param.dtype = array->dtype;
-        return PC_OK;
-    }
-    PC_TRY(pc_param_allocate(entry, PC_F32));
-    return pc_array_to_f32(array, entry->param.data);
-}
-
-/* In the model's files, else in those of its vision tower. */
-static pc_status need_array(pc_model *model, const char *name, const pc_array **out)
-{
-    *out = find_array(model, model->store, name);
-    if (!*out && model->tower) {
-        if (!model->tower_store) {
-            PC_TRY(pc_store_open(&model->tower_store, model->tower));
-        }
-        *out = find_array(model, model->tower_store, name);
-    }
-    if (*out) {
-        return PC_OK;
-    }
-    const char *tower = model->tower ? NULL : pc_json_get_text(model->config, "mm_vision_tower", NULL);
-    return tower ? pc_fail(PC_ERR_DATA, "%s: the tensor '%s' is missing; the weights of the vision tower %s belong in a directory "
-                                        "'%s' beside the model's", pc_store_path(model->store), name, tower, pc_path_base(tower))
-                 : pc_fail(PC_ERR_DATA, "%s: the tensor '%s' is missing",
-                           pc_store_path(model->tower_store ? model->tower_store : model->store), name);
-}
-
-static pc_status attach_all(pc_model *model)
-{
-    int64_t largest = 0;
-    for (size_t i = 0; i < model->params.count; i++) {
-        pc_param_entry *entry = model->params.items[i];
-        const pc_array *array;
-        PC_TRY(need_array(model, entry->param.name, &array));
-        PC_TRY(attach(entry, array));
-        if (pc_shape_count(&entry->param.shape) > largest) {
-            largest = pc_shape_count(&entry->param.shape);
-            model->stored = array->dtype;
-        }
-    }
-    return PC_OK;
-}
-
-pc_status pc_model_load_values(pc_model *model, const char *path, bool partial, int *loaded)
-{
-    pc_store *store;
-    int count = 0;
-    PC_TRY(pc_store_open(&store, path));
-    pc_status status = PC_OK;
-    for (size_t i = 0; i < model->params.count && status == PC_OK; i++) {
-        pc_param *param = &model->params.items[i]->param;
-        const pc_array *array = find_array(model, store, param->name);
-        if (array) {
-            status = check_array(array, param);
-            status = status == PC_OK ? pc_array_to_f32(array, param->data) : status;
-            count += status == PC_OK;
-        } else if (!partial) {
-            status = pc_fail(PC_ERR_DATA, "%s: the tensor '%s' is missing", path, param->name);
-        }
-    }
-    pc_store_free(store);
-    if (loaded) {
-        *loaded = count;
-    }
-    return status;
-}
-
 /* --- what stands beside the weights --- */
 
 static pc_status load_tokenizer(pc_model *model, const char *path)
@@ -299,7 +199,7 @@ static pc_status load_directory(pc_model *model, const char *path)
 {
     PC_TRY(read_config(model, path));
     PC_TRY(pc_store_open(&model->store, path));
-    PC_TRY(attach_all(model));
+    PC_TRY(pc_model_attach(model));
     PC_TRY(load_neighbours(model, path));
     return pc_fingerprint_check(model, path, NULL);
 }
@@ -312,7 +212,9 @@ static pc_status load_file(pc_model *model, const char *path)
     }
     PC_TRY(model->import->load_file(model, path));
     char *folder = pc_path_parent(path);
-    pc_status status = folder ? pc_tokenizer_load(&model->tokenizer, folder) : pc_fail_memory(0, "a path");
+    pc_status status = !folder           ? pc_fail_memory(0, "a path")
+                       : model->llm.type ? pc_tokenizer_load(&model->tokenizer, folder)
+                                         : load_tokenizer(model, folder);
     pc_free(folder);
     return status;
 }

@@ -49,6 +49,9 @@ pc_status pc_model_set_encoder(pc_model *model, const pc_json *json, const char 
     }
     PC_TRY(new_part(&part->type->fields, part->type->config_size, part->type->weights_size, json, where,
                     &part->config, &part->weights));
+    if (part->type->read) {
+        PC_TRY(part->type->read(part->config, json, where));
+    }
     PC_TRY(part->type->check(part->config, where));
     part->type->info(part->config, &part->info);
     PC_TRY(pc_encoder_resolve_layers(&part->select, part->info.layers, where));

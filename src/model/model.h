@@ -144,6 +144,13 @@ typedef struct pc_import_prefixes {
     const char *encoder, *connector, *llm, *text;
 } pc_import_prefixes;
 
+/* A parameter that is no tensor of its own in the file. */
+typedef struct pc_import_view {
+    char tensor[256];    /* the file's tensor that holds it */
+    int64_t part, parts; /* which of how many equal ones along its first dimension; 0 parts: all of it */
+    bool transposed;     /* the file has [K,N], the parameter is [N,K] */
+} pc_import_view;
+
 /* A foreign checkpoint family: its config keys and tensor names -> ours. One file in import/ + one line in list.h. */
 typedef struct pc_import {
     const char *model_type; /* of config.json; NULL: recognised by `matches` or `matches_file` alone */
@@ -157,6 +164,8 @@ typedef struct pc_import {
     pc_status (*configure)(pc_model *model, const char *where);
     /* The i-th name under which a file may hold the parameter that we call `name`; false when there is none left. */
     bool (*alias)(const char *name, int i, char *out, size_t size);
+    /* The i-th place in a larger or transposed tensor; NULL = none; asked when no alias is there. */
+    bool (*view)(const char *name, int i, pc_import_view *out);
     /* The name that the parameter has in memory where others open it (adapter files go by that); NULL = `name`. */
     bool (*module)(const char *name, char *out, size_t size);
     /* After tokenizer, template and picture recipe have been read; may be NULL. */
@@ -175,6 +184,8 @@ const pc_import *pc_import_find_file(const char *path);
 pc_status pc_model_set_encoder(pc_model *model, const pc_json *json, const char *where);
 pc_status pc_model_set_connector(pc_model *model, const char *name, const pc_json *json, const char *where);
 pc_status pc_model_set_llm(pc_model *model, const char *model_type, const pc_json *json, const char *where);
+/* Point every parameter at its values in model->store. */
+pc_status pc_model_attach(pc_model *model);
 /* The newline token of tiles, `name` in full; after the language model is set. */
 pc_status pc_model_set_newline(pc_model *model, const char *name);
 typedef struct pc_contrast_kind {

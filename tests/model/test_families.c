@@ -17,6 +17,8 @@
 
 static const parity_fixture encoders[] = {
     {"siglip", GOLDEN("siglip/both"), GOLDEN("siglip/both.safetensors"), true},
+    {"open_clip", GOLDEN("open_clip/gelu"), GOLDEN("open_clip/gelu.safetensors"), true},
+    {"open_clip custom", GOLDEN("open_clip/custom"), GOLDEN("open_clip/custom.safetensors"), true},
     {"llava over siglip", GOLDEN("siglip/llava"), GOLDEN("siglip/llava.safetensors"), false},
 };
 
@@ -158,6 +160,55 @@ static void test_session_sees_tiles(void **state)
     }
 }
 
+static const parity_fixture native[] = {
+    {"qwen2-vl", GOLDEN("qwen2_vl/2"), GOLDEN("qwen2_vl/2.safetensors"), false},
+    {"qwen2.5-vl", GOLDEN("qwen2_vl/2_5"), GOLDEN("qwen2_vl/2_5.safetensors"), false},
+};
+
+enum { NATIVE = sizeof native / sizeof native[0] };
+
+static void test_native(void **state)
+{
+    (void)state;
+    parity_check_levels(native, NATIVE);
+}
+
+/* Parts of pictures -> pixels of their own size, bit for bit. */
+static void test_native_pictures(void **state)
+{
+    static const char *const names[] = {GOLDEN("llava/shapes.png"), GOLDEN("llava/triangle.png")};
+    static const int parts[2][4] = {{0, 0, 29, 22}, {2, 1, 17, 31}}; /* left, top, width, height of 32 x 32 */
+    (void)state;
+    for (int i = 0; i < NATIVE; i++) {
+        pc_store *truth = golden_store(native[i].truth);
+        pc_model *model = golden_model(native[i].model);
+        const pc_array *array = pc_store_find(truth, "pixel_values");
+        float *expected = golden_values(array), *pixels;
+        int64_t done = 0;
+        for (int picture = 0; picture < 2; picture++) {
+            pc_image *image, *square, *part;
+            pc_image_tiling tiling;
+            const int *box = parts[picture];
+            assert_int_equal(pc_image_load(&image, names[picture], NULL), PC_OK);
+            assert_int_equal(pc_image_resize(&square, image, 32, 32, PC_FILTER_BICUBIC), PC_OK);
+            assert_int_equal(pc_image_crop(&part, square, box[0], box[1], box[2], box[3]), PC_OK);
+            assert_int_equal(pc_model_prepare(model, part, &pixels, &tiling), PC_OK);
+            int64_t count = 3 * (int64_t)tiling.height * tiling.width;
+            assert_true(done + count <= pc_array_count(array));
+            assert_memory_equal(pixels, expected + done, (size_t)count * sizeof(float));
+            done += count;
+            pc_free(pixels);
+            pc_image_free(part);
+            pc_image_free(square);
+            pc_image_free(image);
+        }
+        assert_int_equal(done, pc_array_count(array));
+        pc_free(expected);
+        pc_model_free(model);
+        pc_store_free(truth);
+    }
+}
+
 /* Saved and loaded again, in f32: the same logits, bit for bit, from a directory that stands alone. */
 static void check_saved(const parity_fixture *f)
 {
@@ -204,6 +255,9 @@ static void test_saved(void **state)
     }
     for (int i = 0; i < LLAVAS; i++) {
         check_saved(&llavas[i]);
+    }
+    for (int i = 0; i < NATIVE; i++) {
+        check_saved(&native[i]);
     }
 }
 
@@ -275,6 +329,8 @@ int main(void)
         cmocka_unit_test(test_greedy),
         cmocka_unit_test(test_llavas),
         cmocka_unit_test(test_llava_pictures),
+        cmocka_unit_test(test_native),
+        cmocka_unit_test(test_native_pictures),
         cmocka_unit_test(test_session_sees_tiles),
         cmocka_unit_test(test_saved),
     };

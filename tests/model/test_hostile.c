@@ -158,6 +158,17 @@ static void test_config_of_siglip(void **state)
     drill(*state, GOLDEN("siglip/both"), "config.json");
 }
 
+static void test_config_of_open_clip(void **state)
+{
+    drill(*state, GOLDEN("open_clip/custom"), "open_clip_config.json");
+}
+
+static void test_config_of_native(void **state)
+{
+    drill(*state, GOLDEN("qwen2_vl/2"), "preprocessor_config.json");
+    drill(*state, GOLDEN("qwen2_vl/2_5"), "config.json");
+}
+
 static void test_processor_config(void **state)
 {
     drill(*state, GOLDEN("llava/hf"), "processor_config.json");
@@ -313,6 +324,8 @@ static void test_memory(void **state)
     } cases[] = {
         {"load", NULL, load_only},
         {"load clip", GOLDEN("clip"), load_only},
+        {"load open_clip", GOLDEN("open_clip/custom"), load_only},
+        {"load, run qwen2.5-vl", GOLDEN("qwen2_vl/2_5"), load_and_run},
         {"load siglip", GOLDEN("siglip/both"), load_only},
         {"load yarn", GOLDEN("decoders/yarn"), load_only},
         {"load, run next", GOLDEN("llava_next/hf"), load_and_run},
@@ -346,6 +359,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_config_of_decoders, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_config_of_siglip, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_fingerprint, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_config_of_open_clip, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_config_of_native, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_processor_config, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_preprocessor_config, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_tokenizer_config, set_up, tear_down),

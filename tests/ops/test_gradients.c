@@ -2,6 +2,7 @@
 #include "ops/activation.h"
 #include "ops/add.h"
 #include "ops/attention.h"
+#include "ops/axis_frequencies.h"
 #include "ops/concat.h"
 #include "ops/cross_ranges.h"
 #include "ops/depthwise.h"
@@ -54,7 +55,7 @@ static const pc_op *const without_gradient[] = {
     &pc_op_expert_combine_grad, &pc_op_relative_bias_grad, &pc_op_sum_to,          &pc_op_group_ranges,
     &pc_op_window_ranges,     &pc_op_cross_ranges,       &pc_op_resize_grid_grad,    &pc_op_pool_grid_grad,
     &pc_op_depthwise_grad,    &pc_op_preference_grad,    &pc_op_hard_sigmoid_grad,
-    &pc_op_grid,
+    &pc_op_grid,              &pc_op_axis_frequencies,
     &pc_op_expert_dispatch, &pc_op_store_rows,         &pc_op_adamw,
     &pc_op_sgd,
 };
@@ -271,6 +272,8 @@ static void rotations(check *c)
     static const int32_t axes[] = {0, 1, 2, 3, 11, 5, 4, 4, 2};
     pc_tensor *of_three = check_ints(c, pc_dims(2, -3, 3), axes);
     check_out(c, pc_rope(c->graph, x, of_three, all, (pc_rope_params){.sections = {1, 1, 1}}));
+    pc_tensor *own = pc_axis_frequencies(c->graph, x, (pc_axis_frequencies_params){10, 1, 3});
+    check_out(c, pc_rope(c->graph, x, of_three, own, (pc_rope_params){.sections = {1, 1, 1}}));
 }
 
 /* --- attention --- */

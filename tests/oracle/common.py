@@ -68,7 +68,7 @@ def randomise(model, seed, embed_gain=1.0):
     for name, p in model.named_parameters():
         g = torch.Generator().manual_seed(seed * 1000003 + sum(ord(c) * (i + 1) for i, c in enumerate(name)))
         n = torch.randn(p.shape, generator=g, dtype=torch.float32)
-        if name.endswith("logit_scale"):
+        if name.endswith("logit_scale") or p.ndim == 0:
             continue
         if name.endswith(".bias"):
             value = 0.1 * n

@@ -4,6 +4,9 @@
 
 #include "model/model.h"
 
+/* A family that another one turns into. */
+extern const pc_import pc_import_clip;
+
 /* Names that begin with `ours` may begin with `theirs` in a file. */
 typedef struct pc_import_rename {
     const char *ours, *theirs;

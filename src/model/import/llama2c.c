@@ -60,7 +60,7 @@ static pc_status read_header(header *out, const pc_map *map, const char *path)
 
 static bool matches_file(const char *path)
 {
-    return pc_ends_with(path, ".bin");
+    return pc_ends_with(path, ".bin") && !strstr(pc_path_base(path), "pytorch_model"); /* those are pickles */
 }
 
 static pc_status set_integers(pc_json *json, const header *h)
