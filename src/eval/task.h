@@ -47,6 +47,7 @@ typedef struct pc_task {
     const char *name;
     const char *help;    /* one line */
     const char *version; /* goes into the results: equal versions ask the same */
+    const char *metric;  /* of metric/list.h, whose values stand beside the accuracy; NULL = none */
     int64_t usual_limit; /* questions when nobody says how many; 0 = all there are */
     /* True when `path` is the task's file or folder; NULL = it needs none. */
     bool (*matches)(const char *path);
