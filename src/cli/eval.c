@@ -32,7 +32,7 @@ typedef struct eval_options {
      .fallback = standard, .low = least, .high = most, .help = text}
 static const pc_field fields[] = {
     FIELD(tasks, PC_FIELD_TEXT, NULL,
-          "what to ask, separated by commas: scenes, scenes_zh, perplexity, FILE.jsonl, an easy-VQA folder, NAME:PATH"),
+          "what to ask, separated by commas: scenes, scenes_zh, pope_scenes, perplexity, FILE.jsonl, FILE.yaml, an easy-VQA folder, NAME:PATH"),
     FIELD(data, PC_FIELD_TEXT, NULL, "file or folder of a task that needs one: of perplexity, for example"),
     NUMBER(limit, "0", 0, 9e15, "questions of each task; 0 = all (scenes: 1000)"),
     NUMBER(seed, "900001", 0, 9e15, "of scenes; recipes train on others"),
@@ -63,6 +63,7 @@ enum { TASKS_MAX = 16 };
 
 typedef struct asked_task {
     const pc_task *task;
+    pc_task_about about;
     const char *path;
     /* in results and file names: the task's, with the file's base name when there is one */
     char name[80];
@@ -90,7 +91,7 @@ typedef struct evaluating {
 /* questions of val.jsonl -> "val"; a folder or a task without files -> the task's name. */
 static void name_task(asked_task *asked)
 {
-    snprintf(asked->name, sizeof asked->name, "%s", asked->task->name);
+    memcpy(asked->name, asked->about.name, sizeof asked->about.name);
     if (asked->path && pc_ends_with(asked->path, ".jsonl")) {
         const char *base = pc_path_base(asked->path);
         snprintf(asked->name, sizeof asked->name, "%.*s",
@@ -135,6 +136,7 @@ static pc_status find_tasks(evaluating *e)
         }
         asked_task *asked = &e->tasks[e->count++];
         PC_TRY(pc_task_find(&asked->task, &asked->path, word, e->options.data));
+        PC_TRY(pc_task_describe(&asked->about, asked->task, asked->path));
         name_task(asked);
     }
     return check_names(e);
@@ -173,7 +175,7 @@ static pc_status make_setup(const evaluating *e, const asked_task *asked, pc_jso
     const struct {
         const char *key, *text;
     } texts[] = {{"model", e->opened.model->path}, {"stamp", e->stamp}, {"fingerprint", e->fingerprint.whole},
-                 {"task", asked->task->version}, {"path", asked->path}, {"system", o->system}, {"dtype", o->dtype},
+                 {"task", asked->about.version}, {"path", asked->path}, {"data", o->data}, {"system", o->system}, {"dtype", o->dtype},
                  {"adapter", o->adapter}, {"template", pc_local_template(e->local)->name}};
     const struct {
         const char *key;
@@ -211,10 +213,10 @@ static pc_status apply_metric(asked_task *asked)
     pc_metric_items items = {0};
     pc_json *found = NULL;
     pc_status status = PC_OK;
-    if (!asked->task->metric) {
+    if (!asked->about.metric[0]) {
         return PC_OK;
     }
-    PC_GO(pc_metric_find(&metric, asked->task->metric));
+    PC_GO(pc_metric_find(&metric, asked->about.metric));
     PC_GO(pc_metric_take_samples(&items, asked->samples, asked->name));
     PC_GO(pc_metric_score(&found, metric, &items, false));
     asked->metric = pc_json_copy(pc_json_get(found, "corpus"));
@@ -238,14 +240,14 @@ static pc_status ask_task(evaluating *e, asked_task *asked)
 {
     char *samples;
     pc_answerer answerer = pc_local_answerer(e->local);
-    pc_task_options task = {.path = asked->path, .seed = (uint64_t)e->options.seed};
+    pc_task_options task = {.path = asked->path, .data = e->options.data, .seed = (uint64_t)e->options.seed};
     PC_TRY(samples_path(e, asked, &samples));
     pc_status status = claim(e, asked, samples);
-    if (status == PC_OK && (samples || asked->task->metric) && !(asked->samples = pc_json_new_array())) {
+    if (status == PC_OK && (samples || asked->about.metric[0]) && !(asked->samples = pc_json_new_array())) {
         status = pc_fail_memory(0, "samples");
     }
     pc_tally_options options = {
-        .limit = e->options.limit,
+        .limit = e->options.limit ? e->options.limit : asked->about.usual_limit,
         .max_tokens = (size_t)e->options.max_new_tokens,
         .blank_images = e->options.no_images,
         .system = e->options.system,
@@ -282,7 +284,7 @@ static void print_row(const char *name, int64_t right, int64_t asked)
 
 static void print_measured(const asked_task *asked)
 {
-    printf("%s (%s)\n", asked->name, asked->task->version);
+    printf("%s (%s)\n", asked->name, asked->about.version);
     for (void *it = pc_json_first(asked->measured); it; it = pc_json_next(asked->measured, it)) {
         pc_json *value = pc_json_value(it);
         if (pc_json_is_integer(value)) {
@@ -301,7 +303,7 @@ static void print_table(const evaluating *e)
             print_measured(asked);
             continue;
         }
-        printf("%s (%s)%s\n", asked->name, asked->task->version,
+        printf("%s (%s)%s\n", asked->name, asked->about.version,
                e->options.no_images ? ", pictures blanked" : "");
         for (int k = 0; k < asked->score.kind_count; k++) {
             const pc_tally_kind *kind = &asked->score.kinds[k];
@@ -320,7 +322,7 @@ static pc_status set_config(const evaluating *e, const asked_task *asked, pc_jso
 {
     pc_json *config = pc_json_new_object();
     PC_TRY(pc_json_set(into, asked->name, config));
-    PC_TRY(pc_json_set(config, "task", pc_json_new_text(asked->task->name)));
+    PC_TRY(pc_json_set(config, "task", pc_json_new_text(asked->about.name)));
     PC_TRY(pc_json_set(config, "limit", pc_json_new_integer(e->options.limit)));
     if (!asked->path) {
         PC_TRY(pc_json_set(config, "seed", pc_json_new_integer(e->options.seed)));
@@ -353,7 +355,7 @@ static pc_status task_result(const asked_task *asked, pc_json **out)
         return *out ? PC_OK : pc_fail_memory(0, "a result");
     }
     PC_TRY(pc_tally_to_json(&asked->score, out));
-    pc_status status = asked->metric ? pc_json_set(*out, asked->task->metric, pc_json_copy(asked->metric)) : PC_OK;
+    pc_status status = asked->metric ? pc_json_set(*out, asked->about.metric, pc_json_copy(asked->metric)) : PC_OK;
     if (status != PC_OK) {
         pc_json_free(*out);
     }
@@ -379,7 +381,7 @@ static pc_status make_results(const evaluating *e, pc_json **out)
         pc_json *score;
         PC_GO(task_result(asked, &score));
         PC_GO(pc_json_set(parts[0], asked->name, score));
-        PC_GO(pc_json_set(parts[1], asked->name, pc_json_new_text(asked->task->version)));
+        PC_GO(pc_json_set(parts[1], asked->name, pc_json_new_text(asked->about.version)));
         PC_GO(set_config(e, asked, parts[2]));
         PC_GO(pc_json_set(parts[3], asked->name, pc_json_new_integer(samples_of(asked))));
     }
@@ -422,7 +424,8 @@ static pc_status write_report(const evaluating *e, const pc_json *results)
         if (asked->samples) {
             tasks[count++] = (pc_report_task){
                 .name = asked->name, .task = asked->task, .score = &asked->score, .samples = asked->samples,
-                .options = {.path = asked->path, .seed = (uint64_t)e->options.seed},
+                .metric = asked->about.metric,
+                .options = {.path = asked->path, .data = e->options.data, .seed = (uint64_t)e->options.seed},
                 .result = pc_json_get(pc_json_get(results, "results"), asked->name)};
         }
     }

@@ -52,14 +52,14 @@ static pc_status put_table(pc_str *out, const pc_tally *score)
 
 static pc_status put_metric(pc_str *out, const pc_report_task *task)
 {
-    const pc_json *metric = task->task->metric ? pc_json_get(task->result, task->task->metric) : NULL;
+    const pc_json *metric = task->metric[0] ? pc_json_get(task->result, task->metric) : NULL;
     if (!metric) {
         return PC_OK;
     }
     pc_str text = {0};
     pc_status status;
     PC_GO(pc_json_write(&text, metric, 2));
-    PC_GO(pc_str_printf(out, "<details><summary>%s</summary><pre>", task->task->metric));
+    PC_GO(pc_str_printf(out, "<details><summary>%s</summary><pre>", task->metric));
     PC_GO(put_text(out, text.data));
     PC_GO(pc_str_puts(out, "</pre></details>\n"));
 done:

@@ -7,7 +7,7 @@
 
 /* All borrowed. */
 typedef struct pc_report_task {
-    const char *name;
+    const char *name, *metric; /* metric: its key in the result, "" = none */
     const pc_task *task;
     pc_task_options options; /* the task is opened again for its pictures */
     const pc_tally *score;
