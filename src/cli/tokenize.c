@@ -4,7 +4,7 @@
 #include "base/memory.h"
 #include "cli/command.h"
 #include "cli/options.h"
-#include "text/tokenizer.h"
+#include "model/model.h"
 
 #include <errno.h>
 #include <stddef.h>
@@ -41,8 +41,8 @@ static pc_status read_options(options *out, int argc, char **argv, bool *done)
     const pc_options spec = {
         .usage = "percept tokenize MODEL [TEXT | -f FILE] [OPTION]...\n\n"
                  "Print the token ids of a text as one JSON array on a line. MODEL is a model's directory or a tokenizer\n"
-                 "file: tokenizer.json, tokenizer.model (SentencePiece), *.tiktoken, tokenizer.bin (llama2.c), vocab.json,\n"
-                 "vocab.txt (BERT). Without TEXT and -f the text is read from standard input. No special tokens are added, nor\n"
+                 "file: tokenizer.json, tokenizer.model (SentencePiece), *.gguf, *.tiktoken, tokenizer.bin (llama2.c),\n"
+                 "vocab.json, vocab.txt (BERT). Without TEXT and -f the text is read from standard input. No special tokens are added, nor\n"
                  "parsed from the text, unless asked for; -- stands before a text that begins with a dash",
         .fields = table, .aliases = aliases, .min_arguments = 1, .max_arguments = 2};
     pc_arguments arguments;
@@ -186,7 +186,7 @@ static pc_status tokenize(const options *o)
     work w = {.options = o};
     pc_str input = {0};
     pc_status status;
-    PC_GO(pc_tokenizer_load(&w.tokenizer, o->model));
+    PC_GO(pc_model_tokenizer(&w.tokenizer, o->model));
     PC_GO(read_input(o, &input));
     const char *text = input.data ? input.data : "";
     if (o->decode) {

@@ -3,6 +3,7 @@
 #include "base/log.h"
 #include "base/str.h"
 #include "model/fingerprint.h"
+#include "model/import/gguf.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -313,6 +314,23 @@ static pc_status load_file(pc_model *model, const char *path)
     char *folder = pc_path_parent(path);
     pc_status status = folder ? pc_tokenizer_load(&model->tokenizer, folder) : pc_fail_memory(0, "a path");
     pc_free(folder);
+    return status;
+}
+
+pc_status pc_model_tokenizer(pc_tokenizer **out, const char *path)
+{
+    pc_store *store = NULL;
+    *out = NULL;
+    if (pc_path_is_directory(path) || !pc_ends_with(path, ".gguf")) {
+        return pc_tokenizer_load(out, path);
+    }
+    PC_TRY(pc_store_open(&store, path));
+    const pc_gguf *gguf = pc_store_gguf(store);
+    pc_status status = gguf ? pc_gguf_tokenizer(out, gguf) : PC_OK;
+    if (status == PC_OK && !*out) {
+        status = pc_fail(PC_ERR_DATA, "%s: there is no tokenizer in this file", path);
+    }
+    pc_store_free(store);
     return status;
 }
 

@@ -98,6 +98,9 @@ pc_status pc_model_create(pc_model **out, const char *config_path, const char *t
 pc_status pc_model_outline(pc_model **out, const char *config_path, const char *tokenizer_path);
 void pc_model_free(pc_model *model);
 
+/* The tokenizer alone, of a model or tokenizer file of any kind that pc_model_load and pc_tokenizer_load read. */
+pc_status pc_model_tokenizer(pc_tokenizer **out, const char *path);
+
 /* Write a Hugging Face directory: config.json, generation_config.json, model.safetensors in `dtype`, tokenizer, chat
  * template, processor files. `folder` is made when missing; files are written durably one by one. */
 pc_status pc_model_save(const pc_model *model, const char *folder, pc_dtype dtype);

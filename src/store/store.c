@@ -5,9 +5,11 @@
 #include "base/file.h"
 #include "base/json.h"
 #include "base/log.h"
+#include "store/gguf_read.h"
 #include "store/header.h"
 #include "store/members.h"
 
+#include <stdio.h>
 #include <string.h>
 
 /* 64 MiB hold the index of a model with half a million tensors; the member walk keeps memory near
@@ -20,6 +22,7 @@ struct pc_store {
     pc_header all; /* arrays of all shards, metadata of the first */
     pc_map *maps;  /* one for each shard */
     size_t map_count;
+    pc_gguf *gguf; /* keys of the (first) GGUF file, or NULL */
 };
 
 /* One line of weight_map. */
@@ -64,17 +67,6 @@ static pc_status new_store(pc_store **out, const char *path)
     }
     *out = store;
     return PC_OK;
-}
-
-static pc_status open_single(pc_store *store, const char *path)
-{
-    const char *file;
-    PC_TRY(PC_NEW_ARRAY(store->maps, 1, "mapped files"));
-    PC_TRY(keep_text(&file, path, store));
-    PC_TRY(pc_map_open(&store->maps[0], path));
-    store->map_count = 1;
-    return pc_header_read(&store->all, store->maps[0].data, store->maps[0].size, file,
-                          &store->arena);
 }
 
 static pc_status read_weight(pc_store *store, weight_index *index, const pc_members *walk)
@@ -291,6 +283,144 @@ done:
     return status;
 }
 
+/* --- GGUF --- */
+
+/* The file `at` of `count`: "<stem>-00001-of-00003.gguf"; false when the first one is not named so. */
+static bool split_name(char *out, size_t size, const char *first, int64_t at, int64_t count)
+{
+    char end[64];
+    int tail = snprintf(end, sizeof end, "-%05d-of-%05d.gguf", 1, (int)count);
+    size_t length = strlen(first);
+    if (!pc_ends_with(first, end) || length >= size) {
+        return false;
+    }
+    snprintf(out, size, "%.*s-%05d-of-%05d.gguf", (int)(length - (size_t)tail), first, (int)at + 1, (int)count);
+    return true;
+}
+
+/* Append the arrays of a further file. */
+static pc_status add_arrays(pc_store *store, const pc_header *header)
+{
+    char shown[96];
+    for (size_t i = 0; i < header->count; i++) {
+        store->all.arrays[store->all.count] = header->arrays[i];
+        if (pc_names_add(&store->all.names, store->all.arrays, sizeof *store->all.arrays, store->all.count) !=
+            PC_NAMES_NONE) {
+            return pc_fail(PC_ERR_DATA, "%s: the tensor '%s' is in another file of the split too", header->arrays[i].file,
+                           pc_name_text(header->arrays[i].name, shown));
+        }
+        store->all.count++;
+    }
+    return PC_OK;
+}
+
+static pc_status check_split(const pc_gguf *gguf, int64_t at, int64_t count, int64_t *tensors)
+{
+    int64_t number, files;
+    PC_TRY(pc_gguf_integer(&number, gguf, "split.no", 0, 0, 65535));
+    PC_TRY(pc_gguf_integer(&files, gguf, "split.count", 1, 0, 65535));
+    PC_TRY(pc_gguf_integer(tensors, gguf, "split.tensors.count", 0, 0, 1 << 24));
+    if (number != at || files != count) {
+        return pc_fail(PC_ERR_DATA, "%s: it says that it is file %lld of %lld, expected %lld of %lld%s", pc_gguf_file(gguf),
+                       (long long)number + 1, (long long)files, (long long)at + 1, (long long)count,
+                       at == 0 ? "; name the first file" : "");
+    }
+    return PC_OK;
+}
+
+/* *out = the head of one file of a GGUF model, mapped. */
+static pc_status map_gguf(pc_store *store, const char *path, pc_gguf **gguf, pc_header *out)
+{
+    const char *file;
+    pc_map *map = &store->maps[store->map_count];
+    PC_TRY(keep_text(&file, path, store));
+    PC_TRY(pc_map_open(map, path));
+    store->map_count++;
+    return pc_gguf_read(gguf, out, map->data, map->size, file, &store->arena);
+}
+
+static pc_status open_split(pc_store *store, const char *path, int64_t at, int64_t count, int64_t expected)
+{
+    char name[4096];
+    pc_gguf *gguf = NULL;
+    pc_header header = {0};
+    int64_t tensors;
+    if (!split_name(name, sizeof name, path, at, count)) {
+        return pc_fail(PC_ERR_DATA, "%s: one of %lld files, but not named ...-00001-of-%05lld.gguf", path, (long long)count,
+                       (long long)count);
+    }
+    if (!pc_path_exists(name)) {
+        return pc_fail(PC_ERR_DATA, "%s: the file is missing; the model has %lld", name, (long long)count);
+    }
+    PC_TRY(map_gguf(store, name, &gguf, &header));
+    pc_status status = check_split(gguf, at, count, &tensors);
+    if (status == PC_OK && store->all.count + header.count > (size_t)expected) {
+        status = pc_fail(PC_ERR_DATA, "%s: key 'split.tensors.count' is %lld, but the files up to %s have more", path,
+                         (long long)expected, name);
+    }
+    status = status == PC_OK ? add_arrays(store, &header) : status;
+    pc_header_clear(&header);
+    pc_gguf_free(gguf);
+    return status;
+}
+
+/* The further files of a split; the tables of the first are made anew in the size of all. */
+static pc_status open_splits(pc_store *store, const char *path, int64_t count, int64_t expected)
+{
+    pc_header first = store->all;
+    pc_map map = store->maps[0], *maps = NULL;
+    store->all = (pc_header){0};
+    pc_status status;
+    if (expected < (int64_t)first.count) {
+        status = pc_fail(PC_ERR_DATA, "%s: key 'split.tensors.count' is %lld, but this file alone has %zu", path,
+                         (long long)expected, first.count);
+        goto done;
+    }
+    PC_GO(PC_NEW_ARRAY(maps, (size_t)count, "mapped files"));
+    pc_free(store->maps);
+    store->maps = maps;
+    maps[0] = map;
+    PC_GO(PC_NEW_ARRAY(store->all.arrays, (size_t)expected, "tensors of a store"));
+    PC_GO(pc_names_init(&store->all.names, (size_t)expected, "tensors of a store"));
+    PC_GO(add_arrays(store, &first));
+    for (int64_t at = 1; at < count; at++) {
+        PC_GO(open_split(store, path, at, count, expected));
+    }
+    if ((int64_t)store->all.count != expected) {
+        status = pc_fail(PC_ERR_DATA, "%s: key 'split.tensors.count' is %lld, but the files have %zu tensors", path,
+                         (long long)expected, store->all.count);
+    }
+done:
+    pc_header_clear(&first);
+    return status;
+}
+
+static pc_status open_gguf(pc_store *store, const char *path)
+{
+    int64_t count, tensors;
+    PC_TRY(pc_gguf_integer(&count, store->gguf, "split.count", 1, 0, 65535));
+    if (count <= 1) {
+        return PC_OK;
+    }
+    PC_TRY(check_split(store->gguf, 0, count, &tensors));
+    return open_splits(store, path, count, tensors);
+}
+
+static pc_status open_single(pc_store *store, const char *path)
+{
+    const char *file;
+    PC_TRY(PC_NEW_ARRAY(store->maps, 1, "mapped files"));
+    PC_TRY(keep_text(&file, path, store));
+    PC_TRY(pc_map_open(&store->maps[0], path));
+    store->map_count = 1;
+    if (pc_gguf_recognise(store->maps[0].data, store->maps[0].size)) {
+        PC_TRY(pc_gguf_read(&store->gguf, &store->all, store->maps[0].data, store->maps[0].size, file, &store->arena));
+        return open_gguf(store, path);
+    }
+    return pc_header_read(&store->all, store->maps[0].data, store->maps[0].size, file,
+                          &store->arena);
+}
+
 static pc_status open_folder(pc_store *store, const char *path)
 {
     pc_status status;
@@ -338,7 +468,9 @@ pc_status pc_store_open_memory(pc_store **out, const void *bytes, size_t size, c
     pc_store *store;
     *out = NULL;
     PC_TRY(new_store(&store, where));
-    pc_status status = pc_header_read(&store->all, bytes, size, store->path, &store->arena);
+    pc_status status = pc_gguf_recognise(bytes, size)
+                           ? pc_gguf_read(&store->gguf, &store->all, bytes, size, store->path, &store->arena)
+                           : pc_header_read(&store->all, bytes, size, store->path, &store->arena);
     if (status != PC_OK) {
         pc_store_free(store);
         return status;
@@ -353,6 +485,7 @@ void pc_store_free(pc_store *store)
         return;
     }
     pc_header_clear(&store->all);
+    pc_gguf_free(store->gguf);
     for (size_t i = 0; i < store->map_count; i++) {
         pc_map_close(&store->maps[i]);
     }
@@ -416,4 +549,9 @@ void pc_store_metadata_at(const pc_store *store, size_t index, const char **key,
 {
     *key = store->all.metadata[index].key;
     *value = store->all.metadata[index].value;
+}
+
+const pc_gguf *pc_store_gguf(const pc_store *store)
+{
+    return store->gguf;
 }

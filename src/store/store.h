@@ -1,4 +1,5 @@
-/* Named arrays in mapped safetensors files: one file, or a directory of shards with an index.
+/* Named arrays in mapped files: safetensors (one file, or a directory of shards with an index) or GGUF (one file, or the
+ * first of a split).
  *
  * path -> pc_store_open -> validated header(s) + mapped bytes -> pc_array by name. Nothing is
  * copied: an array's data points into the mapping and lives as long as the store. Opened stores are
@@ -15,6 +16,7 @@
 
 #include "base/dtype.h"
 #include "base/status.h"
+#include "store/gguf.h"
 
 #include <stddef.h>
 #include <stdint.h>
@@ -37,14 +39,14 @@ typedef struct pc_array {
 
 typedef struct pc_store pc_store;
 
-/* `path`: a .safetensors file, an .index.json file, or a directory that holds model.safetensors or
+/* `path`: a .safetensors or GGUF file, an .index.json file, or a directory that holds model.safetensors or
  * model.safetensors.index.json (the former wins, as in transformers). Shard names must be plain
  * names of files in the index's directory. Arrays of a shard that the index does not list are not
  * part of the store; a total_size that differs from the sum of the arrays is only logged, since
  * published indexes are often wrong there. Errors: PC_ERR_IO (no such file), PC_ERR_DATA
  * (malformed; file, name and numbers in the message), PC_ERR_MEMORY. */
 pc_status pc_store_open(pc_store **out, const char *path);
-/* The same for one safetensors file that is already in memory; `bytes` is borrowed, `where` names
+/* The same for one file that is already in memory (a GGUF split: this part alone); `bytes` is borrowed, `where` names
  * it in messages. */
 pc_status pc_store_open_memory(pc_store **out, const void *bytes, size_t size, const char *where);
 void pc_store_free(pc_store *store); /* NULL is fine */
@@ -62,6 +64,9 @@ const char *pc_store_metadata(const pc_store *store, const char *key);
 size_t pc_store_metadata_count(const pc_store *store);
 void pc_store_metadata_at(const pc_store *store, size_t index, const char **key,
                           const char **value);
+
+/* The keys of a GGUF file (of the first of a split); NULL for safetensors. Borrowed. */
+const pc_gguf *pc_store_gguf(const pc_store *store);
 
 int64_t pc_array_count(const pc_array *array);  /* number of elements */
 int pc_array_is_aligned(const pc_array *array); /* 1 when data may be cast to dtype's C type */

@@ -57,7 +57,7 @@ static inline void pc_word_cache_keep(pc_cached_word *slot, const char *word, si
 /* The files of a tokenizer. */
 typedef struct pc_text_source {
     const char *path;   /* of the main file */
-    const char *folder; /* where its neighbours are */
+    const char *folder; /* where its neighbours are; NULL: it has none */
     const char *bytes;  /* of the main file, NUL behind them */
     size_t size;
     const pc_json *config;   /* tokenizer_config.json, or NULL */
@@ -98,6 +98,11 @@ struct pc_tokenizer {
     size_t original_size;
 };
 
+/* Files of kinds that others make in memory. */
+extern const pc_text_kind pc_text_kind_sentencepiece, pc_text_kind_vocab_txt;
+
+/* A tokenizer of this kind out of its bytes; source->config is the caller's. */
+pc_status pc_tokenizer_load_source(pc_tokenizer **out, const pc_text_source *source, const pc_text_kind *kind);
 /* The kind of a file by its content; NULL when none recognises it. */
 const pc_text_kind *pc_text_kind_of(const char *bytes, size_t size);
 

@@ -16,6 +16,9 @@ static const char *const role_keys[PC_TOKEN_ROLES] = {
 static pc_status read_neighbour(pc_json **out, const char *folder, const char *name)
 {
     *out = NULL;
+    if (!folder) {
+        return PC_OK;
+    }
     char *path = pc_path_join(folder, name);
     if (!path) {
         return pc_fail_memory(strlen(folder), "path");
@@ -135,19 +138,10 @@ void pc_tokenizer_guess_roles(pc_tokenizer *tokenizer)
     }
 }
 
-static pc_status load_source(pc_tokenizer **out, pc_text_source *source)
+pc_status pc_tokenizer_load_source(pc_tokenizer **out, const pc_text_source *source, const pc_text_kind *kind)
 {
-    const pc_text_kind *kind = pc_text_kind_of(source->bytes, source->size);
-    pc_json *config = NULL;
     pc_tokenizer *tokenizer = NULL;
     pc_status status;
-    if (!kind) {
-        return pc_fail(PC_ERR_DATA, "%s: not a tokenizer: neither JSON nor a SentencePiece model, ranks of tiktoken, a vocab.txt "
-                       "or a llama2.c tokenizer",
-                       source->path);
-    }
-    PC_GO(read_neighbour(&config, source->folder, "tokenizer_config.json"));
-    source->config = config;
     PC_GO(pc_tokenizer_new(&tokenizer, kind));
     PC_GO(kind->load(tokenizer, source));
     PC_GO(pc_tokenizer_read_config(tokenizer, source));
@@ -160,12 +154,27 @@ static pc_status load_source(pc_tokenizer **out, pc_text_source *source)
         }
     }
 done:
-    pc_json_free(config);
     if (status != PC_OK) {
         pc_tokenizer_free(tokenizer);
         tokenizer = NULL;
     }
     *out = tokenizer;
+    return status;
+}
+
+static pc_status load_source(pc_tokenizer **out, pc_text_source *source)
+{
+    const pc_text_kind *kind = pc_text_kind_of(source->bytes, source->size);
+    pc_json *config = NULL;
+    if (!kind) {
+        return pc_fail(PC_ERR_DATA, "%s: not a tokenizer: neither JSON nor a SentencePiece model, ranks of tiktoken, a vocab.txt "
+                       "or a llama2.c tokenizer",
+                       source->path);
+    }
+    PC_TRY(read_neighbour(&config, source->folder, "tokenizer_config.json"));
+    source->config = config;
+    pc_status status = pc_tokenizer_load_source(out, source, kind);
+    pc_json_free(config);
     return status;
 }
 

@@ -71,3 +71,41 @@ float pc_proto_float(const pc_proto *message)
     memcpy(&value, &bits, sizeof value);
     return value;
 }
+
+static pc_status put_varint(pc_str *out, uint64_t value)
+{
+    while (value > 0x7f) {
+        PC_TRY(pc_str_putc(out, (char)(value | 0x80)));
+        value >>= 7;
+    }
+    return pc_str_putc(out, (char)value);
+}
+
+static pc_status put_key(pc_str *out, uint32_t field, pc_wire wire)
+{
+    return put_varint(out, (uint64_t)field << 3 | wire);
+}
+
+pc_status pc_proto_write_varint(pc_str *out, uint32_t field, uint64_t value)
+{
+    PC_TRY(put_key(out, field, PC_WIRE_VARINT));
+    return put_varint(out, value);
+}
+
+pc_status pc_proto_write_float(pc_str *out, uint32_t field, float value)
+{
+    uint32_t bits;
+    memcpy(&bits, &value, sizeof bits);
+    PC_TRY(put_key(out, field, PC_WIRE_FIXED32));
+    for (int i = 0; i < 4; i++) {
+        PC_TRY(pc_str_putc(out, (char)(bits >> (8 * i))));
+    }
+    return PC_OK;
+}
+
+pc_status pc_proto_write_bytes(pc_str *out, uint32_t field, const void *bytes, size_t length)
+{
+    PC_TRY(put_key(out, field, PC_WIRE_BYTES));
+    PC_TRY(put_varint(out, length));
+    return pc_str_add(out, bytes, length);
+}

@@ -1,9 +1,10 @@
-/* Reading protocol buffers: fields of a message one by one, every length checked against the bytes that are there.
- * Internal to text/. */
+/* Protocol buffers: reading the fields of a message one by one, every length checked against the bytes that are there; and
+ * writing them. Internal to text/. */
 #ifndef PC_TEXT_PROTO_H
 #define PC_TEXT_PROTO_H
 
 #include "base/status.h"
+#include "base/str.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -29,5 +30,10 @@ static inline pc_proto pc_proto_of(const void *data, size_t size)
 /* Read the next field; *more = false at the end. PC_ERR_DATA when it is cut or of an unknown wire type. */
 pc_status pc_proto_next(pc_proto *message, bool *more);
 float pc_proto_float(const pc_proto *message); /* of a FIXED32 */
+
+/* Append a field. */
+pc_status pc_proto_write_varint(pc_str *out, uint32_t field, uint64_t value);
+pc_status pc_proto_write_float(pc_str *out, uint32_t field, float value);
+pc_status pc_proto_write_bytes(pc_str *out, uint32_t field, const void *bytes, size_t length);
 
 #endif

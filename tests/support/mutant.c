@@ -14,6 +14,7 @@
 #include "mutate.h"
 
 #include "base/rng.h"
+#include "mutant_gguf.h"
 #include "mutant_yaml.h"
 
 #include <ctype.h>
@@ -448,8 +449,13 @@ const char *pc_mutant_make(unsigned char **out, size_t *out_size, const void *se
     memcpy(m.bytes, seed, size);
     pc_rng_init(&m.rng, 20240607, number);
     bool text = looks_like_text(m.bytes, size), yaml = pc_mutant_is_yaml(m.bytes, size);
+    bool gguf = pc_mutant_is_gguf(m.bytes, size);
     size_t rounds = below(&m, 3) > 0 ? 1 : 2 + below(&m, 3);
     while (rounds-- > 0 && m.size > 0) {
+        if (gguf && below(&m, 4) > 0) {
+            name = pc_mutant_edit_gguf(m.bytes, &m.size, m.capacity, &m.rng);
+            continue;
+        }
         if (yaml && below(&m, 4) > 0) {
             name = pc_mutant_edit_yaml(m.bytes, &m.size, m.capacity, &m.rng);
             continue;

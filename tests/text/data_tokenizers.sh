@@ -28,11 +28,12 @@ unpack() {
     mkdir -p "$work/$1" && unzip -qo "$PERCEPT_DATA/tokenizers/$1.zip" -d "$work/$1"
 }
 
-# run_cases NAME TOKENIZER CASES: each text to its ids, and the ids back to the text
+# run_cases NAME TOKENIZER CASES [ids]: each text to its ids, and the ids back to the text unless only ids are asked for
 run_cases() {
     for text in "$3"/*.txt; do
         "$percept" tokenize "$2" -f "$text" >"$work/ids" 2>"$work/error" || cat "$work/error"
         check "$1 $(basename "$text" .txt)" "${text%.txt}.json" "$work/ids"
+        [ "$4" = ids ] && continue
         "$percept" tokenize "$2" --decode -f "$work/ids" >"$work/back"
         check "$1 $(basename "$text" .txt) decoded" "$text" "$work/back"
     done
@@ -53,6 +54,16 @@ run_pairs() {
 [ -n "$PERCEPT_DATA" ] || PERCEPT_DATA=/nonexistent
 
 if unpack gguf-vocabs; then
+    # Out of the file itself: 8 vocabularies of 47 texts each. WordPiece can't give the text back.
+    for name in llama-spm phi-3 gpt-2 falcon deepseek-coder starcoder mpt bert-bge; do
+        base="$work/gguf-vocabs/ggml-vocab-$name.gguf"
+        python3 "$files" cases "$base.inp" "$base.out" "$work/cases-$name"
+        count=$(find "$work/cases-$name" -name '*.json' | wc -l)
+        [ "$count" -eq 47 ] || { echo "FAILED $name: $count pairs, expected 47"; failed=$((failed + 1)); }
+        only=
+        [ "$name" = bert-bge ] && only=ids
+        run_cases "$name.gguf" "$base" "$work/cases-$name" $only
+    done
     for name in llama-spm gpt-2 mpt; do
         base="$work/gguf-vocabs/ggml-vocab-$name.gguf"
         python3 "$files" gguf "$base" "$work/$name" && python3 "$files" cases "$base.inp" "$base.out" "$work/cases-$name"
