@@ -32,6 +32,8 @@ static const pc_field search_fields[] = {
      .low = -100, .high = 100, .help = "log-probabilities are divided by tokens to this power"},
     {.name = "early_stopping", .type = PC_FIELD_CHOICE, .offset = offsetof(pc_decoding, early_stopping), .choices = ends,
      .help = "likely: no open beam looks better; first: enough have ended; never: none can get better"},
+    {.name = "votes", .type = PC_FIELD_INT, .offset = offsetof(pc_decoding, votes), .fallback = "1", .low = 1, .high = 1000,
+     .help = "self-consistency: chains that are drawn and vote on the answer behind \"answer is\" or \"answer:\""},
     {.name = "draft", .type = PC_FIELD_TEXT, .offset = offsetof(pc_decoding, draft),
      .help = "speculative decoding, which changes no answer: ngram, or the folder of a small model of this vocabulary"},
     {.name = "draft_tokens", .type = PC_FIELD_INT, .offset = offsetof(pc_decoding, draft_tokens), .fallback = "16", .low = 1,
