@@ -12,6 +12,7 @@
 static const char *const schedules[] = {"cosine", "linear", "constant", NULL};
 static const char *const tunings[] = {"full", "lora", NULL};
 static const char *const mirrors[] = {"none", "horizontal", "both", NULL};
+static const char *const pair_losses[] = {"sigmoid", "hinge", "ipo", "orpo", "simpo", NULL}; /* as pc_pair_loss */
 static const char *const turns[] = {"history", "independent", NULL};
 
 #define FIELD(key, spelling, kind, standard, lo, hi, text)                                                          \
@@ -30,7 +31,7 @@ static const pc_field fields[] = {
     FLAG(resize_vocab, "false",
          "give both: model_init's model takes the weights of model_name_or_path, tables of the vocabulary token by token"),
     TEXT(vision_tower_path, NULL, "take the encoder's weights from this directory (a contrastive model, for example)"),
-    TEXT(stage, "sft", "pt, sft, regions or contrastive"),
+    TEXT(stage, "sft", "pt, sft, regions, contrastive or dpo"),
     FIELD(template_name, "template", PC_FIELD_TEXT, NULL, 0, 0, "chat template; unset = the model's own"),
     FLAG(freeze_vision_tower, "true", "the encoder does not train"),
     FLAG(freeze_multi_modal_projector, "false", "the connector does not train"),
@@ -39,6 +40,7 @@ static const pc_field fields[] = {
      .help = "full: the weights train; lora: they stay, an adapter trains"},
     COUNT(lora.rank, "lora_rank", "8", 1, "rank of the adapter's matrices"),
     REAL(lora.alpha, "lora_alpha", "0", 0, 1e9, "the adapter counts alpha / rank times; 0 = twice the rank"),
+    REAL(lora.dropout, "lora_dropout", "0", 0, 0.999, "share of what the adapter's matrices read that is dropped in training"),
     FIELD(lora.target, "lora_target", PC_FIELD_TEXT, "all", 0, 0,
           "linear layers to adapt: all, last words of names, or patterns with *; a list. Frozen parts get none"),
     FLAG_AS(lora.rslora, "use_rslora", "false", "count alpha / sqrt(rank) times"),
@@ -46,6 +48,17 @@ static const pc_field fields[] = {
     FIELD(lora.additional_target, "additional_target", PC_FIELD_TEXT, NULL, 0, 0,
           "modules that train whole beside the adapter (multi_modal_projector); a list"),
     TEXT(adapter_name_or_path, NULL, "adapter to go on from (finetuning_type: lora)"),
+    {.name = "pref_loss", .type = PC_FIELD_CHOICE, .offset = offsetof(pc_recipe, preference.loss), .choices = pair_losses,
+     .help = "stage dpo: loss over pairs of answers; orpo and simpo need no reference model"},
+    REAL(preference.beta, "pref_beta", "0.1", 1e-6, 1e6, "stage dpo: how much the model may leave its reference; smaller is further"),
+    REAL(preference.likelihood, "pref_ftx", "0", 0, 1e3, "stage dpo: weight of the chosen answers' own loss, added"),
+    REAL(preference.label_smoothing, "dpo_label_smoothing", "0", 0, 0.5, "pref_loss sigmoid: share of pairs that are the wrong way round"),
+    REAL(preference.margin, "simpo_gamma", "0.5", 0, 1e3, "pref_loss simpo: by how much the chosen answer should win"),
+    REAL(preference.changed_weight, "ddpo_gamma", "1", 0, 1e3,
+         "weight of tokens in segments that differ between the answers (RLHF-V's dense DPO); 1 = as the others"),
+    FLAG_AS(preference.normalise, "ddpo_normalise", "false", "an answer's score is the mean over its tokens' weights, not the sum"),
+    FIELD(preference.reference, "ref_model", PC_FIELD_TEXT, NULL, 0, 0,
+          "stage dpo: reference model; unset = model_name_or_path as it was, without its adapter"),
     TEXT(dataset, NULL, "datasets, separated by commas: FILE, FOLDER, scenes?seed=1&n=1000 or a name in dataset_info.json"),
     TEXT(dataset_dir, "data", "folder of dataset_info.json"),
     TEXT(dataset_format, NULL, "kind of the datasets; unset = found by looking"),
@@ -61,6 +74,8 @@ static const pc_field fields[] = {
      .help = "augmentation: half of the pictures are mirrored, left to right, or also top to bottom; not for questions of sides"},
     {.name = "turns", .type = PC_FIELD_CHOICE, .offset = offsetof(pc_recipe, turns), .choices = turns,
      .help = "history: a turn sees what was said before; independent: the picture and itself alone"},
+    TEXT(feature_cache, NULL, "folder where the features of a frozen encoder are kept: each picture is encoded once. Needs disk: 4 bytes a "
+                              "number"),
     FLAG(strict, "false", "stop at the first bad sample"),
     COUNT(batch_size, "per_device_train_batch_size", "8", 1, "samples in a micro-batch"),
     COUNT(accumulation, "gradient_accumulation_steps", "1", 1, "micro-batches in a step"),
@@ -73,11 +88,15 @@ static const pc_field fields[] = {
      .help = "course of the learning rate behind the warm-up"},
     COUNT(warmup_steps, "warmup_steps", "0", 0, "steps in which the rate rises from 0"),
     REAL(warmup_ratio, "warmup_ratio", "0", 0, 1, "the same as a share of all steps"),
-    REAL(weight_decay, "weight_decay", "0", 0, 1e3, "AdamW's, not on norms and biases"),
+    TEXT(optim, "adamw_torch", "optimizer: adamw_torch, or sgd"),
+    REAL(sgd_momentum, "sgd_momentum", "0", 0, 1, "SGD's momentum"),
+    REAL(dropout, "dropout", "0", 0, 0.999, "share of what attention and MLP add to their stream that is dropped in training"),
+    REAL(weight_decay, "weight_decay", "0", 0, 1e3, "of the optimizer, not on norms and biases"),
     REAL(beta1, "adam_beta1", "0.9", 0, 1, "AdamW's beta1"),
     REAL(beta2, "adam_beta2", "0.999", 0, 1, "AdamW's beta2"),
     REAL(epsilon, "adam_epsilon", "1e-8", 0, 1, "AdamW's epsilon"),
     REAL(max_grad_norm, "max_grad_norm", "1", 0, 1e30, "gradients are scaled down to this norm; 0 = never"),
+    FLAG(gradient_checkpointing, "false", "layers are computed again for their gradients: less memory, more time, same result"),
     FLAG(bf16, "false", "matrix products in bf16; masters, sums and everything else in f32"),
     COUNT(seed, "seed", "42", 0, "of initial weights and of the order of the data"),
     FIELD(threads, "threads", PC_FIELD_INT, "0", 0, 1024, "threads of the engine; 0 = one for each processor"),

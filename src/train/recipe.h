@@ -14,10 +14,19 @@ typedef enum pc_tuning { PC_TUNING_FULL, PC_TUNING_LORA } pc_tuning;
 /* What trains in place of whole weights (nn/adapter.h). */
 typedef struct pc_lora_keys {
     int64_t rank;
+    double dropout;
     double alpha; /* 0 = twice the rank */
     char *target, *additional_target;
     bool rslora, dora;
 } pc_lora_keys;
+
+/* How one answer is preferred to another (ops/preference.h). */
+typedef struct pc_preference_keys {
+    int loss; /* pc_pair_loss */
+    double beta, likelihood, label_smoothing, margin, changed_weight;
+    bool normalise;
+    char *reference;
+} pc_preference_keys;
 
 typedef struct pc_recipe {
     /* model */
@@ -27,18 +36,21 @@ typedef struct pc_recipe {
     int tuning; /* pc_tuning */
     char *adapter_name_or_path;
     pc_lora_keys lora;
+    pc_preference_keys preference;
     /* data */
     char *dataset, *dataset_dir, *dataset_format, *media_dir, *interleave_probs;
     int64_t cutoff_len, max_samples, max_images, dataloader_num_workers, image_shift;
     int image_mirror; /* pc_mirror */
     int turns;
     bool strict;
+    char *feature_cache;
     /* optimisation */
     int64_t batch_size, accumulation, max_steps, warmup_steps, seed, threads;
     double region_weight, epochs, learning_rate, vision_lr, projector_lr, warmup_ratio, weight_decay, beta1, beta2, epsilon;
-    double max_grad_norm;
+    double max_grad_norm, sgd_momentum, dropout;
+    char *optim;
     int schedule; /* pc_schedule */
-    bool bf16;
+    bool bf16, gradient_checkpointing;
     /* output */
     char *output_dir, *resume_from_checkpoint, *save_dtype, *report_to;
     int64_t logging_steps, save_steps, save_total_limit;

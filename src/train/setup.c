@@ -15,6 +15,15 @@ pc_status pc_setup_check(const pc_recipe *recipe, const pc_stage **stage)
     if (!*stage) {
         return pc_fail(PC_ERR_USAGE, "stage '%s' is unknown; known: %s", recipe->stage, pc_stage_names());
     }
+    if (!pc_optimizer_find(recipe->optim)) {
+        return pc_fail(PC_ERR_USAGE, "optim '%s' is unknown; known: %s", recipe->optim, pc_optimizer_names());
+    }
+    if (recipe->lora.dora && recipe->lora.dropout > 0) {
+        return pc_fail(PC_ERR_USAGE, "lora_dropout goes with use_dora: false alone");
+    }
+    if (recipe->feature_cache && (recipe->image_shift > 0 || recipe->image_mirror)) {
+        return pc_fail(PC_ERR_USAGE, "feature_cache: pictures that are shifted or mirrored are new ones each time");
+    }
     if (dtype != PC_F32 && dtype != PC_BF16 && dtype != PC_F16) {
         return pc_fail(PC_ERR_USAGE, "save_dtype '%s': expected float32, bfloat16 or float16", recipe->save_dtype);
     }
@@ -140,9 +149,44 @@ pc_status pc_setup_adapter(pc_adapter **out, const pc_recipe *recipe, const pc_m
     return PC_OK;
 }
 
-pc_status pc_setup_learner(pc_learner **out, const pc_recipe *recipe, pc_model *model, pc_adapter *adapter,
-                           const pc_backend *backend, const pc_stage *stage, const pc_loader *loader)
+static bool needs_reference(const pc_recipe *recipe, const pc_stage *stage)
 {
+    return stage->has_reference && recipe->preference.loss != PC_PAIR_ORPO && recipe->preference.loss != PC_PAIR_SIMPO;
+}
+
+pc_status pc_setup_reference(pc_model **out, const pc_recipe *recipe, const pc_stage *stage)
+{
+    const char *path = recipe->preference.reference;
+    *out = NULL;
+    if (!needs_reference(recipe, stage) || (!path && recipe->tuning == PC_TUNING_LORA)) {
+        return PC_OK;
+    }
+    path = path ? path : recipe->model_name_or_path;
+    if (!path) {
+        return pc_fail(PC_ERR_USAGE, "stage %s compares with a trained model: give ref_model or model_name_or_path",
+                       stage->name);
+    }
+    return pc_model_load(out, path);
+}
+
+/* As the papers score answers: IPO, ORPO and SimPO by means over their tokens. */
+static pc_preference_params preference_of(const pc_recipe *recipe)
+{
+    const pc_preference_keys *keys = &recipe->preference;
+    pc_pair_loss kind = (pc_pair_loss)keys->loss;
+    return (pc_preference_params){
+        .kind = kind,
+        .beta = keys->beta,
+        .label_smoothing = keys->label_smoothing,
+        .margin = keys->margin,
+        .likelihood = keys->likelihood,
+        .averaged = keys->normalise || kind == PC_PAIR_IPO || kind == PC_PAIR_ORPO || kind == PC_PAIR_SIMPO,
+    };
+}
+
+pc_status pc_setup_learner(pc_learner **out, const pc_recipe *recipe, const pc_setup_parts *parts)
+{
+    const pc_adapter *adapter = parts->adapter;
     double vision = recipe->vision_lr > 0 ? recipe->vision_lr : recipe->learning_rate;
     double projector = recipe->projector_lr > 0 ? recipe->projector_lr : recipe->learning_rate;
     const pc_part_rate rates[] = {
@@ -153,17 +197,23 @@ pc_status pc_setup_learner(pc_learner **out, const pc_recipe *recipe, pc_model *
         {"text", recipe->freeze_language_model && !adapter ? 0 : recipe->learning_rate},
     };
     pc_learner_options options = {
-        .stage = stage,
+        .stage = parts->stage,
+        .recompute = recipe->gradient_checkpointing,
         .compute = recipe->bf16 ? PC_BF16 : PC_F32,
-        .beta1 = recipe->beta1,
-        .beta2 = recipe->beta2,
-        .eps = recipe->epsilon,
+        .optimizer = pc_optimizer_find(recipe->optim),
+        .settings = {.beta1 = recipe->beta1, .beta2 = recipe->beta2, .eps = recipe->epsilon, .momentum = recipe->sgd_momentum},
+        .dropout = recipe->dropout,
+        .lora_dropout = adapter ? recipe->lora.dropout : 0,
+        .seed = (uint64_t)recipe->seed,
         .weight_decay = recipe->weight_decay,
         .max_norm = recipe->max_grad_norm,
-        .adapter = adapter,
+        .feature_cache = recipe->feature_cache,
+        .adapter = parts->adapter,
+        .reference = parts->reference,
+        .preference = preference_of(recipe),
         .rates = rates,
         .rate_count = sizeof rates / sizeof rates[0],
     };
-    pc_loader_limits(loader, &options.limits);
-    return pc_learner_new(out, model, backend, &options);
+    pc_loader_limits(parts->loader, &options.limits);
+    return pc_learner_new(out, parts->model, parts->backend, &options);
 }

@@ -24,7 +24,7 @@ typedef struct trainer {
     const pc_backend *backend;
     const pc_trainer_hooks *hooks;
     const pc_stage *stage;
-    pc_model *model;
+    pc_model *model, *reference;
     pc_adapter *adapter; /* what trains; NULL = the model */
     pc_train_data data;
     pc_learner *learner;
@@ -58,9 +58,9 @@ static pc_status hash_recipe(trainer *t)
 {
     pc_recipe copy = *t->recipe;
     pc_str text = {0};
-    copy.output_dir = copy.resume_from_checkpoint = copy.report_to = NULL;
+    copy.feature_cache = copy.output_dir = copy.resume_from_checkpoint = copy.report_to = NULL;
     copy.threads = copy.dataloader_num_workers = copy.logging_steps = copy.save_steps = copy.save_total_limit = 0;
-    copy.overwrite_output_dir = false;
+    copy.overwrite_output_dir = copy.gradient_checkpointing = false;
     pc_status status = pc_recipe_write(&copy, &text);
     if (status == PC_OK) {
         pc_sha256(text.data, text.length, t->hash);
@@ -173,6 +173,7 @@ static pc_status load_checkpoint(trainer *t, const pc_checkpoint_info *info)
         status = read_state(t, info->folder);
     }
     if (status == PC_OK) {
+        pc_learner_seek(t->learner, t->step);
         status = pc_loader_seek(t->data.loader, t->step);
     }
     if (status == PC_OK) {
@@ -244,6 +245,8 @@ static pc_progress describe(const trainer *t, const pc_step_result *result, doub
         .epoch = (double)t->step / (double)(per_epoch > 0 ? per_epoch : 1),
         .loss = result->loss,
         .grad_norm = result->grad_norm,
+        .metrics = result->metrics,
+        .metric_names = t->stage->metrics,
         .learning_rate = t->recipe->learning_rate * factor,
         .tokens_per_second = (double)t->tokens / seconds,
         .images_per_second = (double)t->images / seconds,
@@ -339,6 +342,12 @@ static pc_status write_card(const trainer *t)
 
 static pc_status finish(trainer *t)
 {
+    int64_t found, encoded;
+    pc_learner_features(t->learner, &found, &encoded);
+    if (found + encoded > 0) {
+        pc_log(PC_LOG_INFO, "features of %lld pictures came from the cache, %lld pictures were encoded", (long long)found,
+               (long long)encoded);
+    }
     int dtype = pc_dtype_from_name(t->recipe->save_dtype);
     PC_TRY(save_checkpoint(t));
     PC_TRY(t->adapter ? pc_adapter_save(t->adapter, t->model, t->recipe->output_dir, t->recipe->model_name_or_path,
@@ -356,7 +365,9 @@ static pc_status carry_out(trainer *t)
     PC_TRY(pc_setup_model(&t->model, recipe));
     PC_TRY(pc_train_data_open(&t->data, recipe, t->model, t->stage));
     PC_TRY(pc_setup_adapter(&t->adapter, recipe, t->model));
-    PC_TRY(pc_setup_learner(&t->learner, recipe, t->model, t->adapter, t->backend, t->stage, t->data.loader));
+    PC_TRY(pc_setup_reference(&t->reference, recipe, t->stage));
+    pc_setup_parts parts = {t->model, t->reference, t->adapter, t->backend, t->stage, t->data.loader};
+    PC_TRY(pc_setup_learner(&t->learner, recipe, &parts));
     plan_steps(t);
     PC_TRY(pc_make_directories(recipe->output_dir));
     PC_TRY(begin(t));
@@ -381,6 +392,7 @@ pc_status pc_train(const pc_recipe *recipe, const pc_backend *backend, const pc_
     pc_learner_free(t.learner);
     pc_train_data_close(&t.data);
     pc_adapter_free(t.adapter);
+    pc_model_free(t.reference);
     pc_model_free(t.model);
     return status;
 }
