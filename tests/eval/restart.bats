@@ -8,25 +8,27 @@ setup() {
     out="$BATS_TEST_TMPDIR/out" whole="$BATS_TEST_TMPDIR/whole"
 }
 
-arguments="--tasks scenes,pope_scenes --limit 60 --max_new_tokens 8"
+arguments="--tasks scenes,pope_scenes --limit 150 --max_new_tokens 8"
 evaluate() { "$percept" eval $model $arguments -o "$1" >"$BATS_TEST_TMPDIR/log" 2>&1; }
 lines() { cat "$1"/samples_*.jsonl 2>/dev/null | wc -l; }
 same() { for file in results.json report.html samples_scenes.jsonl samples_pope_scenes.jsonl; do cmp "$whole/$file" "$out/$file"; done; }
 
 @test "eval: killed ten times at random, the files equal those of an undisturbed run" {
     evaluate "$whole"
-    [ "$(lines "$whole")" -eq 120 ]
+    [ "$(lines "$whole")" -eq 300 ]
     RANDOM=7 # lines at which a run is killed come from here; what each has written by then depends on the machine
     mkdir "$out"
+    killed=0
     for kill in $(seq 10); do
         at=$(($(lines "$out") + RANDOM % 8 + 1))
         "$percept" eval $model $arguments -o "$out" >"$BATS_TEST_TMPDIR/log" 2>&1 &
         while [ "$(lines "$out")" -lt "$at" ] && kill -0 $! 2>/dev/null; do sleep 0.01; done
         kill -9 $! 2>/dev/null || true
-        wait $! 2>/dev/null || true
+        code=0
+        wait $! 2>/dev/null || code=$?
+        [ $code -ne 137 ] || killed=$((killed + 1))
     done
-    [ "$(lines "$out")" -gt 0 ] && [ "$(lines "$out")" -lt 120 ]
-    [ ! -e "$out/results.json" ]
+    [ $killed -ge 5 ] # a machine much faster than its shell may have been through before
     evaluate "$out"
     same
     # a line that was being written
@@ -35,7 +37,7 @@ same() { for file in results.json report.html samples_scenes.jsonl samples_pope_
     same
     # nothing left to do
     evaluate "$out"
-    grep -q "60 of them answered before" "$BATS_TEST_TMPDIR/log"
+    grep -q "150 of them answered before" "$BATS_TEST_TMPDIR/log"
     same
 }
 
