@@ -338,7 +338,7 @@ static pc_status evaluate(evaluating *e, const char *path)
     if (o->output_path) {
         PC_TRY(pc_make_directories(o->output_path));
     }
-    PC_TRY(pc_cli_model_open(&e->opened, path, (int)o->threads, o->dtype, o->template_name));
+    PC_TRY(pc_cli_model_open(&e->opened, path, (int)o->threads, o->dtype, o->template_name, NULL));
     PC_TRY(pc_cli_model_adapt(&e->opened, o->adapter));
     pc_local_options options = {.context = o->context, .compute = e->opened.compute, .adapter = e->opened.adapter};
     PC_TRY(pc_local_new(&e->local, e->opened.model, e->opened.backend, &options));
