@@ -127,7 +127,8 @@ static pc_status run_workload(pc_bench_report *report, const workload *load, pc_
     const pc_learner_options options = {
         .stage = pc_stage_find("sft"),
         .limits = {batch.images, batch.tokens, batch.soft, batch.targets, batch.samples},
-        .compute = compute, .beta1 = 0.9, .beta2 = 0.95, .eps = 1e-8, .weight_decay = 0.1, .max_norm = 1,
+        .compute = compute, .optimizer = pc_optimizer_find("adamw_torch"), .settings = {.beta1 = 0.9, .beta2 = 0.95, .eps = 1e-8},
+        .weight_decay = 0.1, .max_norm = 1,
         .rates = rates, .rate_count = sizeof rates / sizeof rates[0],
     };
     PC_GO(pc_learner_new(&learner, model, report->backend, &options));

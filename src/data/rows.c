@@ -6,6 +6,9 @@
  */
 #include "data/rows.h"
 
+#include "media/decode.h"
+
+#include <stdio.h>
 #include <string.h>
 
 #define PC_ROW(name) extern const pc_row_shape pc_row_##name;
@@ -71,11 +74,21 @@ pc_status pc_row_add_system(const pc_row *row, pc_sample *out)
 
 /* --- pictures --- */
 
+static pc_status decode_picture(const pc_row_picture *picture, pc_sample *out)
+{
+    pc_image *image;
+    char where[40];
+    snprintf(where, sizeof where, "picture %zu", out->image_count + 1);
+    PC_TRY(pc_image_decode(&image, picture->bytes, picture->size, NULL, where));
+    return pc_sample_add_image(out, image);
+}
+
 static pc_status add_pictures(const pc_row *row, pc_sample *out)
 {
-    const pc_json *images = pc_row_column(row, PC_COLUMN_IMAGES);
+    const pc_json *images = row->picture_count ? NULL : pc_row_column(row, PC_COLUMN_IMAGES);
     bool list = pc_json_is_array(images);
-    size_t own = out->image_count, count = list ? pc_json_length(images) : images != NULL;
+    size_t own = out->image_count;
+    size_t count = row->picture_count ? row->picture_count : list ? pc_json_length(images) : images != NULL;
     if (count + own > MAX_PICTURES) {
         return pc_fail(PC_ERR_DATA, "%zu pictures; at most %d are taken", count + own, MAX_PICTURES);
     }
@@ -86,7 +99,10 @@ static pc_status add_pictures(const pc_row *row, pc_sample *out)
     size_t marked = (size_t)out->conversation.media_count[PC_MEDIA_IMAGE];
     PC_TRY(pc_conversation_place_media(&out->conversation, PC_MEDIA_IMAGE, (int)(count + own)));
     out->unmarked = (size_t)out->conversation.media_count[PC_MEDIA_IMAGE] - marked;
-    for (size_t i = 0; i < count; i++) {
+    for (size_t i = 0; i < row->picture_count; i++) {
+        PC_TRY(decode_picture(&row->pictures[i], out));
+    }
+    for (size_t i = 0; i < count && !row->picture_count; i++) {
         PC_TRY(pc_row_load_picture(row, out, list ? pc_json_at(images, i) : images));
     }
     return PC_OK;

@@ -28,11 +28,19 @@ struct pc_row_format {
     char tags[PC_TAGS][64];
 };
 
+/* A picture's file that a reader has at hand. */
+typedef struct pc_row_picture {
+    const void *bytes;
+    size_t size;
+} pc_row_picture;
+
 /* A row at hand; everything borrowed. */
 typedef struct pc_row {
     const pc_json *json;
     const pc_row_format *format; /* NULL = usual names */
     const char *folder;          /* where picture paths start */
+    const pc_row_picture *pictures; /* [picture_count]: they stand in place of the column of pictures */
+    size_t picture_count;
 } pc_row;
 
 typedef struct pc_row_shape {

@@ -32,6 +32,10 @@ static const pc_field search_fields[] = {
      .low = -100, .high = 100, .help = "log-probabilities are divided by tokens to this power"},
     {.name = "early_stopping", .type = PC_FIELD_CHOICE, .offset = offsetof(pc_decoding, early_stopping), .choices = ends,
      .help = "likely: no open beam looks better; first: enough have ended; never: none can get better"},
+    {.name = "draft", .type = PC_FIELD_TEXT, .offset = offsetof(pc_decoding, draft),
+     .help = "speculative decoding, which changes no answer: ngram, or the folder of a small model of this vocabulary"},
+    {.name = "draft_tokens", .type = PC_FIELD_INT, .offset = offsetof(pc_decoding, draft_tokens), .fallback = "16", .low = 1,
+     .high = 256, .help = "most tokens that are read ahead"},
 };
 static const pc_field_table search_table = {search_fields, sizeof search_fields / sizeof search_fields[0]};
 
@@ -92,6 +96,9 @@ static pc_status check(const pc_decoding *d)
         return pc_fail(PC_ERR_USAGE, "decoding: %lld beams cannot be cut into %lld groups", (long long)d->beams,
                        (long long)d->groups);
     }
+    if (d->draft && (d->beams > 1 || d->method)) {
+        return pc_fail(PC_ERR_USAGE, "decoding: draft goes with plain decoding, neither with beams nor with a method");
+    }
     return PC_OK;
 }
 
@@ -129,6 +136,7 @@ void pc_decoding_clear(pc_decoding *decoding)
         pc_fields_clear(&decoding->method->fields, decoding->config);
     }
     pc_free(decoding->config);
+    pc_fields_clear(&search_table, decoding);
     *decoding = (pc_decoding){0};
 }
 

@@ -3,6 +3,7 @@
  *   "beams=4,length_penalty=0.8"     beam search
  *   "vcd,alpha=1"                    a method with its settings, sampled or greedy
  *   "dola,layers=high,beams=3"       both
+ *   "draft=ngram"                    speculative decoding: the same answer, sooner
  */
 #ifndef PC_DECODE_DECODING_H
 #define PC_DECODE_DECODING_H
@@ -22,6 +23,8 @@ typedef struct pc_decoding {
     double diversity;      /* taken from a token's log-probability for each beam of an earlier group that took it */
     double length_penalty; /* the score of an ended answer is its log-probability / tokens ^ this */
     int early_stopping;    /* pc_beam_end */
+    char *draft;           /* what guesses ahead: "ngram" or a model's folder; NULL = nothing */
+    int64_t draft_tokens;  /* most tokens of a guess */
     const pc_method *method; /* NULL = the model's own logits */
     void *config;            /* of the method */
 } pc_decoding;

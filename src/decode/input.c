@@ -295,7 +295,7 @@ pc_status pc_input_read(pc_input *inputs, int count)
     return PC_OK;
 }
 
-void pc_input_follow(pc_input *input, int32_t id)
+void pc_input_follow(pc_input *input, size_t place, int32_t id)
 {
-    input->read[pc_session_row_length(input->session, input->row)] = (pc_read_token){.id = id};
+    input->read[place] = (pc_read_token){.id = id};
 }

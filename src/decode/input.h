@@ -54,7 +54,7 @@ pc_status pc_input_continue(pc_input *input, const char *text, pc_ids *ids);
 pc_status pc_input_see(pc_input *input);
 /* Bring the rows of `count` inputs to their whole prompts, in common runs. Stops early at a signal. */
 pc_status pc_input_read(pc_input *inputs, int count);
-/* The row reads `id`, too: told by whoever lets it. */
-void pc_input_follow(pc_input *input, int32_t id);
+/* The row reads `id` at `place`, too: told by whoever lets it. */
+void pc_input_follow(pc_input *input, size_t place, int32_t id);
 
 #endif

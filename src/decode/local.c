@@ -7,6 +7,7 @@
 
 #include "base/log.h"
 #include "base/signal.h"
+#include "decode/draft.h"
 #include "decode/input.h"
 #include "decode/search.h"
 #include "decode/stop.h"
@@ -17,8 +18,15 @@
 
 enum { READ_AT_ONCE = 512, MOST_VIEWS = 2 };
 
+/* Tokens that the session has read on a guess: behind the newest id, ids[at] is the next one to come true. */
+typedef struct ahead {
+    int32_t *ids; /* [1 + draft_tokens]: the newest id, then the guess */
+    size_t count, at;
+} ahead;
+
 struct pc_local {
     const pc_model *model;
+    const pc_backend *backend;
     const pc_template *chat;
     pc_decoding decoding; /* what it points to is the caller's */
     bool probabilities;
@@ -32,6 +40,8 @@ struct pc_local {
     pc_ids end_ids;     /* ids at which an answer ends */
     pc_ids history;     /* prompt and answer, for the samplers */
     pc_found found;     /* of a search */
+    pc_draft *draft;    /* or NULL */
+    ahead ahead;
     pc_local_report report;
     size_t token_capacity, choice_capacity;
 };
@@ -130,7 +140,20 @@ static pc_status make_inputs(pc_local *local)
     return PC_OK;
 }
 
-static pc_status make_lanes(pc_local *local)
+static pc_status make_draft(pc_local *local, pc_dtype compute)
+{
+    const pc_decoding *how = &local->decoding;
+    if (!how->draft) {
+        return PC_OK;
+    }
+    PC_TRY(PC_NEW_ARRAY(local->ahead.ids, 1 + (size_t)how->draft_tokens, "a draft"));
+    return pc_draft_new(&local->draft, &(pc_draft_setup){.kind = how->draft, .model = local->model,
+                                                         .backend = local->backend, .compute = compute,
+                                                         .context = pc_session_context(local->session),
+                                                         .most = how->draft_tokens});
+}
+
+static pc_status make_lanes(pc_local *local, pc_dtype compute)
 {
     local->lanes.session = local->session;
     local->lanes.vocabulary = local->model->llm.info.vocabulary;
@@ -138,6 +161,7 @@ static pc_status make_lanes(pc_local *local)
     local->lanes.config = local->decoding.config;
     PC_TRY(pc_lanes_init(&local->lanes));
     PC_TRY(make_inputs(local));
+    PC_TRY(make_draft(local, compute));
     return pc_sampling_init(&local->sampling, (size_t)local->lanes.vocabulary);
 }
 
@@ -150,6 +174,7 @@ static void ask_session(pc_local *local, const pc_local_options *options, pc_ses
     local->lanes.views = how->method && how->method->view && how->method->view(how->config, &view) ? 2 : 1;
     *session = (pc_session_options){.context = options->context, .chunk = READ_AT_ONCE, .compute = options->compute,
                                     .adapter = options->adapter};
+    session->tail = how->draft ? 1 + how->draft_tokens : 1;
     session->rows = pc_lanes_rows(local->lanes.most, local->lanes.views);
     if (how->method && how->method->layers) {
         session->tap_count = how->method->layers(how->config, local->model->llm.info.layers, session->taps);
@@ -168,6 +193,7 @@ pc_status pc_local_new(pc_local **out, const pc_model *model, const pc_backend *
     }
     PC_TRY(PC_NEW(local, "an answerer"));
     local->model = model;
+    local->backend = backend;
     local->decoding = options->decoding ? *options->decoding : (pc_decoding){.beams = 1, .groups = 1};
     local->probabilities = options->probabilities;
     local->top = options->top;
@@ -177,7 +203,7 @@ pc_status pc_local_new(pc_local **out, const pc_model *model, const pc_backend *
     PC_GO(pc_session_new(&local->session, model, backend, &session));
     local->pictures.session = local->session;
     local->pictures.model = model;
-    PC_GO(make_lanes(local));
+    PC_GO(make_lanes(local, options->compute));
     PC_GO(add_end_ids(local));
     set_sampling(local);
     *out = local;
@@ -207,6 +233,8 @@ void pc_local_free(pc_local *local)
     pc_free(local->report.tokens);
     pc_free(local->report.choices);
     pc_found_clear(&local->found);
+    pc_draft_free(local->draft);
+    pc_free(local->ahead.ids);
     pc_free(local);
 }
 
@@ -265,6 +293,9 @@ static pc_status prefill(answering *a)
     if (!stopped_by_signal(a)) {
         PC_TRY(pc_input_read(local->inputs, (int)local->lanes.views));
         local->report.reused = local->inputs[0].reused;
+    }
+    if (local->draft && !stopped_by_signal(a)) {
+        PC_TRY(pc_draft_begin(local->draft, a->request));
     }
     if (!stopped_by_signal(a)) {
         pc_lanes_ready(&local->lanes);
@@ -356,11 +387,69 @@ static pc_status say(answering *a, int32_t id, bool *end)
     return PC_OK;
 }
 
-/* Let the session read the newest id, so that the next one has its scores. */
-static pc_status read_on(pc_local *local, int32_t id)
+/* Most tokens of an answer; 0 of the request = as many as fit. */
+static size_t most_tokens(const answering *a)
 {
+    const pc_local *local = a->local;
+    size_t room = SIZE_MAX, asked = a->request->max_tokens;
+    for (int64_t i = 0; i < local->lanes.views; i++) {
+        size_t left = (size_t)pc_session_context(local->session) - local->inputs[i].prompt.ids.count + 1;
+        room = left < room ? left : room;
+    }
+    return asked && asked < room ? asked : room;
+}
+
+/* The scores behind the i-th token that the newest piece has read. */
+static void take_scores(pc_local *local, size_t i)
+{
+    memcpy(pc_lanes_scores(&local->lanes, 0), pc_session_tail_logits(local->session, 0, (int64_t)i),
+           (size_t)local->lanes.vocabulary * sizeof(float));
+    local->lanes.written++;
+}
+
+/* Read the newest id and a guess at what follows, in one run; or nothing, when the newest id was guessed. */
+static pc_status read_ahead(answering *a, int32_t id)
+{
+    pc_local *local = a->local;
+    ahead *now = &local->ahead;
+    if (now->at < now->count && now->ids[1 + now->at] == id) {
+        take_scores(local, ++now->at);
+        return PC_OK;
+    }
+    size_t place = local->inputs[0].prompt.ids.count + (size_t)local->lanes.written, written = local->report.ids.count;
+    size_t most = (size_t)local->decoding.draft_tokens, left = most_tokens(a) - written;
+    pc_session_rewind(local->session, (int64_t)place);
+    now->ids[0] = id;
+    now->at = 0;
+    /* The last token of an answer is never read. */
+    PC_TRY(pc_draft_guess(local->draft, &local->history, written, most < left - 1 ? most : left - 1, now->ids + 1,
+                          &now->count));
+    for (size_t i = 0; i <= now->count; i++) {
+        pc_input_follow(&local->inputs[0], place + i, now->ids[i]);
+    }
+    const pc_session_piece piece = {.ids = now->ids, .count = 1 + (int64_t)now->count, .tail = 1 + (int64_t)now->count};
+    PC_TRY(pc_session_read_rows(local->session, &piece, 1));
+    take_scores(local, 0);
+    return PC_OK;
+}
+
+/* Forget what was read on a guess that didn't come true. */
+static pc_status end_ahead(pc_local *local)
+{
+    pc_session_rewind(local->session, (int64_t)local->inputs[0].prompt.ids.count + local->lanes.written);
+    local->ahead.count = local->ahead.at = 0;
+    return pc_draft_end(local->draft, &local->report.ids);
+}
+
+/* Let the session read the newest id, so that the next one has its scores. */
+static pc_status read_on(answering *a, int32_t id)
+{
+    pc_local *local = a->local;
+    if (local->draft) {
+        return read_ahead(a, id);
+    }
     for (int64_t i = 0; i < local->lanes.views && local->lanes.most == 1; i++) {
-        pc_input_follow(&local->inputs[i], id);
+        pc_input_follow(&local->inputs[i], local->inputs[i].prompt.ids.count + (size_t)local->lanes.written, id);
     }
     return pc_lanes_step(&local->lanes, NULL, &id);
 }
@@ -373,18 +462,6 @@ static bool context_is_full(const pc_local *local)
         longest = length > longest ? length : longest;
     }
     return longest == pc_session_context(local->session);
-}
-
-/* Most tokens of an answer; 0 of the request = as many as fit. */
-static size_t most_tokens(const answering *a)
-{
-    const pc_local *local = a->local;
-    size_t room = SIZE_MAX, asked = a->request->max_tokens;
-    for (int64_t i = 0; i < local->lanes.views; i++) {
-        size_t left = (size_t)pc_session_context(local->session) - local->inputs[i].prompt.ids.count + 1;
-        room = left < room ? left : room;
-    }
-    return asked && asked < room ? asked : room;
 }
 
 static void begin_lanes(pc_local *local, int64_t *lengths)
@@ -410,9 +487,9 @@ static pc_status generate(answering *a)
         if (end || local->report.ids.count == a->request->max_tokens || context_is_full(local)) {
             break;
         }
-        PC_TRY(read_on(local, id));
+        PC_TRY(read_on(a, id));
     }
-    return PC_OK;
+    return local->draft ? end_ahead(local) : PC_OK;
 }
 
 /* Say what a search has found. */

@@ -50,9 +50,12 @@ pc_tensor *pc_block_forward(const pc_build *build, const pc_block_weights *weigh
     pc_tensor *mixed = pc_attention(graph, q, k, v, ranges, NULL, 1 / sqrt((double)size));
     mixed = pc_reshape(graph, mixed, x->max.ndim == 3 ? pc_dims(3, -1, x->max.dim[1], config->width)
                                                       : pc_dims(2, -1, config->width));
-    x = pc_linear_forward(build, &weights->o, mixed, x);
+    bool drops = pc_drops_stream(build);
+    mixed = pc_linear_forward(build, &weights->o, mixed, drops ? NULL : x);
+    x = drops ? pc_add_to_stream(build, mixed, x) : mixed;
     h = pc_norm_forward(build, &weights->norm2, x, config->eps);
-    return pc_mlp_forward(build, &weights->mlp, h, config->activation, x); /* [..,D] */
+    h = pc_mlp_forward(build, &weights->mlp, h, config->activation, drops ? NULL : x);
+    return drops ? pc_add_to_stream(build, h, x) : h; /* [..,D] */
 }
 
 pc_tensor *pc_blocks_forward(const pc_build *build, const pc_block_weights *blocks, const pc_block_config *config,
@@ -65,7 +68,7 @@ pc_tensor *pc_blocks_forward(const pc_build *build, const pc_block_weights *bloc
     }
     for (int64_t i = 0; i <= last; i++) {
         x = i ? pc_block_forward(build, &blocks[i - 1], config, x, ranges) : x;
-        x = pc_name(build->graph, x, "encoder.hidden.%d", (int)i);
+        x = pc_layer_end(build->graph, pc_name(build->graph, x, "encoder.hidden.%d", (int)i));
         for (int64_t s = 0; s < count; s++) {
             states[s] = select->layer[s] == i ? x : states[s];
         }

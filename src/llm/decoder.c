@@ -197,6 +197,9 @@ static pc_tensor *attention(const pc_build *build, const pc_decoder_config *conf
     pc_tensor *mixed = pc_attention_paged(graph, q, k, v, io->ranges, io->cache ? io->pages : NULL,
                                           (pc_attention_params){.scale = scale, .page_rows = PC_CACHE_PAGE});
     mixed = pc_reshape(graph, mixed, pc_dims(2, -1, config->num_attention_heads * size));
+    if (pc_drops_stream(build)) {
+        return pc_add_to_stream(build, pc_hooks_project(io->hooks, build, index, PC_PROJECT_O, &layer->o, mixed, NULL), residual);
+    }
     return pc_hooks_project(io->hooks, build, index, PC_PROJECT_O, &layer->o, mixed, residual);
 }
 
@@ -207,6 +210,10 @@ static pc_tensor *mlp(const pc_build *build, const pc_decoder_config *config, co
     pc_tensor *gate = pc_hooks_project(hooks, build, index, PC_PROJECT_GATE, &layer->mlp.gate, x, NULL); /* [T,F] */
     pc_tensor *up = pc_hooks_project(hooks, build, index, PC_PROJECT_UP, &layer->mlp.up, x, NULL);       /* [T,F] */
     pc_tensor *hidden = pc_glu(build->graph, gate, up, kind);
+    if (pc_drops_stream(build)) {
+        return pc_add_to_stream(build, pc_hooks_project(hooks, build, index, PC_PROJECT_DOWN, &layer->mlp.down, hidden, NULL),
+                                residual);
+    }
     return pc_hooks_project(hooks, build, index, PC_PROJECT_DOWN, &layer->mlp.down, hidden, residual); /* [T,D] */
 }
 
@@ -250,7 +257,7 @@ pc_tensor *pc_decoder_forward(const pc_build *build, const void *any, const void
         x = pc_hooks_after_attention(io->hooks, build, i, x);
         h = pc_norm_forward(build, &layer->post_norm, x, eps);
         x = mlp(build, config, layer, i, io->hooks, h, x);
-        x = pc_name(graph, x, "llm.hidden.%d", i + 1);
+        x = pc_layer_end(graph, pc_name(graph, x, "llm.hidden.%d", i + 1));
         tap(build, weights, io, i + 1, x, eps);
     }
     x = pc_hooks_before_layer(io->hooks, build, layers, x);

@@ -297,7 +297,8 @@ pc_tensor *pc_lora_forward(const pc_build *build, const pc_lora *lora, const pc_
 {
     pc_graph *graph = build->graph;
     pc_tensor *weight = pc_use(build, weights->weight), *bias = pc_use(build, weights->bias);
-    pc_tensor *low = pc_linear(graph, x, pc_use(build, lora->a), NULL, NULL, build->compute); /* [..,r] */
+    pc_tensor *read = build->dropping ? pc_drop(build, x, build->dropping->adapter) : x;
+    pc_tensor *low = pc_linear(graph, read, pc_use(build, lora->a), NULL, NULL, build->compute); /* [..,r] */
     low = pc_scale(graph, low, lora->scale);
     pc_tensor *y = lora->magnitude ? pc_linear(graph, x, weight, NULL, NULL, build->compute)
                                    : pc_linear(graph, x, weight, bias, residual, build->compute); /* [..,N] */

@@ -6,13 +6,22 @@
 #ifndef PC_NN_BUILD_H
 #define PC_NN_BUILD_H
 
-#include "tensor/graph.h"
+#include "ops/dropout.h"
 
 typedef struct pc_adapter pc_adapter; /* adapter.h */
+
+/* What is dropped in training; shares of 0 drop nothing. */
+typedef struct pc_dropping {
+    const pc_dropout_draw *draw; /* outlives the graph */
+    double stream;               /* of what attention and MLP add to the stream: Vaswani et al. 2017, section 5.4 */
+    double adapter;              /* of what an adapter's low-rank matrices read */
+    uint64_t places;             /* nodes so far */
+} pc_dropping;
 
 typedef struct pc_build {
     pc_graph *graph;
     pc_dtype compute;          /* PC_F32 or PC_BF16 */
+    pc_dropping *dropping;     /* NULL: nothing is dropped */
     const pc_adapter *adapter; /* NULL: the weights as they are */
 } pc_build;
 
@@ -22,6 +31,22 @@ pc_param *pc_adapter_instead(const pc_adapter *adapter, pc_param *param);
 static inline pc_tensor *pc_use(const pc_build *build, pc_param *param)
 {
     return param ? pc_graph_param(build->graph, pc_adapter_instead(build->adapter, param)) : NULL;
+}
+
+/* x without a share `rate` of its numbers. */
+static inline pc_tensor *pc_drop(const pc_build *build, pc_tensor *x, double rate)
+{
+    if (!build->dropping || rate <= 0) {
+        return x;
+    }
+    pc_dropout_params params = {.draw = build->dropping->draw, .place = build->dropping->places++, .rate = rate};
+    return pc_dropout(build->graph, x, params);
+}
+
+/* True when what a block adds to its stream loses a share: then the sum is a node of its own (pc_add_to_stream). */
+static inline bool pc_drops_stream(const pc_build *build)
+{
+    return build->dropping && build->dropping->stream > 0;
 }
 
 #endif

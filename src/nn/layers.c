@@ -1,6 +1,7 @@
 /* Linear layers, norms and MLPs. */
 #include "nn/adapter.h"
 
+#include "ops/add.h"
 #include "ops/matmul.h"
 #include "ops/norm.h"
 
@@ -22,6 +23,12 @@ pc_tensor *pc_linear_forward(const pc_build *build, const pc_linear_weights *wei
     return lora ? pc_lora_forward(build, lora, weights, x, residual)
                 : pc_linear(build->graph, x, pc_use(build, weights->weight), pc_use(build, weights->bias), residual,
                             build->compute);
+}
+
+pc_tensor *pc_add_to_stream(const pc_build *build, pc_tensor *y, pc_tensor *stream)
+{
+    y = y->needs_grad ? pc_drop(build, y, build->dropping->stream) : y; /* what does not train is as it will be */
+    return pc_add(build->graph, y, stream);
 }
 
 void pc_norm_declare(pc_scope *scope, pc_norm_weights *weights, int64_t width, bool bias, const char *name)

@@ -19,6 +19,9 @@ void pc_linear_declare(pc_scope *scope, pc_linear_weights *weights, int64_t out,
 pc_tensor *pc_linear_forward(const pc_build *build, const pc_linear_weights *weights, pc_tensor *x,
                              pc_tensor *residual);
 
+/* stream + y, y less what is dropped (pc_drops_stream) where something trains: the end of a block. */
+pc_tensor *pc_add_to_stream(const pc_build *build, pc_tensor *y, pc_tensor *stream);
+
 /* LayerNorm when there is a bias, RMSNorm when there is none. */
 typedef struct pc_norm_weights {
     pc_param *weight, *bias; /* [D] */

@@ -123,6 +123,55 @@ static void backward_node(pc_graph *graph, pc_node *node)
     }
 }
 
+/* Has a gradient arrived at a result of nodes [first, end)? */
+static bool is_reached(const pc_graph *graph, size_t first, size_t end)
+{
+    for (size_t n = first; n < end; n++) {
+        for (int i = 0; i < graph->nodes[n]->outputs; i++) {
+            if (graph->nodes[n]->out[i]->grad) {
+                return true;
+            }
+        }
+    }
+    return false;
+}
+
+/* One layer: its values made again, their gradients, and away with what these did not ask for. */
+static void backward_again(pc_graph *graph, size_t first, size_t end)
+{
+    pc_node **clones = NULL;
+    size_t start = graph->node_count, count = end - first;
+    if (!is_reached(graph, first, end)) {
+        return;
+    }
+    pc_status status = PC_NEW_ARRAY(clones, count + 1, "a layer made again");
+    if (status != PC_OK) {
+        pc_graph_poison(graph, status);
+        return;
+    }
+    pc_graph_repeat(graph, first, end, clones);
+    for (size_t i = count; i > 0 && !graph->failed; i--) {
+        backward_node(graph, clones[i - 1]);
+    }
+    pc_free(clones);
+    if (!graph->failed) {
+        pc_graph_drop_unread(graph, start, start + count);
+    }
+}
+
+/* All nodes that there are, the last one first. */
+static void backward_nodes(pc_graph *graph)
+{
+    size_t end = graph->node_count, cuts = graph->recompute ? graph->cut_count : 0;
+    size_t tail = cuts ? graph->cuts[cuts - 1] : 0; /* behind the last layer nothing is worth making again */
+    for (; end > tail && !graph->failed; end--) {
+        backward_node(graph, graph->nodes[end - 1]);
+    }
+    for (size_t c = cuts; c > 0 && !graph->failed; c--) {
+        backward_again(graph, c > 1 ? graph->cuts[c - 2] : 0, graph->cuts[c - 1]);
+    }
+}
+
 void pc_graph_backward(pc_graph *graph, pc_tensor *loss)
 {
     if (graph->failed) {
@@ -135,9 +184,7 @@ void pc_graph_backward(pc_graph *graph, pc_tensor *loss)
         return;
     }
     loss->grad = ones(graph, loss);
-    for (int64_t i = (int64_t)graph->node_count - 1; i >= 0 && !graph->failed; i--) {
-        backward_node(graph, graph->nodes[i]);
-    }
+    backward_nodes(graph);
     for (size_t i = 0; i < graph->input_count && !graph->failed; i++) {
         if (graph->inputs[i]->grad) {
             pc_keep(graph, graph->inputs[i]->grad);

@@ -32,6 +32,7 @@ void pc_graph_free(pc_graph *graph)
     pc_free(graph->tensors);
     pc_free(graph->inputs);
     pc_free(graph->params);
+    pc_free(graph->cuts);
     pc_free(graph->message);
     pc_arena_free(&graph->arena);
     pc_free(graph);
@@ -163,6 +164,25 @@ pc_tensor *pc_keep(pc_graph *graph, pc_tensor *tensor)
         tensor->keep = true;
     }
     return tensor;
+}
+
+pc_tensor *pc_layer_end(pc_graph *graph, pc_tensor *x)
+{
+    if (graph->failed) {
+        return x;
+    }
+    pc_status status = pc_grow(&graph->cuts, &graph->cut_capacity, graph->cut_count + 1, sizeof *graph->cuts,
+                               "a graph's layers");
+    if (status != PC_OK) {
+        return pc_graph_poison(graph, status);
+    }
+    graph->cuts[graph->cut_count++] = graph->node_count;
+    return x;
+}
+
+void pc_graph_recompute(pc_graph *graph)
+{
+    graph->recompute = true;
 }
 
 /* The node without its results; NULL after recording a failure. */

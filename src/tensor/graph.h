@@ -39,6 +39,12 @@ bool pc_graph_failed(const pc_graph *graph);
 /* Record a failure (message from pc_fail is kept); returns the poison tensor. */
 pc_tensor *pc_graph_poison(pc_graph *graph, pc_status status);
 
+/* A layer of a stack ends here with x: where pc_graph_recompute may cut. Returns x. */
+pc_tensor *pc_layer_end(pc_graph *graph, pc_tensor *x);
+/* Before pc_graph_backward: values inside of a layer are not kept for its gradient but computed again, with the same bits, when
+ * the gradient comes to it. What layers hand on is kept. Chen et al. 2016 (arXiv:1604.06174), section 4. */
+void pc_graph_recompute(pc_graph *graph);
+
 /* Append the gradient of the scalar `loss`: for each parameter that trains, nodes that add to param->grad; for inputs
  * of pc_graph_want_grad, a kept tensor input->grad. */
 void pc_graph_backward(pc_graph *graph, pc_tensor *loss);

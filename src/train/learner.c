@@ -1,17 +1,19 @@
-/* The learner: three graphs - loss with gradients, squared norms of the gradients, AdamW - built once, run every step. */
+/* The learner: three graphs - loss with gradients, squared norms of the gradients, the update - built once, run every step. */
 #include "train/learner.h"
 
 #include "ops/multiply.h"
 #include "store/writer.h"
 #include "tensor/exec.h"
+#include "train/features.h"
 
 #include <math.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <string.h>
 
 typedef struct slot {
     pc_param *param;
-    float *first, *second; /* AdamW's moments, parameter's shape */
+    float *moments[PC_OPTIMIZER_MOMENTS]; /* the optimizer's, parameter's shape; NULL behind the last */
     pc_tensor *square;     /* [1]: squared norm of the gradient */
 } slot;
 
@@ -26,10 +28,13 @@ struct pc_learner {
     pc_learner_options options;
     slot *slots;
     int64_t slot_count;
-    pc_adamw_step step;
-    int64_t updates;
+    _Alignas(max_align_t) unsigned char step[PC_OPTIMIZER_STEP]; /* the optimizer's */
+    int moments;
+    pc_dropout_draw draw;
+    int64_t updates, steps; /* made; begun, skipped ones as well */
     runner loss, norms, update;
     pc_stage_inputs in;
+    pc_features *features; /* or NULL */
     pc_tensor *loss_value;
     float *weights; /* [targets] */
 };
@@ -63,13 +68,47 @@ static void choose_trained(pc_learner *learner)
     }
 }
 
+static bool trains_encoder(const pc_params *params)
+{
+    for (size_t i = 0; i < params->count; i++) {
+        const pc_param *param = &params->items[i]->param;
+        if (param->trains && strcmp(param->part, "encoder") == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static pc_status open_features(pc_learner *learner)
+{
+    const pc_learner_options *options = &learner->options;
+    if (!options->feature_cache || !learner->model->connector.type || options->limits.images == 0) {
+        return PC_OK;
+    }
+    if (!options->stage->cached) {
+        return pc_fail(PC_ERR_USAGE, "feature_cache: stage %s has no features that could be kept", options->stage->name);
+    }
+    if (trains_encoder(trained(learner))) {
+        return pc_fail(PC_ERR_USAGE, "feature_cache: the encoder trains, so its features change; set freeze_vision_tower: true");
+    }
+    PC_TRY(pc_features_open(&learner->features, options->feature_cache, learner->model, learner->backend, options->compute,
+                            options->limits.images));
+    learner->in.feature_shape = pc_features_shape(learner->features);
+    return PC_OK;
+}
+
 static pc_status build_loss(pc_learner *learner)
 {
     runner *loss = &learner->loss;
     PC_TRY(pc_graph_new(&loss->graph));
+    pc_dropping dropping = {.draw = &learner->draw, .stream = learner->options.dropout, .adapter = learner->options.lora_dropout};
     pc_build build = {.graph = loss->graph, .compute = learner->options.compute, .adapter = learner->options.adapter};
+    build.dropping = dropping.stream > 0 || dropping.adapter > 0 ? &dropping : NULL;
     learner->loss_value = learner->options.stage->loss(&build, learner->model, &learner->options.limits, &learner->in);
     pc_keep(loss->graph, learner->loss_value);
+    if (learner->options.recompute) {
+        pc_graph_recompute(loss->graph);
+    }
     pc_graph_backward(loss->graph, learner->loss_value);
     return pc_exec_new(&loss->exec, loss->graph, learner->backend);
 }
@@ -100,9 +139,9 @@ static pc_status make_slots(pc_learner *learner)
         }
         slot *at = &learner->slots[learner->slot_count++];
         at->param = param;
-        size_t count = (size_t)pc_shape_count(&param->shape);
-        PC_TRY(PC_NEW_ARRAY(at->first, count, "the optimizer's moments"));
-        PC_TRY(PC_NEW_ARRAY(at->second, count, "the optimizer's moments"));
+        for (int m = 0; m < learner->moments; m++) {
+            PC_TRY(PC_NEW_ARRAY(at->moments[m], (size_t)pc_shape_count(&param->shape), "the optimizer's moments"));
+        }
     }
     return pc_params_make_gradients(params);
 }
@@ -135,14 +174,16 @@ static pc_status build_update(pc_learner *learner)
     PC_TRY(pc_graph_new(&update->graph));
     for (int64_t i = 0; i < learner->slot_count; i++) {
         slot *at = &learner->slots[i];
-        pc_adamw_params params = {
-            .step = &learner->step,
+        pc_optimizer_slot with = {
+            .param = pc_graph_param(update->graph, at->param),
+            .grad = fixed(update->graph, at->param, at->param->grad),
             .rate = rate_of(&learner->options, at->param->part),
             .decay = at->param->decays ? learner->options.weight_decay : 0,
         };
-        pc_adamw(update->graph, pc_graph_param(update->graph, at->param),
-                 fixed(update->graph, at->param, at->param->grad), fixed(update->graph, at->param, at->first),
-                 fixed(update->graph, at->param, at->second), params);
+        for (int m = 0; m < learner->moments; m++) {
+            with.moments[m] = fixed(update->graph, at->param, at->moments[m]);
+        }
+        learner->options.optimizer->update(update->graph, &with, learner->step);
     }
     return pc_exec_new(&update->exec, update->graph, learner->backend);
 }
@@ -150,10 +191,12 @@ static pc_status build_update(pc_learner *learner)
 static pc_status build(pc_learner *learner)
 {
     const pc_batch_limits *limits = &learner->options.limits;
+    learner->moments = learner->options.optimizer->moments(&learner->options.settings);
     int64_t rows = limits->targets > limits->samples ? limits->targets : limits->samples;
     PC_TRY(learner->options.stage->check(learner->model));
     PC_TRY(PC_NEW_ARRAY(learner->weights, (size_t)rows + 1, "a learner"));
     choose_trained(learner);
+    PC_TRY(open_features(learner));
     PC_TRY(build_loss(learner));
     PC_TRY(make_slots(learner));
     if (!learner->slot_count) {
@@ -172,6 +215,7 @@ pc_status pc_learner_new(pc_learner **out, pc_model *model, const pc_backend *ba
     learner->model = model;
     learner->backend = backend;
     learner->options = *options;
+    learner->draw.seed = options->seed;
     pc_status status = build(learner);
     if (status != PC_OK) {
         pc_learner_free(learner);
@@ -196,9 +240,11 @@ void pc_learner_free(pc_learner *learner)
     free_runner(&learner->norms);
     free_runner(&learner->update);
     for (int64_t i = 0; i < learner->slot_count; i++) {
-        pc_free(learner->slots[i].first);
-        pc_free(learner->slots[i].second);
+        for (int m = 0; m < PC_OPTIMIZER_MOMENTS; m++) {
+            pc_free(learner->slots[i].moments[m]);
+        }
     }
+    pc_features_free(learner->features);
     pc_free(learner->slots);
     pc_free(learner->weights);
     pc_free(learner);
@@ -219,6 +265,13 @@ static pc_status bind_batch(pc_learner *learner, const pc_batch *batch, double w
     if (in->pixels) {
         int64_t side = model->encoder.info.image_size;
         PC_TRY(bind(learner, in->pixels, batch->pixels, pc_dims(4, batch->images, 3, side, side)));
+    }
+    if (in->features) {
+        const float *features;
+        pc_shape shape = in->feature_shape;
+        shape.dim[0] = batch->images;
+        PC_TRY(pc_features_get(learner->features, batch->pixels, batch->images, &features));
+        PC_TRY(bind(learner, in->features, features, shape));
     }
     PC_TRY(bind(learner, in->ids, batch->ids, pc_dims(1, batch->tokens)));
     PC_TRY(bind(learner, in->positions, batch->positions, pc_dims(1, batch->tokens)));
@@ -256,18 +309,12 @@ static pc_status gradient_norm(pc_learner *learner, double *norm)
 static pc_status apply(pc_learner *learner, double norm, double scale_rate)
 {
     const pc_learner_options *options = &learner->options;
-    double step = (double)++learner->updates;
+    learner->updates++;
     /* As torch.nn.utils.clip_grad_norm_, which adds 1e-6 to the norm. */
     double clip = options->max_norm > 0 ? options->max_norm / (norm + 1e-6) : 1;
-    learner->step = (pc_adamw_step){
-        .beta1 = options->beta1,
-        .beta2 = options->beta2,
-        .eps = options->eps,
-        .correction1 = 1 - pow(options->beta1, step),
-        .correction2 = 1 - pow(options->beta2, step),
-        .gradient_scale = clip < 1 ? clip : 1,
-        .scale_rate = scale_rate,
-    };
+    pc_optimizer_now now = {
+        .number = learner->updates, .gradient_scale = clip < 1 ? clip : 1, .scale_rate = scale_rate};
+    options->optimizer->begin(learner->step, &options->settings, &now);
     return pc_exec_run(learner->update.exec);
 }
 
@@ -286,10 +333,12 @@ static double step_weight(const pc_batch *batches, int64_t count)
 pc_status pc_learner_step(pc_learner *learner, const pc_batch *batches, int64_t count, double scale_rate,
                           pc_step_result *out)
 {
+    int64_t number = learner->steps++;
     double weight = 1 / step_weight(batches, count);
     *out = (pc_step_result){0};
     pc_params_zero_gradients(trained(learner));
     for (int64_t i = 0; i < count; i++) {
+        learner->draw.number = (uint64_t)(number * count + i);
         PC_TRY(accumulate(learner, &batches[i], weight, &out->loss));
         out->tokens += batches[i].tokens;
         out->targets += batches[i].targets;
@@ -306,9 +355,17 @@ pc_status pc_learner_step(pc_learner *learner, const pc_batch *batches, int64_t 
 pc_status pc_learner_loss(pc_learner *learner, const pc_batch *batch, double *loss)
 {
     *loss = 0;
-    PC_TRY(accumulate(learner, batch, 1 / step_weight(batch, 1), loss));
+    learner->draw.off = true;
+    pc_status status = accumulate(learner, batch, 1 / step_weight(batch, 1), loss);
+    learner->draw.off = false;
+    PC_TRY(status);
     pc_params_zero_gradients(trained(learner));
     return PC_OK;
+}
+
+void pc_learner_seek(pc_learner *learner, int64_t steps)
+{
+    learner->steps = steps;
 }
 
 int64_t pc_learner_steps(const pc_learner *learner)
@@ -325,6 +382,14 @@ int64_t pc_learner_trained(const pc_learner *learner)
     return count;
 }
 
+void pc_learner_features(const pc_learner *learner, int64_t *found, int64_t *encoded)
+{
+    *found = *encoded = 0;
+    if (learner->features) {
+        pc_features_counts(learner->features, found, encoded);
+    }
+}
+
 pc_cost pc_learner_cost(const pc_learner *learner)
 {
     pc_cost sum = pc_graph_cost(learner->loss.graph), update = pc_graph_cost(learner->update.graph);
@@ -333,45 +398,58 @@ pc_cost pc_learner_cost(const pc_learner *learner)
 
 size_t pc_learner_state_bytes(const pc_learner *learner)
 {
-    return (size_t)pc_learner_trained(learner) * 2 * sizeof(float);
+    return (size_t)pc_learner_trained(learner) * (size_t)learner->moments * sizeof(float);
 }
 
 size_t pc_learner_bytes(const pc_learner *learner)
 {
-    return pc_exec_arena_bytes(learner->loss.exec) + (size_t)pc_learner_trained(learner) * sizeof(float) +
+    size_t cache = learner->features ? pc_features_bytes(learner->features) : 0;
+    return cache + pc_exec_arena_bytes(learner->loss.exec) + (size_t)pc_learner_trained(learner) * sizeof(float) +
            pc_learner_state_bytes(learner);
 }
 
 /* --- optimizer.safetensors: <name>.first, <name>.second, and "step" --- */
 
-static pc_status declare_moment(pc_store_writer *writer, const pc_param *param, const char *which)
+static const char *const moment_names[PC_OPTIMIZER_MOMENTS] = {"first", "second"};
+
+static const char *moment_name(char out[600], const pc_param *param, int moment)
 {
-    char name[600];
-    snprintf(name, sizeof name, "%s.%s", param->name, which);
-    return pc_store_writer_declare(writer, name, PC_F32, param->shape.ndim, param->shape.dim);
+    snprintf(out, 600, "%s.%s", param->name, moment_names[moment]);
+    return out;
 }
 
-static pc_status put_moment(pc_store_writer *writer, const pc_param *param, const char *which, const float *values)
+/* A cursor over all moments: visit(user, param, name, values) for each. */
+static pc_status each_moment(const pc_learner *learner, void *user,
+                             pc_status (*visit)(void *user, const pc_param *param, const char *name, float *values))
 {
     char name[600];
-    snprintf(name, sizeof name, "%s.%s", param->name, which);
-    return pc_store_writer_put_f32(writer, name, values, pc_shape_count(&param->shape));
+    for (int64_t i = 0; i < learner->slot_count; i++) {
+        const slot *at = &learner->slots[i];
+        for (int m = 0; m < learner->moments; m++) {
+            PC_TRY(visit(user, at->param, moment_name(name, at->param, m), at->moments[m]));
+        }
+    }
+    return PC_OK;
+}
+
+static pc_status declare_moment(void *user, const pc_param *param, const char *name, float *values)
+{
+    (void)values;
+    return pc_store_writer_declare(user, name, PC_F32, param->shape.ndim, param->shape.dim);
+}
+
+static pc_status put_moment(void *user, const pc_param *param, const char *name, float *values)
+{
+    return pc_store_writer_put_f32(user, name, values, pc_shape_count(&param->shape));
 }
 
 static pc_status save_into(const pc_learner *learner, pc_store_writer *writer)
 {
     int64_t one = 1;
     PC_TRY(pc_store_writer_declare(writer, "step", PC_I64, 1, &one));
-    for (int64_t i = 0; i < learner->slot_count; i++) {
-        PC_TRY(declare_moment(writer, learner->slots[i].param, "first"));
-        PC_TRY(declare_moment(writer, learner->slots[i].param, "second"));
-    }
+    PC_TRY(each_moment(learner, writer, declare_moment));
     PC_TRY(pc_store_writer_put(writer, "step", &learner->updates, sizeof learner->updates));
-    for (int64_t i = 0; i < learner->slot_count; i++) {
-        const slot *at = &learner->slots[i];
-        PC_TRY(put_moment(writer, at->param, "first", at->first));
-        PC_TRY(put_moment(writer, at->param, "second", at->second));
-    }
+    PC_TRY(each_moment(learner, writer, put_moment));
     return pc_store_writer_finish(writer);
 }
 
@@ -384,29 +462,22 @@ pc_status pc_learner_save(const pc_learner *learner, const char *path)
     return status;
 }
 
-static pc_status get_moment(const pc_store *store, const pc_param *param, const char *which, float *values)
+static pc_status get_moment(void *user, const pc_param *param, const char *name, float *values)
 {
-    char name[600];
     const pc_array *array;
-    snprintf(name, sizeof name, "%s.%s", param->name, which);
-    PC_TRY(pc_store_need(&array, store, name));
+    PC_TRY(pc_store_need(&array, user, name));
     PC_TRY(pc_array_need_shape(array, param->shape.ndim, param->shape.dim));
     return pc_array_to_f32(array, values);
 }
 
-static pc_status load_from(pc_learner *learner, const pc_store *store)
+static pc_status load_from(pc_learner *learner, pc_store *store)
 {
     const pc_array *step;
     int64_t one = 1;
     PC_TRY(pc_store_need(&step, store, "step"));
     PC_TRY(pc_array_need_shape(step, 1, &one));
     PC_TRY(pc_array_to_i64(step, &learner->updates));
-    for (int64_t i = 0; i < learner->slot_count; i++) {
-        const slot *at = &learner->slots[i];
-        PC_TRY(get_moment(store, at->param, "first", at->first));
-        PC_TRY(get_moment(store, at->param, "second", at->second));
-    }
-    return PC_OK;
+    return each_moment(learner, store, get_moment);
 }
 
 pc_status pc_learner_load(pc_learner *learner, const char *path)

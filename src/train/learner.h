@@ -1,6 +1,6 @@
 /* The learner: a model, the graph of its loss and gradients, and the optimizer's update, ready to take steps.
  *
- * Flow of a step: micro-batches -> loss graph (adds to param->grad) -> gradient norms -> clipped AdamW update.
+ * Flow of a step: micro-batches -> loss graph (adds to param->grad) -> gradient norms -> clipped update by the optimizer.
  * It knows no dataset, schedule, file or clock: the trainer (trainer.h) drives it.
  */
 #ifndef PC_TRAIN_LEARNER_H
@@ -9,7 +9,7 @@
 #include "data/loader.h"
 #include "model/model.h"
 #include "nn/adapter.h"
-#include "ops/adamw.h"
+#include "train/optimizer.h"
 #include "train/stage.h"
 
 /* Everything that trains of one part has one learning rate. */
@@ -21,12 +21,18 @@ typedef struct pc_part_rate {
 typedef struct pc_learner_options {
     const pc_stage *stage;
     pc_batch_limits limits;
+    bool recompute;         /* values inside of layers are computed again for their gradients: less memory, the same bits */
     pc_dtype compute;       /* PC_F32; PC_BF16: products in bf16, masters and sums in f32 */
-    double beta1, beta2, eps;
+    const pc_optimizer *optimizer;
+    pc_optimizer_settings settings;
+    double dropout;         /* share of what a block adds to its stream that is dropped */
+    double lora_dropout;    /* share of what an adapter's matrices read that is dropped */
+    uint64_t seed;          /* of what is dropped */
     double weight_decay;    /* on parameters that decay (no norms, biases, vectors) */
     double max_norm;        /* gradients are scaled down to this norm; 0 = never */
     const pc_part_rate *rates;
     int rate_count;
+    const char *feature_cache; /* folder of a frozen encoder's features (features.h); NULL = pictures are encoded each time */
     pc_adapter *adapter;    /* trains in place of the model's parameters; borrowed; NULL = those train */
 } pc_learner_options;
 
@@ -52,8 +58,12 @@ pc_status pc_learner_step(pc_learner *learner, const pc_batch *batches, int64_t 
 /* The loss alone, without gradients taking effect (they are zeroed): validation. */
 pc_status pc_learner_loss(pc_learner *learner, const pc_batch *batch, double *loss);
 
+/* Continue as behind `steps` steps, skipped ones counted as well: what is dropped next depends on it. */
+void pc_learner_seek(pc_learner *learner, int64_t steps);
 int64_t pc_learner_steps(const pc_learner *learner); /* updates made, skipped ones not counted */
 int64_t pc_learner_trained(const pc_learner *learner); /* parameters (elements) that train */
+/* Pictures whose features came from the cache, and pictures that were encoded for it; 0 without one. */
+void pc_learner_features(const pc_learner *learner, int64_t *found, int64_t *encoded);
 size_t pc_learner_bytes(const pc_learner *learner); /* activations + gradients + moments */
 pc_cost pc_learner_cost(const pc_learner *learner); /* of the last micro-batch's loss and gradients, and of an update */
 size_t pc_learner_state_bytes(const pc_learner *learner); /* moments alone */

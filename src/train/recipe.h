@@ -14,6 +14,7 @@ typedef enum pc_tuning { PC_TUNING_FULL, PC_TUNING_LORA } pc_tuning;
 /* What trains in place of whole weights (nn/adapter.h). */
 typedef struct pc_lora_keys {
     int64_t rank;
+    double dropout;
     double alpha; /* 0 = twice the rank */
     char *target, *additional_target;
     bool rslora, dora;
@@ -33,12 +34,14 @@ typedef struct pc_recipe {
     int image_mirror; /* pc_mirror */
     int turns;
     bool strict;
+    char *feature_cache;
     /* optimisation */
     int64_t batch_size, accumulation, max_steps, warmup_steps, seed, threads;
     double region_weight, epochs, learning_rate, vision_lr, projector_lr, warmup_ratio, weight_decay, beta1, beta2, epsilon;
-    double max_grad_norm;
+    double max_grad_norm, sgd_momentum, dropout;
+    char *optim;
     int schedule; /* pc_schedule */
-    bool bf16;
+    bool bf16, gradient_checkpointing;
     /* output */
     char *output_dir, *resume_from_checkpoint, *save_dtype, *report_to;
     int64_t logging_steps, save_steps, save_total_limit;

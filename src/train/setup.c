@@ -15,6 +15,15 @@ pc_status pc_setup_check(const pc_recipe *recipe, const pc_stage **stage)
     if (!*stage) {
         return pc_fail(PC_ERR_USAGE, "stage '%s' is unknown; known: %s", recipe->stage, pc_stage_names());
     }
+    if (!pc_optimizer_find(recipe->optim)) {
+        return pc_fail(PC_ERR_USAGE, "optim '%s' is unknown; known: %s", recipe->optim, pc_optimizer_names());
+    }
+    if (recipe->lora.dora && recipe->lora.dropout > 0) {
+        return pc_fail(PC_ERR_USAGE, "lora_dropout goes with use_dora: false alone");
+    }
+    if (recipe->feature_cache && (recipe->image_shift > 0 || recipe->image_mirror)) {
+        return pc_fail(PC_ERR_USAGE, "feature_cache: pictures that are shifted or mirrored are new ones each time");
+    }
     if (dtype != PC_F32 && dtype != PC_BF16 && dtype != PC_F16) {
         return pc_fail(PC_ERR_USAGE, "save_dtype '%s': expected float32, bfloat16 or float16", recipe->save_dtype);
     }
@@ -154,12 +163,16 @@ pc_status pc_setup_learner(pc_learner **out, const pc_recipe *recipe, pc_model *
     };
     pc_learner_options options = {
         .stage = stage,
+        .recompute = recipe->gradient_checkpointing,
         .compute = recipe->bf16 ? PC_BF16 : PC_F32,
-        .beta1 = recipe->beta1,
-        .beta2 = recipe->beta2,
-        .eps = recipe->epsilon,
+        .optimizer = pc_optimizer_find(recipe->optim),
+        .settings = {.beta1 = recipe->beta1, .beta2 = recipe->beta2, .eps = recipe->epsilon, .momentum = recipe->sgd_momentum},
+        .dropout = recipe->dropout,
+        .lora_dropout = adapter ? recipe->lora.dropout : 0,
+        .seed = (uint64_t)recipe->seed,
         .weight_decay = recipe->weight_decay,
         .max_norm = recipe->max_grad_norm,
+        .feature_cache = recipe->feature_cache,
         .adapter = adapter,
         .rates = rates,
         .rate_count = sizeof rates / sizeof rates[0],

@@ -58,9 +58,9 @@ static pc_status hash_recipe(trainer *t)
 {
     pc_recipe copy = *t->recipe;
     pc_str text = {0};
-    copy.output_dir = copy.resume_from_checkpoint = copy.report_to = NULL;
+    copy.feature_cache = copy.output_dir = copy.resume_from_checkpoint = copy.report_to = NULL;
     copy.threads = copy.dataloader_num_workers = copy.logging_steps = copy.save_steps = copy.save_total_limit = 0;
-    copy.overwrite_output_dir = false;
+    copy.overwrite_output_dir = copy.gradient_checkpointing = false;
     pc_status status = pc_recipe_write(&copy, &text);
     if (status == PC_OK) {
         pc_sha256(text.data, text.length, t->hash);
@@ -173,6 +173,7 @@ static pc_status load_checkpoint(trainer *t, const pc_checkpoint_info *info)
         status = read_state(t, info->folder);
     }
     if (status == PC_OK) {
+        pc_learner_seek(t->learner, t->step);
         status = pc_loader_seek(t->data.loader, t->step);
     }
     if (status == PC_OK) {
@@ -339,6 +340,12 @@ static pc_status write_card(const trainer *t)
 
 static pc_status finish(trainer *t)
 {
+    int64_t found, encoded;
+    pc_learner_features(t->learner, &found, &encoded);
+    if (found + encoded > 0) {
+        pc_log(PC_LOG_INFO, "features of %lld pictures came from the cache, %lld pictures were encoded", (long long)found,
+               (long long)encoded);
+    }
     int dtype = pc_dtype_from_name(t->recipe->save_dtype);
     PC_TRY(save_checkpoint(t));
     PC_TRY(t->adapter ? pc_adapter_save(t->adapter, t->model, t->recipe->output_dir, t->recipe->model_name_or_path,

@@ -235,7 +235,7 @@ static void says_what_is_wrong(void **state)
     (void)state;
     static const char *const wrong[][2] = {
         {"vdc", "vcd"}, {"beams=0", "beams"}, {"beams=4,groups=3", "groups"}, {"vcd,dola", "one method"},
-        {"alpha=1", "alpha"}, {"vcd,alpha=-1", "alpha"}, {"dola,layers=middle", "layers"}, {"beams=x", "beams"}};
+        {"alpha=1", "alpha"}, {"vcd,alpha=-1", "alpha"}, {"draft=ngram,vcd", "draft"}, {"dola,layers=middle", "layers"}, {"beams=x", "beams"}};
     pc_decoding how;
     for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++) {
         assert_int_equal(pc_decoding_parse(&how, wrong[i][0]), PC_ERR_USAGE);
@@ -401,6 +401,56 @@ static void noise_changes_answers(void **state)
     }
 }
 
+/* --- drafts --- */
+
+static void expect_draft_changes_nothing(const char *draft, double temperature)
+{
+    char decoding[512];
+    setup plain = {0}, drafted = {0};
+    snprintf(decoding, sizeof decoding, "draft=%s,draft_tokens=5", draft);
+    CHECK(try_open(&plain, "", 1));
+    CHECK(try_open(&drafted, decoding, 1));
+    for (int round = 0; round < 4; round++) {
+        const char *question = round == 2 ? "And the shape?" : "What is the colour?";
+        size_t most = round == 3 ? 0 : 24; /* 0: up to the end of the context */
+        plain.request.temperature = drafted.request.temperature = temperature;
+        CHECK(try_ask(&plain, question, most));
+        CHECK(try_ask(&drafted, question, most));
+        const pc_local_report *a = pc_local_last(plain.local), *b = pc_local_last(drafted.local);
+        assert_int_equal(a->ids.count, b->ids.count);
+        assert_memory_equal(a->ids.data, b->ids.data, a->ids.count * sizeof *a->ids.data);
+        assert_string_equal(plain.answer.text.data, drafted.answer.text.data);
+        assert_int_equal(a->reused, b->reused);
+        assert_int_equal(plain.answer.end, drafted.answer.end);
+        for (size_t i = 0; i < 3 * a->ids.count; i++) {
+            assert_int_equal(a->tokens[i].id, b->tokens[i].id);
+            assert_true(a->tokens[i].log_probability >= b->tokens[i].log_probability &&
+                        a->tokens[i].log_probability <= b->tokens[i].log_probability);
+        }
+    }
+    shut(&plain);
+    shut(&drafted);
+}
+
+/* Answers and log-probabilities to the last bit, greedy and drawn, with right guesses (the same model) and with wrong ones. */
+static void drafts_change_nothing(void **state)
+{
+    (void)state;
+    for (int drawn = 0; drawn < 2; drawn++) {
+        expect_draft_changes_nothing("ngram", drawn);
+        expect_draft_changes_nothing(LLAVA "hf", drawn);
+    }
+}
+
+static void draft_models_must_fit(void **state)
+{
+    (void)state;
+    setup s = {0};
+    assert_int_equal(try_open(&s, "draft=" GOLDEN "llama/tied", 1), PC_ERR_DATA);
+    assert_non_null(strstr(pc_error(), "vocabulary"));
+    shut(&s);
+}
+
 /* --- log-probabilities and choices --- */
 
 static void tells_log_probabilities(void **state)
@@ -463,8 +513,10 @@ static pc_status answer_all(void *user)
 static void every_allocation_may_fail(void **state)
 {
     (void)state;
-    char decoding[] = "beams=2,vcd";
-    assert_true(pc_test_each_allocation(answer_all, decoding) > 100);
+    char decodings[][16] = {"beams=2,vcd", "draft=ngram"};
+    for (int i = 0; i < 2; i++) {
+        assert_true(pc_test_each_allocation(answer_all, decodings[i]) > 100);
+    }
 }
 
 int main(void)
@@ -474,6 +526,7 @@ int main(void)
         cmocka_unit_test(methods_as_their_equations), cmocka_unit_test(noise_as_published),
         cmocka_unit_test(says_what_is_wrong),        cmocka_unit_test(answers_by_beams),
         cmocka_unit_test(answers_by_methods),        cmocka_unit_test(methods_that_do_nothing),
+        cmocka_unit_test(drafts_change_nothing),     cmocka_unit_test(draft_models_must_fit),
         cmocka_unit_test(noise_changes_answers),     cmocka_unit_test(tells_log_probabilities),
         cmocka_unit_test(chooses_the_likeliest),     cmocka_unit_test(every_allocation_may_fail),
     };

@@ -3,6 +3,8 @@
 
 #include "ops/activation.h"
 #include "ops/adamw.h"
+#include "ops/dropout.h"
+#include "ops/sgd.h"
 #include "ops/add.h"
 #include "ops/loss.h"
 #include "ops/dora.h"
@@ -322,6 +324,36 @@ static void test_adamw(void **state)
     }
 }
 
+static void test_sgd(void **state)
+{
+    walker *w = *state;
+    const pc_sgd_step step = {0.9, 0.5, 0.7};
+    const pc_sgd_params params = {&step, 1e-2, 0.1};
+    for (int i = 0; i < 2 * WIDTHS; i++) {
+        walker_begin(w, &pc_op_sgd, &params);
+        walker_float(w, PC_F32, pc_dims(2, 133, widths[i / 2]));
+        walker_float(w, PC_F32, pc_dims(2, 133, widths[i / 2]));
+        if (i % 2) {
+            walker_float(w, PC_F32, pc_dims(2, 133, widths[i / 2]));
+        } else {
+            walker_absent(w);
+        }
+        walker_check(w);
+    }
+}
+
+static void test_dropout(void **state)
+{
+    walker *w = *state;
+    const pc_dropout_draw draw = {.seed = 9, .number = 1};
+    const pc_dropout_params params = {.draw = &draw, .rate = 0.4};
+    for (int i = 0; i < WIDTHS; i++) {
+        walker_begin(w, &pc_op_dropout, &params);
+        walker_float(w, PC_F32, pc_dims(2, 133, widths[i]));
+        walker_check(w);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -337,6 +369,8 @@ int main(void)
         cmocka_unit_test(test_groups),
         cmocka_unit_test(test_cross_entropy),
         cmocka_unit_test(test_adamw),
+        cmocka_unit_test(test_sgd),
+        cmocka_unit_test(test_dropout),
     };
     return cmocka_run_group_tests(tests, walker_setup, walker_teardown);
 }

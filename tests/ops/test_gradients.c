@@ -5,6 +5,7 @@
 #include "ops/concat.h"
 #include "ops/cross_ranges.h"
 #include "ops/depthwise.h"
+#include "ops/dropout.h"
 #include "ops/experts.h"
 #include "ops/dora.h"
 #include "ops/grid.h"
@@ -52,10 +53,11 @@ static const pc_op *const without_gradient[] = {
     &pc_op_depthwise_grad,
     &pc_op_grid,
     &pc_op_expert_dispatch, &pc_op_store_rows,         &pc_op_adamw,
+    &pc_op_sgd,
 };
 
 /* Of those, what no backward pass contains. */
-static const pc_op *const outside_training[] = {&pc_op_store_rows, &pc_op_adamw};
+static const pc_op *const outside_training[] = {&pc_op_store_rows, &pc_op_adamw, &pc_op_sgd};
 
 static bool seen[OPS];
 
@@ -77,6 +79,13 @@ static bool contains(const pc_op *const *list, size_t count, const pc_op *op)
 }
 
 /* --- products and sums --- */
+
+static void dropped(check *c)
+{
+    static const pc_dropout_draw draw = {.seed = 1, .number = 2};
+    pc_tensor *x = check_wanted(c, pc_dims(2, -5, 7));
+    check_out(c, pc_dropout(c->graph, x, (pc_dropout_params){.draw = &draw, .place = 3, .rate = 0.3}));
+}
 
 static void linear(check *c)
 {
@@ -472,7 +481,7 @@ static void experts_without_tokens(check *c)
 }
 
 #define CASES(X)                                                                                                       \
-    X(linear) X(linear_of_groups) X(linear_with_flat_residual) X(linear_of_convolution) X(linear_without_rows)         \
+    X(linear) X(dropped) X(linear_of_groups) X(linear_with_flat_residual) X(linear_of_convolution) X(linear_without_rows)         \
     X(tied_linear) X(product_nn) X(product_nt) X(product_tn) X(product_tt) X(products_of_groups)                       \
     X(product_with_itself) X(additions) X(addition_without_rows) X(multiplications) X(multiplication_of_shapes)        \
     X(repeated_products) X(reshapes) X(activations) X(gated_units) X(norms) X(l2_norms) X(rotations) X(causal_attention)                    \

@@ -1,6 +1,8 @@
 /* What the operations refuse while a graph is built, what they say they cost, and AdamW's numbers. */
 #include "ops/activation.h"
 #include "ops/adamw.h"
+#include "ops/dropout.h"
+#include "ops/sgd.h"
 #include "ops/add.h"
 #include "ops/attention.h"
 #include "ops/experts.h"
@@ -22,6 +24,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include <cmocka.h>
@@ -283,6 +286,70 @@ static void adamw_is_torchs(void **state)
     pc_graph_free(g);
 }
 
+/* torch.optim.SGD([p], lr=0.1, momentum=0.9, weight_decay=0.5) and without momentum, the gradients of adamw_is_torchs. */
+static void sgd_is_torchs(void **state)
+{
+    static const float expected[2][2][2] = {{{1.79999995f, -0.97500002f}, {1.57999992f, -1.20374990f}},
+                                            {{1.79999995f, -0.97500002f}, {1.75999999f, -1.22624993f}}};
+    static const float gradients[2][2] = {{1, 0.25f}, {-0.5f, 3}};
+    (void)state;
+    for (int without = 0; without < 2; without++) {
+        float p[] = {2, -1}, v[2] = {0}, grad[2];
+        pc_sgd_step step = {.momentum = 0.9, .gradient_scale = 0.5, .scale_rate = 2};
+        pc_graph *g;
+        pc_exec *exec;
+        assert_int_equal(pc_graph_new(&g), PC_OK);
+        pc_tensor *in[] = {F(1, 2), F(1, 2), F(1, 2)};
+        pc_sgd(g, in[0], in[1], without ? NULL : in[2], (pc_sgd_params){.step = &step, .rate = 0.05, .decay = 0.5});
+        assert_int_equal(pc_exec_new(&exec, g, NULL), PC_OK);
+        float *data[] = {p, grad, v};
+        for (int i = 0; i < 3; i++) {
+            assert_int_equal(pc_exec_bind(exec, in[i], data[i], pc_dims(1, 2)), PC_OK);
+        }
+        for (int t = 0; t < 2; t++) {
+            grad[0] = 2 * gradients[t][0];
+            grad[1] = 2 * gradients[t][1];
+            assert_int_equal(pc_exec_run(exec), PC_OK);
+            for (int i = 0; i < 2; i++) {
+                assert_true(fabsf(p[i] - expected[without][t][i]) < 1e-6f);
+            }
+        }
+        pc_exec_free(exec);
+        pc_graph_free(g);
+    }
+}
+
+/* About a share `rate` is gone, the rest is scaled, other micro-batches and places lose others, and validation none. */
+static void dropout_drops(void **state)
+{
+    enum { COUNT = 20000 };
+    static float x[COUNT], y[COUNT], z[COUNT];
+    pc_dropout_draw draw = {.seed = 3, .number = 5};
+    pc_dropout_params params = {.draw = &draw, .place = 2, .rate = 0.25};
+    int gone = 0, same = 0;
+    (void)state;
+    for (int i = 0; i < COUNT; i++) {
+        x[i] = 1 + (float)i;
+    }
+    pc_dropout_piece(&params, y, x, 0, COUNT);
+    for (int i = 0; i < COUNT; i++) {
+        gone += y[i] == 0;
+        assert_true(y[i] == 0 || fabsf(y[i] * 0.75f / x[i] - 1) < 1e-6f);
+    }
+    assert_true(abs(gone - COUNT / 4) < 250); /* four standard deviations */
+    pc_dropout_piece(&params, z, x + 1024, 1024, COUNT - 1024);
+    assert_memory_equal(z, y + 1024, (COUNT - 1024) * sizeof *z);
+    params.place = 3;
+    pc_dropout_piece(&params, z, x, 0, COUNT);
+    for (int i = 0; i < COUNT; i++) {
+        same += y[i] == 0 && z[i] == 0;
+    }
+    assert_true(abs(same - COUNT / 16) < 150);
+    draw.off = true;
+    pc_dropout_piece(&params, z, x, 0, COUNT);
+    assert_memory_equal(z, x, sizeof x);
+}
+
 static void buckets_are_t5s(void **state)
 {
     /* transformers' _relative_position_bucket with 32 buckets and distances to 128, at -130, -128, -16, -8, -1, 0, ... */
@@ -322,6 +389,8 @@ int main(void)
         cmocka_unit_test(grids_go_by_windows_and_blocks),
         cmocka_unit_test(costs_count_what_is_computed),
         cmocka_unit_test(adamw_is_torchs),
+        cmocka_unit_test(sgd_is_torchs),
+        cmocka_unit_test(dropout_drops),
         cmocka_unit_test(buckets_are_t5s),
         cmocka_unit_test(one_executor_at_a_time),
     };

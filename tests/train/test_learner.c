@@ -32,6 +32,8 @@ typedef struct fixture {
     pc_attention_range ranges[MOST];
     float target_weights[MOST];
     char folder[256];
+    bool recompute;
+    double dropout;
 } fixture;
 
 static const pc_array *need(const pc_store *store, const char *format, int sample)
@@ -110,8 +112,10 @@ static pc_status make_learner(pc_learner **out, fixture *f)
         .stage = pc_stage_find("sft"),
         .limits = {2, f->batch.tokens, f->batch.soft, f->batch.targets, 2},
         .compute = PC_F32,
-        .beta1 = 0.9, .beta2 = 0.95, .eps = 1e-6, .weight_decay = 0.1, .max_norm = 1,
+        .optimizer = pc_optimizer_find("adamw_torch"),
+        .settings = {.beta1 = 0.9, .beta2 = 0.95, .eps = 1e-6}, .weight_decay = 0.1, .max_norm = 1,
         .rates = rates, .rate_count = 3,
+        .recompute = f->recompute, .dropout = f->dropout, .seed = 7,
     };
     return pc_learner_new(out, f->model, f->backend, &options);
 }
@@ -217,6 +221,82 @@ static void test_ten_steps(void **state)
     pc_learner_free(learner);
 }
 
+/* Every gradient of one step that changes nothing, one behind the other; owned by the caller. */
+static float *gradients_of(pc_learner *learner, fixture *f, size_t *count, double *loss)
+{
+    const pc_params *params = &f->model->params;
+    pc_step_result result;
+    float *all = calloc((size_t)pc_params_elements(params, NULL), sizeof *all);
+    assert_int_equal(pc_learner_step(learner, &f->batch, 1, 0, &result), PC_OK);
+    *loss = result.loss;
+    *count = 0;
+    for (size_t i = 0; i < params->count; i++) {
+        const pc_param *param = &params->items[i]->param;
+        if (param->trains) {
+            size_t n = (size_t)pc_shape_count(&param->shape);
+            memcpy(all + *count, param->grad, n * sizeof *all);
+            *count += n;
+        }
+    }
+    return all;
+}
+
+static void compare_recomputed(fixture *f, double dropout)
+{
+    size_t count, again;
+    double loss, same;
+    f->dropout = dropout;
+    f->recompute = false;
+    pc_learner *learner = new_learner(f);
+    size_t bytes = pc_learner_bytes(learner);
+    float *kept = gradients_of(learner, f, &count, &loss);
+    pc_learner_free(learner);
+    f->recompute = true;
+    learner = new_learner(f);
+    print_message("activations and state: %zu bytes, %zu with layers computed again\n", bytes, pc_learner_bytes(learner));
+    assert_true(pc_learner_bytes(learner) < bytes);
+    float *made = gradients_of(learner, f, &again, &same);
+    assert_true(loss == same);
+    assert_int_equal(count, again);
+    assert_memory_equal(kept, made, count * sizeof *kept);
+    pc_learner_free(learner);
+    free(kept);
+    free(made);
+}
+
+/* Layers that are computed again give the same bits, also where something is dropped. */
+static void test_recompute(void **state)
+{
+    compare_recomputed(*state, 0);
+    compare_recomputed(*state, 0.3);
+}
+
+/* Something is dropped in training, something else in the next step, nothing in validation; a learner that continues at a
+ * step drops what the first one would have. */
+static void test_dropout(void **state)
+{
+    fixture *f = *state;
+    double plain, validated;
+    pc_step_result results[3], again;
+    pc_learner *learner = new_learner(f);
+    assert_int_equal(pc_learner_loss(learner, &f->batch, &plain), PC_OK);
+    pc_learner_free(learner);
+    f->dropout = 0.2;
+    learner = new_learner(f);
+    for (int i = 0; i < 3; i++) {
+        assert_int_equal(pc_learner_step(learner, &f->batch, 1, 0, &results[i]), PC_OK);
+    }
+    assert_int_equal(pc_learner_loss(learner, &f->batch, &validated), PC_OK);
+    assert_true(validated == plain);
+    assert_true(results[0].loss != plain && results[1].loss != results[0].loss);
+    pc_learner_free(learner);
+    learner = new_learner(f);
+    pc_learner_seek(learner, 2);
+    assert_int_equal(pc_learner_step(learner, &f->batch, 1, 0, &again), PC_OK);
+    assert_true(again.loss == results[2].loss);
+    pc_learner_free(learner);
+}
+
 /* A batch that makes the loss infinite changes no weight. */
 static void test_not_finite(void **state)
 {
@@ -266,6 +346,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_gradients, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_ten_steps, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_recompute, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_dropout, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_not_finite, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_out_of_memory, set_up, tear_down),
     };

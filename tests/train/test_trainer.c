@@ -52,7 +52,7 @@ static int stop(void *user)
     return s->at && s->step >= s->at;
 }
 
-/* One call of the trainer; stop_at 0 = to the end. */
+/* One call of the trainer; stop_at 0 = to the end; extra = more keys, separated by spaces. */
 static pc_status train(const char *folder, int threads, int64_t stop_at, bool resume, const char *extra)
 {
     pc_recipe recipe;
@@ -60,16 +60,20 @@ static pc_status train(const char *folder, int threads, int64_t stop_at, bool re
     char *path = pc_path_join(folder, "recipe.yaml"), output[4096], workers[64];
     snprintf(output, sizeof output, "output_dir=%s/out", folder);
     snprintf(workers, sizeof workers, "dataloader_num_workers=%d", threads > 2 ? 2 : 1);
-    const char *overrides[4] = {output, workers};
+    const char *overrides[8] = {output, workers};
     int used = 2;
     if (resume) {
         overrides[used++] = "resume_from_checkpoint=latest";
     }
-    if (extra) {
-        overrides[used++] = extra;
+    char *words = pc_strdup(extra ? extra : ""), *rest = words;
+    for (char *word; used < 8 && (word = strsep(&rest, " "));) {
+        if (*word) {
+            overrides[used++] = word;
+        }
     }
     assert_int_equal(pc_file_write(path, RECIPE, sizeof RECIPE - 1), PC_OK);
     pc_status status = pc_recipe_read(&recipe, path, overrides, used);
+    pc_free(words);
     assert_int_equal(status, PC_OK);
     assert_int_equal(pc_cpu_backend_new(&backend, threads, 0), PC_OK);
     stopper s = {.at = stop_at};
@@ -134,6 +138,36 @@ static void test_threads(void **state)
     }
 }
 
+/* Other ways to the same bits: features from a cache, empty and then full; layers computed again. Something dropped, SGD:
+ * stopped and resumed as if undisturbed. */
+static void test_other_ways(void **state)
+{
+    static const char frozen[] = "freeze_vision_tower=true image_shift=0 max_steps=8";
+    static const char dropped[] = "optim=sgd sgd_momentum=0.9 dropout=0.2 max_steps=8";
+    char folder[256], cache[512], extra[1024], hashes[5][65];
+    (void)state;
+    pc_test_folder_new(folder);
+    snprintf(cache, sizeof cache, "%s/cache", folder);
+    for (int i = 0; i < 4; i++) {
+        snprintf(extra, sizeof extra, "%s overwrite_output_dir=true %s%s", frozen, i == 3 ? "gradient_checkpointing=true" : "",
+                 i == 1 || i == 2 ? "feature_cache=" : "");
+        snprintf(extra + strlen(extra), sizeof extra - strlen(extra), "%s", i == 1 || i == 2 ? cache : "");
+        assert_int_equal(train(folder, 2, 0, false, extra), PC_OK);
+        hash(folder, "model.safetensors", hashes[i]);
+        assert_string_equal(hashes[i], hashes[0]);
+    }
+    snprintf(extra, sizeof extra, "feature_cache=%s freeze_vision_tower=false image_shift=0", cache);
+    assert_int_equal(train(folder, 2, 0, false, extra), PC_ERR_USAGE);
+    for (int i = 0; i < 2; i++) {
+        snprintf(extra, sizeof extra, "%s overwrite_output_dir=true", dropped);
+        assert_int_equal(train(folder, 1 + i, i ? 3 : 0, false, extra), i ? PC_ERR_INTERRUPTED : PC_OK);
+        assert_int_equal(i ? train(folder, 2, 0, true, dropped) : PC_OK, PC_OK);
+        hash(folder, "model.safetensors", hashes[i]);
+        assert_string_equal(hashes[i], hashes[0]);
+    }
+    pc_test_folder_free(folder);
+}
+
 static void test_stop_and_resume(void **state)
 {
     (void)state;
@@ -196,6 +230,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_threads),
+        cmocka_unit_test(test_other_ways),
         cmocka_unit_test(test_stop_and_resume),
         cmocka_unit_test(test_kills),
         cmocka_unit_test(test_divergence),

@@ -21,10 +21,8 @@ static pc_status check(const pc_model *model)
 static pc_tensor *soft_tokens(const pc_build *build, const pc_model *model, const pc_batch_limits *limits,
                               pc_stage_inputs *in)
 {
-    int64_t side = model->encoder.info.image_size;
-    in->pixels = pc_graph_input(build->graph, "pixel_values", PC_F32, pc_dims(4, limits->images, 3, side, side));
     in->soft_rows = pc_graph_input(build->graph, "soft_rows", PC_I32, pc_dims(1, limits->soft));
-    return pc_model_connect(build, model, pc_model_encode(build, model, in->pixels)); /* [S,D'] */
+    return pc_model_connect(build, model, pc_stage_pictures(build, model, limits, in)); /* [S,D'] */
 }
 
 static pc_tensor *loss(const pc_build *build, const pc_model *model, const pc_batch_limits *limits,
@@ -58,6 +56,7 @@ const pc_stage pc_stage_pt = {
     .name = "pt",
     .help = "pretraining on captions",
     .batches = PC_BATCH_LANGUAGE,
+    .cached = true,
     .loss = loss,
     .check = check,
 };
@@ -66,6 +65,7 @@ const pc_stage pc_stage_sft = {
     .name = "sft",
     .help = "supervised fine-tuning on conversations",
     .batches = PC_BATCH_LANGUAGE,
+    .cached = true,
     .loss = loss,
     .check = check,
 };

@@ -27,14 +27,12 @@ static pc_tensor *loss(const pc_build *build, const pc_model *model, const pc_ba
                        pc_stage_inputs *in)
 {
     pc_graph *graph = build->graph;
-    int64_t side = model->encoder.info.image_size;
     double length = sqrt((double)model->llm.info.width);
-    in->pixels = pc_graph_input(graph, "pixel_values", PC_F32, pc_dims(4, limits->images, 3, side, side));
     in->target_rows = pc_graph_input(graph, "target_rows", PC_I32, pc_dims(1, limits->targets));
     in->target_ids = pc_graph_input(graph, "target_ids", PC_I32, pc_dims(1, limits->targets));
     in->weights = pc_graph_input(graph, "weights", PC_F32, pc_dims(1, limits->targets));
-    pc_tensor *soft = pc_model_connect(build, model, pc_model_encode(build, model, in->pixels)); /* [S,D'] */
-    soft = pc_take_rows(graph, soft, in->target_rows);                                           /* [R,D'] */
+    pc_tensor *soft = pc_model_connect(build, model, pc_stage_pictures(build, model, limits, in)); /* [S,D'] */
+    soft = pc_take_rows(graph, soft, in->target_rows);                                             /* [R,D'] */
     soft = pc_scale(graph, pc_l2_norm(graph, soft, TINY_NORM), length);
     pc_tensor *logits = pc_model_logits(build, model, soft); /* [R,V] */
     return pc_cross_entropy(graph, logits, in->target_ids, in->weights);
@@ -44,6 +42,7 @@ const pc_stage pc_stage_regions = {
     .name = "regions",
     .help = "picture tokens say the words of the regions they lie on",
     .batches = PC_BATCH_REGIONS,
+    .cached = true,
     .loss = loss,
     .check = check,
 };

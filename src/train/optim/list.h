@@ -1,0 +1,3 @@
+/* Every optimizer. */
+PC_OPTIMIZER(adamw_torch)
+PC_OPTIMIZER(sgd)
