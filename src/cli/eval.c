@@ -468,7 +468,7 @@ static pc_status evaluate(evaluating *e, const char *path)
     if (o->output_path) {
         PC_TRY(pc_make_directories(o->output_path));
     }
-    PC_TRY(pc_cli_model_open(&e->opened, path, (int)o->threads, o->dtype, o->template_name));
+    PC_TRY(pc_cli_model_open(&e->opened, path, (int)o->threads, o->dtype, o->template_name, NULL));
     PC_TRY(pc_cli_model_adapt(&e->opened, o->adapter));
     PC_TRY(pc_fingerprint_of(&e->fingerprint, e->opened.model));
     PC_TRY(pc_environment_stamp(e->stamp, path));
