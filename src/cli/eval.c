@@ -3,6 +3,7 @@
 #include "base/log.h"
 #include "base/str.h"
 #include "cli/command.h"
+#include "cli/eval_compare.h"
 #include "cli/inputs.h"
 #include "cli/options.h"
 #include "cli/record.h"
@@ -470,7 +471,7 @@ static pc_status evaluate(evaluating *e, const char *path)
     if (o->output_path) {
         PC_TRY(pc_make_directories(o->output_path));
     }
-    PC_TRY(pc_cli_model_open(&e->opened, path, (int)o->threads, o->dtype, o->template_name));
+    PC_TRY(pc_cli_model_open(&e->opened, path, (int)o->threads, o->dtype, o->template_name, NULL));
     PC_TRY(pc_cli_model_adapt(&e->opened, o->adapter));
     PC_TRY(pc_fingerprint_of(&e->fingerprint, e->opened.model));
     PC_TRY(pc_environment_stamp(e->stamp, path));
@@ -503,7 +504,8 @@ static pc_status run(int argc, char **argv)
     evaluating e = {0};
     pc_arguments arguments;
     pc_options spec = {
-        .usage = "percept eval MODEL --tasks scenes[,FILE.jsonl] [--limit N] [OPTION]...\n\n"
+        .usage = "percept eval MODEL --tasks scenes[,FILE.jsonl] [--limit N] [OPTION]...\n"
+                 "percept eval compare A B [--json]\n\n"
                  "Asks questions, greedily, and compares the answers with the truth: equal when "
                  "in lower case,\ntrimmed and without a period at the end.",
         .fields = {fields, sizeof fields / sizeof fields[0]},
@@ -511,6 +513,9 @@ static pc_status run(int argc, char **argv)
         .min_arguments = 1,
         .max_arguments = 1,
     };
+    if (argc > 1 && strcmp(argv[1], "compare") == 0) {
+        return pc_cli_eval_compare(argc - 1, argv + 1);
+    }
     pc_status status = pc_options_parse(&spec, &e.options, &arguments, argc, argv);
     if (status == PC_OK && !arguments.help) {
         pc_record record;

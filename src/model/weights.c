@@ -1,6 +1,6 @@
 /* Parameters <- arrays of a file: by name, by a view of a larger array, mapped where their type serves. */
 #include "base/file.h"
-#include "model/model.h"
+#include "model/load_internal.h"
 
 #include <string.h>
 
@@ -100,6 +100,11 @@ static pc_status attach(pc_param_entry *entry, const place *at)
     }
     PC_TRY(pc_param_allocate(entry, PC_F32));
     return read_values(at, &entry->param, entry->param.data);
+}
+
+pc_status pc_model_attach_array(pc_param_entry *entry, const pc_array *array)
+{
+    return attach(entry, &(place){.array = array});
 }
 
 /* In the model's files, else in those of its vision tower. */
