@@ -3,6 +3,7 @@
 #include "base/log.h"
 #include "base/str.h"
 #include "cli/command.h"
+#include "cli/eval_compare.h"
 #include "cli/inputs.h"
 #include "cli/options.h"
 #include "cli/record.h"
@@ -499,7 +500,8 @@ static pc_status run(int argc, char **argv)
     evaluating e = {0};
     pc_arguments arguments;
     pc_options spec = {
-        .usage = "percept eval MODEL --tasks scenes[,FILE.jsonl] [--limit N] [OPTION]...\n\n"
+        .usage = "percept eval MODEL --tasks scenes[,FILE.jsonl] [--limit N] [OPTION]...\n"
+                 "percept eval compare A B [--json]\n\n"
                  "Asks questions, greedily, and compares the answers with the truth: equal when "
                  "in lower case,\ntrimmed and without a period at the end.",
         .fields = {fields, sizeof fields / sizeof fields[0]},
@@ -507,6 +509,9 @@ static pc_status run(int argc, char **argv)
         .min_arguments = 1,
         .max_arguments = 1,
     };
+    if (argc > 1 && strcmp(argv[1], "compare") == 0) {
+        return pc_cli_eval_compare(argc - 1, argv + 1);
+    }
     pc_status status = pc_options_parse(&spec, &e.options, &arguments, argc, argv);
     if (status == PC_OK && !arguments.help) {
         pc_record record;
