@@ -97,21 +97,24 @@ static void close_bench(bench *b)
     pc_json_free(b->json);
 }
 
-/* `scale`: values below a thousandth of it count as 0 (gradients that are 0 in exact arithmetic). */
-static void compare(const bench *b, const char *what, const float *found, const pc_array *truth, double scale)
+/* `scale`: values below a thousandth of it count as 0 (gradients that are 0 in exact arithmetic). Gives the largest
+ * deviation, relative to the largest magnitude. */
+static double compare(const bench *b, const char *what, const float *found, const pc_array *truth, double scale)
 {
     float *expected = golden_values(truth);
-    double largest = 1e-3 * scale;
+    double largest = 1e-3 * scale, worst = 0;
     for (int64_t i = 0; i < pc_array_count(truth); i++) {
         largest = fmax(largest, fabs((double)expected[i]));
     }
     for (int64_t i = 0; i < pc_array_count(truth); i++) {
+        worst = fmax(worst, fabs((double)found[i] - expected[i]));
         if (!(fabs((double)found[i] - expected[i]) <= TOLERANCE * largest)) {
             fail_msg("%s: %s[%lld]: expected %g, found %g (largest %g)", b->name, what, (long long)i, (double)expected[i],
                      (double)found[i], largest);
         }
     }
     pc_free(expected);
+    return largest > 0 ? worst / largest : 0;
 }
 
 static double largest_gradient(const bench *b)
@@ -130,19 +133,20 @@ static double largest_gradient(const bench *b)
     return largest;
 }
 
-static void compare_gradients(const bench *b, const pc_tensor *features)
+static double compare_gradients(const bench *b, const pc_tensor *features)
 {
     double scale = largest_gradient(b);
-    compare(b, "gradient of the features", features->grad->data, need(b, "grad.", "features"), scale);
+    double worst = compare(b, "gradient of the features", features->grad->data, need(b, "grad.", "features"), scale);
     for (size_t i = 0; i < b->params.count; i++) {
         const pc_param *param = &b->params.items[i]->param;
         char name[256];
         snprintf(name, sizeof name, "grad.w.%s", param->name);
         const pc_array *array = pc_store_find(b->store, name);
         if (array) { /* without one: a part that no token depends on */
-            compare(b, name, param->grad, array, scale);
+            worst = fmax(worst, compare(b, name, param->grad, array, scale));
         }
     }
+    return worst;
 }
 
 static pc_tensor *add_ints(const bench *b, pc_graph *graph, const char *name, pc_shape shape, int32_t **data)
@@ -186,8 +190,8 @@ static void check_fixture(const char *name, const pc_backend *backend)
         assert_int_equal(pc_exec_bind(exec, in.lengths, lengths, in.lengths->max), PC_OK);
     }
     assert_int_equal(pc_exec_run(exec), PC_OK);
-    compare(&b, "tokens", tokens->data, out, 0);
-    compare_gradients(&b, in.features);
+    double worst = compare(&b, "tokens", tokens->data, out, 0), grad = compare_gradients(&b, in.features);
+    print_message("%-20s %-10s tokens %.2e, gradients %.2e\n", name, backend ? "kernels" : "reference", worst, grad);
     pc_free(ids);
     pc_free(lengths);
     pc_free(features);

@@ -110,7 +110,8 @@ static void train(pc_model *model, const pc_backend *backend, float *pixels, int
                             .tokens = tokens, .soft = soft, .targets = TEXT, .images = 1};
     const pc_learner_options options = {
         .stage = pc_stage_find("sft"), .limits = {1, tokens, soft, TEXT, 1}, .compute = PC_F32,
-        .beta1 = 0.9, .beta2 = 0.95, .eps = 1e-8, .max_norm = 1, .rates = rates, .rate_count = 3,
+        .optimizer = pc_optimizer_find("adamw_torch"), .settings = {.beta1 = 0.9, .beta2 = 0.95, .eps = 1e-8}, .max_norm = 1,
+        .rates = rates, .rate_count = 3,
     };
     pc_learner *learner;
     pc_step_result first, second;

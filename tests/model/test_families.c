@@ -31,6 +31,7 @@ static void test_encoders(void **state)
 static const parity_fixture systems[] = {
     {"blip-2 opt", GOLDEN("blip2/opt"), GOLDEN("blip2/opt.safetensors"), false},
     {"mobilevlm", GOLDEN("mobilevlm/v1"), GOLDEN("mobilevlm/v1.safetensors"), false},
+    {"mplug-owl", GOLDEN("mplug_owl/v1"), GOLDEN("mplug_owl/v1.safetensors"), false},
     {"mobilevlm v2", GOLDEN("mobilevlm/v2"), GOLDEN("mobilevlm/v2.safetensors"), false},
 };
 
