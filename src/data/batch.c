@@ -8,20 +8,24 @@
  * Easy to get wrong: the pictures go in the order of their slots, which need not be the order of their indices; nothing
  * is counted in before a sample is in as a whole.
  */
-#include "data/batch.h"
+#include "data/batch_parts.h"
 
 #include "base/memory.h"
 
 #include <inttypes.h>
 #include <string.h>
 
-enum { PIXELS, IDS, POSITIONS, RANGES, SOFT_ROWS, TARGET_ROWS, TARGET_IDS, TARGET_WEIGHTS, TEXT_ENDS, ARRAYS };
+enum { PIXELS, IDS, POSITIONS, RANGES, SOFT_ROWS, TARGET_ROWS, TARGET_IDS, TARGET_WEIGHTS, TEXT_ENDS, ANSWER_ENDS, ARRAYS };
 _Static_assert((int)ARRAYS == (int)PC_BATCH_ARRAYS, "one capacity for each array of a batch");
 
 void pc_batch_maker_clear(pc_batch_maker *maker)
 {
     pc_sample_clear(&maker->sample);
     pc_prompt_clear(&maker->prompt);
+    pc_prompt_clear(&maker->other);
+    pc_free(maker->changed);
+    maker->changed = NULL;
+    maker->changed_capacity = 0;
     pc_ids_clear(&maker->ids);
     pc_region_labels_clear(&maker->labels);
 }
@@ -42,18 +46,24 @@ void pc_batch_clear(pc_batch *batch)
     pc_free(batch->target_ids);
     pc_free(batch->target_weights);
     pc_free(batch->text_ends);
+    pc_free(batch->answer_ends);
     memset(batch, 0, sizeof *batch);
 }
 
 #define ROOM(array, which, need) \
     pc_grow(&batch->array, &batch->capacity[which], (size_t)(need), sizeof *batch->array, "a batch")
 
-static pc_status room_for_rows(pc_batch *batch, int64_t rows)
+pc_status pc_batch_room_for_rows(pc_batch *batch, int64_t rows)
 {
     PC_TRY(ROOM(ids, IDS, batch->tokens + rows));
     PC_TRY(ROOM(positions, POSITIONS, batch->tokens + rows));
     PC_TRY(ROOM(ranges, RANGES, batch->tokens + rows));
     return ROOM(text_ends, TEXT_ENDS, batch->samples + 1);
+}
+
+pc_status pc_batch_room_for_answers(pc_batch *batch)
+{
+    return ROOM(answer_ends, ANSWER_ENDS, 2 * batch->samples + 2);
 }
 
 static pc_status room_for_targets(pc_batch *batch, int64_t targets)
@@ -63,17 +73,12 @@ static pc_status room_for_targets(pc_batch *batch, int64_t targets)
     return ROOM(target_weights, TARGET_WEIGHTS, targets);
 }
 
-/* What is added, counted in at the end: the counts of the batch as they will be. */
-typedef struct added {
-    int64_t images, tokens, soft, targets;
-} added;
-
-static added start_adding(const pc_batch *batch)
+pc_batch_added pc_batch_begin(const pc_batch *batch)
 {
-    return (added){batch->images, batch->tokens, batch->soft, batch->targets};
+    return (pc_batch_added){batch->images, batch->tokens, batch->soft, batch->targets};
 }
 
-static void commit(pc_batch *batch, const added *now)
+void pc_batch_commit(pc_batch *batch, const pc_batch_added *now)
 {
     batch->images = now->images;
     batch->tokens = now->tokens;
@@ -82,7 +87,7 @@ static void commit(pc_batch *batch, const added *now)
     batch->samples++;
 }
 
-static pc_status add_target(pc_batch *batch, added *now, int64_t row, int32_t id, double weight)
+pc_status pc_batch_add_target(pc_batch *batch, pc_batch_added *now, int64_t row, int32_t id, double weight)
 {
     PC_TRY(room_for_targets(batch, now->targets + 1));
     batch->target_rows[now->targets] = (int32_t)row;
@@ -93,7 +98,7 @@ static pc_status add_target(pc_batch *batch, added *now, int64_t row, int32_t id
 
 /* --- pictures --- */
 
-static pc_status add_pixels(pc_batch *batch, added *now, const pc_loader_options *options, const pc_image *image,
+static pc_status add_pixels(pc_batch *batch, pc_batch_added *now, const pc_loader_options *options, const pc_image *image,
                             int dx, int dy)
 {
     size_t size = 3 * (size_t)options->image_width * (size_t)options->image_height;
@@ -118,7 +123,7 @@ static pc_status add_pixels(pc_batch *batch, added *now, const pc_loader_options
 }
 
 /* Each soft token on a region predicts the region's words, whose weights add up to region_weight. */
-static pc_status add_region_targets(pc_batch *batch, added *now, pc_batch_maker *maker, int64_t first_row, int image,
+static pc_status add_region_targets(pc_batch *batch, pc_batch_added *now, pc_batch_maker *maker, int64_t first_row, int image,
                                     int dx, int dy)
 {
     const pc_loader_options *options = maker->options;
@@ -132,13 +137,13 @@ static pc_status add_region_targets(pc_batch *batch, added *now, pc_batch_maker 
         const struct pc_region_words *words = region >= 0 ? &labels->words[region] : NULL;
         int count = !words ? 0 : labels->middle[token] == region ? words->all : words->shared;
         for (int word = 0; word < count; word++) {
-            PC_TRY(add_target(batch, now, first_row + token, words->ids[word], options->region_weight / count));
+            PC_TRY(pc_batch_add_target(batch, now, first_row + token, words->ids[word], options->region_weight / count));
         }
     }
     return PC_OK;
 }
 
-static pc_status add_slot(pc_batch *batch, added *now, pc_batch_maker *maker, const pc_slot *slot, int dx, int dy)
+static pc_status add_slot(pc_batch *batch, pc_batch_added *now, pc_batch_maker *maker, const pc_slot *slot, int dx, int dy)
 {
     int64_t first = batch->tokens + (int64_t)slot->first;
     const pc_sample *sample = &maker->sample;
@@ -211,19 +216,19 @@ static void add_rows(pc_batch *batch, const pc_prompt *prompt, size_t prefix, si
 }
 
 /* Targets among tokens [first, last); `before` is the row ahead of the first of them, -1 when there is none. */
-static pc_status add_answers(pc_batch *batch, added *now, const pc_prompt *prompt, size_t first, size_t last,
+static pc_status add_answers(pc_batch *batch, pc_batch_added *now, const pc_prompt *prompt, size_t first, size_t last,
                              int64_t before)
 {
     for (size_t i = first; i < last; i++) {
         if (prompt->trained[i] && before >= 0) {
-            PC_TRY(add_target(batch, now, before, prompt->ids.data[i], 1));
+            PC_TRY(pc_batch_add_target(batch, now, before, prompt->ids.data[i], 1));
         }
         before = batch->tokens + (int64_t)i;
     }
     return PC_OK;
 }
 
-static pc_status add_turns(pc_batch *batch, added *now, const pc_prompt *prompt, size_t turns)
+static pc_status add_turns(pc_batch *batch, pc_batch_added *now, const pc_prompt *prompt, size_t turns)
 {
     size_t prefix = prompt->prefix;
     int64_t before = prefix > 0 ? batch->tokens + (int64_t)prefix - 1 : -1;
@@ -236,7 +241,7 @@ static pc_status add_turns(pc_batch *batch, added *now, const pc_prompt *prompt,
     return PC_OK;
 }
 
-static pc_status add_slots(pc_batch *batch, added *now, pc_batch_maker *maker, size_t tokens, int dx, int dy)
+pc_status pc_batch_add_slots(pc_batch *batch, pc_batch_added *now, pc_batch_maker *maker, size_t tokens, int dx, int dy)
 {
     const pc_prompt *prompt = &maker->prompt;
     int64_t most = maker->options->max_images;
@@ -249,22 +254,28 @@ static pc_status add_slots(pc_batch *batch, added *now, pc_batch_maker *maker, s
     return PC_OK;
 }
 
-static pc_status add_conversation(pc_batch *batch, pc_batch_maker *maker, int dx, int dy, bool *shortened)
+pc_status pc_batch_prompt(pc_prompt *out, const pc_batch_maker *maker, const pc_conversation *conversation)
 {
     const pc_loader_options *options = maker->options;
-    pc_prompt *prompt = &maker->prompt;
-    added now = start_adding(batch);
-    size_t tokens, turns;
     pc_prompt_options how = {.turns = options->turns, .slot_tokens = tokens_of_image, .user = (void *)options};
     how.media_id[PC_MEDIA_IMAGE] = options->image_token;
     how.media_open[PC_MEDIA_IMAGE] = options->image_open;
     how.media_close[PC_MEDIA_IMAGE] = options->image_close;
-    PC_TRY(pc_prompt_build(prompt, options->tokenizer, options->chat, &maker->sample.conversation, &how));
-    PC_TRY(check_ids(options, &prompt->ids));
+    PC_TRY(pc_prompt_build(out, options->tokenizer, options->chat, conversation, &how));
+    return check_ids(options, &out->ids);
+}
+
+static pc_status add_conversation(pc_batch *batch, pc_batch_maker *maker, int dx, int dy, bool *shortened)
+{
+    const pc_loader_options *options = maker->options;
+    pc_prompt *prompt = &maker->prompt;
+    pc_batch_added now = pc_batch_begin(batch);
+    size_t tokens, turns;
+    PC_TRY(pc_batch_prompt(prompt, maker, &maker->sample.conversation));
     maker->fault = PC_FAULT_LENGTH;
     PC_TRY(cut_turns(prompt, options->cutoff, &tokens, &turns));
     maker->fault = PC_FAULT_ANSWER;
-    PC_TRY(room_for_rows(batch, (int64_t)tokens));
+    PC_TRY(pc_batch_room_for_rows(batch, (int64_t)tokens));
     if (options->turns == PC_TURNS_INDEPENDENT) {
         PC_TRY(add_turns(batch, &now, prompt, turns));
     } else {
@@ -275,10 +286,10 @@ static pc_status add_conversation(pc_batch *batch, pc_batch_maker *maker, int dx
         return pc_fail(PC_ERR_DATA, "there is no answer to learn from");
     }
     maker->fault = PC_FAULT_PICTURE;
-    PC_TRY(add_slots(batch, &now, maker, tokens, dx, dy));
+    PC_TRY(pc_batch_add_slots(batch, &now, maker, tokens, dx, dy));
     now.tokens += (int64_t)tokens;
     *shortened = tokens < prompt->ids.count;
-    commit(batch, &now);
+    pc_batch_commit(batch, &now);
     return PC_OK;
 }
 
@@ -317,7 +328,7 @@ static pc_status text_ids(pc_batch_maker *maker, bool *shortened)
 
 static pc_status add_pair(pc_batch *batch, pc_batch_maker *maker, int dx, int dy, bool *shortened)
 {
-    added now = start_adding(batch);
+    pc_batch_added now = pc_batch_begin(batch);
     const pc_loader_options *options = maker->options;
     const pc_sample *sample = &maker->sample;
     const pc_ids *ids = &maker->ids;
@@ -329,18 +340,18 @@ static pc_status add_pair(pc_batch *batch, pc_batch_maker *maker, int dx, int dy
     maker->fault = PC_FAULT_ANSWER;
     PC_TRY(text_ids(maker, shortened));
     PC_TRY(check_ids(options, ids));
-    PC_TRY(room_for_rows(batch, (int64_t)ids->count));
+    PC_TRY(pc_batch_room_for_rows(batch, (int64_t)ids->count));
     for (size_t i = 0; i < ids->count; i++, end++) {
         batch->ids[end] = ids->data[i];
         batch->positions[end] = (int32_t)i;
         batch->ranges[end] = (pc_attention_range){(int32_t)first, (int32_t)first, (int32_t)first, (int32_t)end + 1};
     }
     batch->text_ends[batch->samples] = (int32_t)end - 1;
-    PC_TRY(add_target(batch, &now, end - 1, (int32_t)batch->samples, 1)); /* the diagonal */
+    PC_TRY(pc_batch_add_target(batch, &now, end - 1, (int32_t)batch->samples, 1)); /* the diagonal */
     maker->fault = PC_FAULT_PICTURE;
     PC_TRY(add_pixels(batch, &now, options, sample->images[0], dx, dy));
     now.tokens = end;
-    commit(batch, &now);
+    pc_batch_commit(batch, &now);
     return PC_OK;
 }
 
@@ -350,7 +361,7 @@ static pc_status add_regions(pc_batch *batch, pc_batch_maker *maker, int dx, int
 {
     const pc_loader_options *options = maker->options;
     const pc_sample *sample = &maker->sample;
-    added now = start_adding(batch);
+    pc_batch_added now = pc_batch_begin(batch);
     *shortened = false;
     maker->fault = PC_FAULT_PICTURE;
     if (sample->image_count > (size_t)options->max_images) {
@@ -365,7 +376,7 @@ static pc_status add_regions(pc_batch *batch, pc_batch_maker *maker, int dx, int
     if (now.targets == batch->targets) {
         return pc_fail(PC_ERR_DATA, "there is no picture with regions to learn from");
     }
-    commit(batch, &now);
+    pc_batch_commit(batch, &now);
     return PC_OK;
 }
 
@@ -374,6 +385,7 @@ pc_status pc_batch_add(pc_batch *batch, pc_batch_maker *maker, int dx, int dy, b
     maker->fault = PC_FAULT_OTHER;
     switch (maker->options->kind) {
     case PC_BATCH_PAIRS: return add_pair(batch, maker, dx, dy, shortened);
+    case PC_BATCH_PREFERENCES: return pc_batch_add_preference(batch, maker, dx, dy);
     case PC_BATCH_REGIONS: return add_regions(batch, maker, dx, dy, shortened);
     default: return add_conversation(batch, maker, dx, dy, shortened);
     }

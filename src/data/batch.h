@@ -21,6 +21,9 @@ typedef struct pc_batch_maker {
     const pc_loader_options *options; /* borrowed; checked by pc_loader_new */
     pc_sample sample;
     pc_prompt prompt;
+    pc_prompt other; /* with the rejected answer */
+    float *changed; /* weights of two answers' tokens */
+    size_t changed_capacity;
     pc_ids ids;
     pc_region_labels labels;
     pc_fault fault; /* of the last sample that failed */

@@ -208,7 +208,7 @@ static pc_status check_pictures(const pc_loader_options *o)
 
 static pc_status check_options(const pc_loader_options *o)
 {
-    bool language = o->kind == PC_BATCH_LANGUAGE;
+    bool language = o->kind == PC_BATCH_LANGUAGE || o->kind == PC_BATCH_PREFERENCES;
     int64_t rows;
     if (!o->tokenizer || (!language && !o->recipe) || (language && !o->chat)) {
         return pc_fail(PC_ERR_USAGE, "a loader needs a tokenizer, and an image recipe for pairs or regions or a chat "
@@ -216,6 +216,12 @@ static pc_status check_options(const pc_loader_options *o)
     }
     if (o->kind == PC_BATCH_REGIONS && !(o->region_weight > 0)) {
         return pc_fail(PC_ERR_USAGE, "region_weight must be above 0: this stage learns the words of regions");
+    }
+    if (o->kind == PC_BATCH_PREFERENCES && o->region_weight > 0) {
+        return pc_fail(PC_ERR_USAGE, "region_weight must be 0: preferences are learned from answers alone");
+    }
+    if (o->kind == PC_BATCH_PREFERENCES && o->turns == PC_TURNS_INDEPENDENT) {
+        return pc_fail(PC_ERR_USAGE, "turns: preferences are about a conversation's last answer and need its history");
     }
     if (o->mirror != PC_MIRROR_NONE && o->region_weight > 0) {
         return pc_fail(PC_ERR_USAGE, "image_mirror: regions don't follow it; set region_weight to 0");
@@ -225,7 +231,7 @@ static pc_status check_options(const pc_loader_options *o)
         return pc_fail(PC_ERR_USAGE, "a loader's sizes must not be negative, and batches, accumulation, cutoff and "
                                      "vocabulary at least 1");
     }
-    if (__builtin_mul_overflow(o->batch_size, o->cutoff, &rows) || rows > INT32_MAX) {
+    if (__builtin_mul_overflow(o->batch_size, o->cutoff, &rows) || rows > INT32_MAX / 2) {
         return pc_fail(PC_ERR_USAGE, "%" PRId64 " samples of %" PRId64 " tokens are too many for one micro-batch",
                        o->batch_size, o->cutoff);
     }
@@ -443,6 +449,7 @@ void pc_loader_limits(const pc_loader *loader, pc_batch_limits *out)
     out->samples = o->batch_size;
     out->images = pairs ? o->batch_size : o->recipe ? o->batch_size * o->max_images : 0;
     out->tokens = o->kind == PC_BATCH_REGIONS ? 0 : o->batch_size * o->cutoff;
+    out->tokens *= o->kind == PC_BATCH_PREFERENCES ? 2 : 1;
     out->soft = pairs ? 0 : out->images * o->tokens_per_image;
     out->targets = pairs ? o->batch_size : out->tokens;
     if (!pairs && o->region_weight > 0) {

@@ -21,7 +21,7 @@
 #include "ops/attention.h"
 #include "prompt/prompt.h"
 
-enum { PC_BATCH_ARRAYS = 9, PC_REGION_IDS = 8 };
+enum { PC_BATCH_ARRAYS = 10, PC_REGION_IDS = 8 };
 
 /* One packed micro-batch: the rows of all samples behind each other, no padding. Arrays are owned by the batch. */
 typedef struct pc_batch {
@@ -39,12 +39,14 @@ typedef struct pc_batch {
     int32_t *target_ids; /* [R]: what it should predict */
     float *target_weights; /* [R]: 1 for an answer's token; region words weigh less (pc_loader_options.region_weight) */
     int32_t *text_ends;  /* [B] contrastive stage: the last row of each text */
+    int32_t *answer_ends; /* [2B] PREFERENCES: behind the targets of each answer, chosen and rejected in turn */
     size_t capacity[PC_BATCH_ARRAYS]; /* elements allocated, array after array; the loader's */
 } pc_batch;
 
 typedef enum pc_batch_kind {
     PC_BATCH_LANGUAGE, /* pt, sft: conversations with a loss on answers */
     PC_BATCH_PAIRS,    /* contrastive: one picture and one text a sample */
+    PC_BATCH_PREFERENCES, /* two answers to the same: both see what stands before them; cutoff counts for each */
     PC_BATCH_REGIONS,  /* pictures and the words of their regions alone: rows are soft tokens */
 } pc_batch_kind;
 
@@ -67,6 +69,7 @@ typedef struct pc_loader_options {
     int64_t accumulation;      /* micro-batches in a step */
     int64_t cutoff;            /* tokens of a sample at most; longer ones lose their last turns (counted), or whole */
     int64_t end_token;         /* PAIRS: id that ends a text */
+    double changed_weight;     /* PREFERENCES: weight of tokens that differ between the answers (segments.h); 0 = 1 */
     double region_weight;      /* weight of all region words of one picture token together; 0 = off */
     int shift;                 /* augmentation: pictures moved by up to so many of their own pixels, 0 = none */
     int mirror;                /* augmentation: pc_mirror */

@@ -1,6 +1,6 @@
 /* Parameters <- arrays of a file: by name, by a view of a larger array, mapped where their type serves. */
 #include "base/file.h"
-#include "model/model.h"
+#include "model/load_internal.h"
 
 #include <string.h>
 
@@ -102,6 +102,12 @@ static pc_status attach(pc_param_entry *entry, const place *at)
     return read_values(at, &entry->param, entry->param.data);
 }
 
+pc_status pc_model_attach(pc_param_entry *entry, const pc_array *array)
+{
+    const place at = {.array = array};
+    return attach(entry, &at);
+}
+
 /* In the model's files, else in those of its vision tower. */
 static pc_status need_place(pc_model *model, const char *name, place *out)
 {
@@ -122,7 +128,7 @@ static pc_status need_place(pc_model *model, const char *name, place *out)
                            pc_store_path(model->tower_store ? model->tower_store : model->store), name);
 }
 
-pc_status pc_model_attach(pc_model *model)
+pc_status pc_model_attach_all(pc_model *model)
 {
     int64_t largest = 0;
     for (size_t i = 0; i < model->params.count; i++) {

@@ -104,7 +104,7 @@ static void ce_grad_reference(const pc_call *call)
 {
     const pc_node *node = call->node;
     int64_t width = pc_shape_last(&node->in[0]->shape), rows = pc_shape_rows(&node->in[0]->shape);
-    double smoothing = smoothing_of(node), dloss = pc_tensor_get(node->in[4], 0);
+    double smoothing = smoothing_of(node), dloss = node->in[4] ? pc_tensor_get(node->in[4], 0) : 1;
     for (int64_t r = 0; r < rows; r++) {
         double lse = pc_tensor_get(node->in[3], r), weight = dloss * pc_tensor_get(node->in[2], r);
         for (int64_t v = 0; v < width; v++) {

@@ -9,7 +9,7 @@
  * label_smoothing as torch: (1-s) on the target + s/V on all. */
 typedef struct pc_cross_entropy_params { double label_smoothing; } pc_cross_entropy_params;
 extern const pc_op pc_op_cross_entropy;
-/* in logits, targets, weights, lse, dloss [1]; out dlogits [R,V]; in place. */
+/* in logits, targets, weights, lse, dloss [1] or absent (1); out dlogits [R,V]; in place. */
 extern const pc_op pc_op_cross_entropy_grad;
 pc_tensor *pc_cross_entropy(pc_graph *graph, pc_tensor *logits, pc_tensor *targets, pc_tensor *weights);
 

@@ -72,6 +72,7 @@ static pc_status read_weights(pc_train_data *data, const char *text)
 static pc_status open_loader(pc_train_data *data, const pc_recipe *recipe, const pc_model *model, const pc_stage *stage)
 {
     int64_t side = model->encoder.type ? model->encoder.info.image_size : 0;
+    bool conversations = stage->batches == PC_BATCH_LANGUAGE || stage->batches == PC_BATCH_PREFERENCES;
     pc_loader_options options = {
         .kind = stage->batches,
         .tokenizer = model->tokenizer,
@@ -90,6 +91,7 @@ static pc_status open_loader(pc_train_data *data, const pc_recipe *recipe, const
         .accumulation = recipe->accumulation,
         .cutoff = recipe->cutoff_len,
         .end_token = model->contrast.present ? model->contrast.config.eos_token_id : 0,
+        .changed_weight = recipe->preference.changed_weight,
         .region_weight = recipe->region_weight,
         .shift = (int)recipe->image_shift,
         .mirror = recipe->image_mirror,
@@ -100,7 +102,7 @@ static pc_status open_loader(pc_train_data *data, const pc_recipe *recipe, const
     if (stage->batches == PC_BATCH_PAIRS && options.cutoff > model->contrast.config.max_position_embeddings) {
         options.cutoff = model->contrast.config.max_position_embeddings; /* a text tower has no more positions */
     }
-    if (stage->batches == PC_BATCH_LANGUAGE && model->tiles.merge != PC_MERGE_NONE) {
+    if (conversations && model->tiles.merge != PC_MERGE_NONE) {
         return pc_fail(PC_ERR_DATA, "pictures cut into tiles can be answered about, not trained on yet");
     }
     if (model->llm.info.rotary_limit && recipe->cutoff_len > model->llm.info.rotary_limit) {
@@ -108,7 +110,7 @@ static pc_status open_loader(pc_train_data *data, const pc_recipe *recipe, const
                                     "of each text, which packed training can't follow",
                        (long long)recipe->cutoff_len, (long long)model->llm.info.rotary_limit);
     }
-    if (stage->batches == PC_BATCH_LANGUAGE && !model->chat) {
+    if (conversations && !model->chat) {
         return pc_fail(PC_ERR_DATA, "the model's chat template is not known; set template");
     }
     const pc_dataset *datasets[PC_TRAIN_DATASETS];

@@ -35,8 +35,9 @@ struct pc_learner {
     runner loss, norms, update;
     pc_stage_inputs in;
     pc_features *features; /* or NULL */
-    pc_tensor *loss_value;
+    pc_stage_loss value;
     float *weights; /* [targets] */
+    float *pairs;   /* [samples] */
 };
 
 static double rate_of(const pc_learner_options *options, const char *part)
@@ -104,12 +105,21 @@ static pc_status build_loss(pc_learner *learner)
     pc_dropping dropping = {.draw = &learner->draw, .stream = learner->options.dropout, .adapter = learner->options.lora_dropout};
     pc_build build = {.graph = loss->graph, .compute = learner->options.compute, .adapter = learner->options.adapter};
     build.dropping = dropping.stream > 0 || dropping.adapter > 0 ? &dropping : NULL;
-    learner->loss_value = learner->options.stage->loss(&build, learner->model, &learner->options.limits, &learner->in);
-    pc_keep(loss->graph, learner->loss_value);
+    pc_stage_setting setting = {
+        .model = learner->model,
+        .limits = &learner->options.limits,
+        .reference = learner->options.reference ? learner->options.reference : learner->model,
+        .preference = learner->options.preference,
+    };
+    learner->value = learner->options.stage->loss(&build, &setting, &learner->in);
+    pc_keep(loss->graph, learner->value.value);
+    if (learner->value.metrics) {
+        pc_keep(loss->graph, learner->value.metrics);
+    }
     if (learner->options.recompute) {
         pc_graph_recompute(loss->graph);
     }
-    pc_graph_backward(loss->graph, learner->loss_value);
+    pc_graph_backward(loss->graph, learner->value.value);
     return pc_exec_new(&loss->exec, loss->graph, learner->backend);
 }
 
@@ -195,6 +205,7 @@ static pc_status build(pc_learner *learner)
     int64_t rows = limits->targets > limits->samples ? limits->targets : limits->samples;
     PC_TRY(learner->options.stage->check(learner->model));
     PC_TRY(PC_NEW_ARRAY(learner->weights, (size_t)rows + 1, "a learner"));
+    PC_TRY(PC_NEW_ARRAY(learner->pairs, (size_t)limits->samples + 1, "a learner"));
     choose_trained(learner);
     PC_TRY(open_features(learner));
     PC_TRY(build_loss(learner));
@@ -247,6 +258,7 @@ void pc_learner_free(pc_learner *learner)
     pc_features_free(learner->features);
     pc_free(learner->slots);
     pc_free(learner->weights);
+    pc_free(learner->pairs);
     pc_free(learner);
 }
 
@@ -260,7 +272,10 @@ static pc_status bind_batch(pc_learner *learner, const pc_batch *batch, double w
     const pc_stage_inputs *in = &learner->in;
     const pc_model *model = learner->model;
     for (int64_t i = 0; i < batch->targets; i++) {
-        learner->weights[i] = (float)(weight * batch->target_weights[i]);
+        learner->weights[i] = (float)((in->pairs ? 1 : weight) * batch->target_weights[i]);
+    }
+    for (int64_t i = 0; i < batch->samples; i++) {
+        learner->pairs[i] = (float)weight;
     }
     if (in->pixels) {
         int64_t side = model->encoder.info.image_size;
@@ -281,17 +296,22 @@ static pc_status bind_batch(pc_learner *learner, const pc_batch *batch, double w
     PC_TRY(bind(learner, in->target_ids, batch->target_ids, pc_dims(1, batch->targets)));
     PC_TRY(bind(learner, in->text_ends, batch->text_ends, pc_dims(1, batch->samples)));
     PC_TRY(bind(learner, in->weights, learner->weights, pc_dims(1, batch->targets)));
+    PC_TRY(bind(learner, in->answer_ends, batch->answer_ends, pc_dims(1, 2 * batch->samples)));
+    PC_TRY(bind(learner, in->pairs, learner->pairs, pc_dims(1, batch->samples)));
     return in->frequencies ? bind(learner, in->frequencies, model->llm.frequencies,
                                   pc_dims(1, model->llm.info.head_size / 2))
                            : PC_OK;
 }
 
-/* Adds the micro-batch's gradients; its share of the step's loss goes to *loss. */
-static pc_status accumulate(pc_learner *learner, const pc_batch *batch, double weight, double *loss)
+/* Adds the micro-batch's gradients; its share of the step's loss and metrics goes to *out. */
+static pc_status accumulate(pc_learner *learner, const pc_batch *batch, double weight, pc_step_result *out)
 {
     PC_TRY(bind_batch(learner, batch, weight));
     PC_TRY(pc_exec_run(learner->loss.exec));
-    *loss += pc_f32(learner->loss_value)[0];
+    out->loss += pc_f32(learner->value.value)[0];
+    for (int i = 0; learner->value.metrics && i < PC_STAGE_METRICS; i++) {
+        out->metrics[i] += pc_f32(learner->value.metrics)[i];
+    }
     return PC_OK;
 }
 
@@ -318,12 +338,13 @@ static pc_status apply(pc_learner *learner, double norm, double scale_rate)
     return pc_exec_run(learner->update.exec);
 }
 
-/* The sum of all targets' weights: the step's loss is a mean over the targets of all its micro-batches. */
-static double step_weight(const pc_batch *batches, int64_t count)
+/* The sum of all targets' weights, or the number of pairs: the step's loss is a mean over those of all its micro-batches. */
+static double step_weight(const pc_learner *learner, const pc_batch *batches, int64_t count)
 {
     double weight = 0;
     for (int64_t b = 0; b < count; b++) {
-        for (int64_t i = 0; i < batches[b].targets; i++) {
+        weight += learner->in.pairs ? (double)batches[b].samples : 0;
+        for (int64_t i = 0; i < batches[b].targets && !learner->in.pairs; i++) {
             weight += batches[b].target_weights[i];
         }
     }
@@ -334,12 +355,12 @@ pc_status pc_learner_step(pc_learner *learner, const pc_batch *batches, int64_t 
                           pc_step_result *out)
 {
     int64_t number = learner->steps++;
-    double weight = 1 / step_weight(batches, count);
+    double weight = 1 / step_weight(learner, batches, count);
     *out = (pc_step_result){0};
     pc_params_zero_gradients(trained(learner));
     for (int64_t i = 0; i < count; i++) {
         learner->draw.number = (uint64_t)(number * count + i);
-        PC_TRY(accumulate(learner, &batches[i], weight, &out->loss));
+        PC_TRY(accumulate(learner, &batches[i], weight, out));
         out->tokens += batches[i].tokens;
         out->targets += batches[i].targets;
         out->images += batches[i].images;
@@ -354,11 +375,12 @@ pc_status pc_learner_step(pc_learner *learner, const pc_batch *batches, int64_t 
 
 pc_status pc_learner_loss(pc_learner *learner, const pc_batch *batch, double *loss)
 {
-    *loss = 0;
+    pc_step_result result = {0};
     learner->draw.off = true;
-    pc_status status = accumulate(learner, batch, 1 / step_weight(batch, 1), loss);
+    pc_status status = accumulate(learner, batch, 1 / step_weight(learner, batch, 1), &result);
     learner->draw.off = false;
     PC_TRY(status);
+    *loss = result.loss;
     pc_params_zero_gradients(trained(learner));
     return PC_OK;
 }

@@ -34,6 +34,8 @@ typedef struct pc_learner_options {
     int rate_count;
     const char *feature_cache; /* folder of a frozen encoder's features (features.h); NULL = pictures are encoded each time */
     pc_adapter *adapter;    /* trains in place of the model's parameters; borrowed; NULL = those train */
+    const pc_model *reference; /* of stages that compare with one; borrowed; NULL = the model without its adapter */
+    pc_preference_params preference; /* of stages over pairs of answers */
 } pc_learner_options;
 
 typedef struct pc_learner pc_learner;
@@ -44,7 +46,8 @@ pc_status pc_learner_new(pc_learner **out, pc_model *model, const pc_backend *ba
 void pc_learner_free(pc_learner *learner);
 
 typedef struct pc_step_result {
-    double loss;      /* mean over the step's targets */
+    double loss;      /* mean over the step's targets, or pairs */
+    double metrics[PC_STAGE_METRICS]; /* means, as the stage names them */
     double grad_norm; /* before clipping */
     int64_t tokens;   /* rows read */
     int64_t targets;  /* rows with a loss */

@@ -82,6 +82,11 @@ static pc_status write_events(pc_events *events, const pc_progress *p)
     PC_TRY(pc_events_scalar(events, p->step, "train/learning_rate", p->learning_rate));
     PC_TRY(pc_events_scalar(events, p->step, "train/epoch", p->epoch));
     PC_TRY(pc_events_scalar(events, p->step, "train/tokens_per_second", p->tokens_per_second));
+    for (int i = 0; p->metric_names && i < PC_STAGE_METRICS; i++) {
+        char tag[64];
+        snprintf(tag, sizeof tag, "train/%s", p->metric_names[i]);
+        PC_TRY(pc_events_scalar(events, p->step, tag, p->metrics[i]));
+    }
     return pc_events_flush(events);
 }
 
@@ -92,6 +97,9 @@ pc_status pc_train_log_write(pc_train_log *log, const pc_progress *progress, boo
     print_number(log->file, "loss", progress->loss);
     print_number(log->file, "grad_norm", progress->grad_norm);
     print_number(log->file, "learning_rate", progress->learning_rate);
+    for (int i = 0; progress->metric_names && i < PC_STAGE_METRICS; i++) {
+        print_number(log->file, progress->metric_names[i], progress->metrics[i]);
+    }
     fprintf(log->file, "%s}\n", skipped ? ", \"skipped\": true" : "");
     if (fflush(log->file) != 0) {
         return pc_fail(PC_ERR_IO, "%s: %s", log->path, strerror(errno));

@@ -12,6 +12,7 @@
 static const char *const schedules[] = {"cosine", "linear", "constant", NULL};
 static const char *const tunings[] = {"full", "lora", NULL};
 static const char *const mirrors[] = {"none", "horizontal", "both", NULL};
+static const char *const pair_losses[] = {"sigmoid", "hinge", "ipo", "orpo", "simpo", NULL}; /* as pc_pair_loss */
 static const char *const turns[] = {"history", "independent", NULL};
 
 #define FIELD(key, spelling, kind, standard, lo, hi, text)                                                          \
@@ -30,7 +31,7 @@ static const pc_field fields[] = {
     FLAG(resize_vocab, "false",
          "give both: model_init's model takes the weights of model_name_or_path, tables of the vocabulary token by token"),
     TEXT(vision_tower_path, NULL, "take the encoder's weights from this directory (a contrastive model, for example)"),
-    TEXT(stage, "sft", "pt, sft, regions or contrastive"),
+    TEXT(stage, "sft", "pt, sft, regions, contrastive or dpo"),
     FIELD(template_name, "template", PC_FIELD_TEXT, NULL, 0, 0, "chat template; unset = the model's own"),
     FLAG(freeze_vision_tower, "true", "the encoder does not train"),
     FLAG(freeze_multi_modal_projector, "false", "the connector does not train"),
@@ -47,6 +48,17 @@ static const pc_field fields[] = {
     FIELD(lora.additional_target, "additional_target", PC_FIELD_TEXT, NULL, 0, 0,
           "modules that train whole beside the adapter (multi_modal_projector); a list"),
     TEXT(adapter_name_or_path, NULL, "adapter to go on from (finetuning_type: lora)"),
+    {.name = "pref_loss", .type = PC_FIELD_CHOICE, .offset = offsetof(pc_recipe, preference.loss), .choices = pair_losses,
+     .help = "stage dpo: loss over pairs of answers; orpo and simpo need no reference model"},
+    REAL(preference.beta, "pref_beta", "0.1", 1e-6, 1e6, "stage dpo: how much the model may leave its reference; smaller is further"),
+    REAL(preference.likelihood, "pref_ftx", "0", 0, 1e3, "stage dpo: weight of the chosen answers' own loss, added"),
+    REAL(preference.label_smoothing, "dpo_label_smoothing", "0", 0, 0.5, "pref_loss sigmoid: share of pairs that are the wrong way round"),
+    REAL(preference.margin, "simpo_gamma", "0.5", 0, 1e3, "pref_loss simpo: by how much the chosen answer should win"),
+    REAL(preference.changed_weight, "ddpo_gamma", "1", 0, 1e3,
+         "weight of tokens in segments that differ between the answers (RLHF-V's dense DPO); 1 = as the others"),
+    FLAG_AS(preference.normalise, "ddpo_normalise", "false", "an answer's score is the mean over its tokens' weights, not the sum"),
+    FIELD(preference.reference, "ref_model", PC_FIELD_TEXT, NULL, 0, 0,
+          "stage dpo: reference model; unset = model_name_or_path as it was, without its adapter"),
     TEXT(dataset, NULL, "datasets, separated by commas: FILE, FOLDER, scenes?seed=1&n=1000 or a name in dataset_info.json"),
     TEXT(dataset_dir, "data", "folder of dataset_info.json"),
     TEXT(dataset_format, NULL, "kind of the datasets; unset = found by looking"),

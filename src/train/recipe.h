@@ -20,6 +20,14 @@ typedef struct pc_lora_keys {
     bool rslora, dora;
 } pc_lora_keys;
 
+/* How one answer is preferred to another (ops/preference.h). */
+typedef struct pc_preference_keys {
+    int loss; /* pc_pair_loss */
+    double beta, likelihood, label_smoothing, margin, changed_weight;
+    bool normalise;
+    char *reference;
+} pc_preference_keys;
+
 typedef struct pc_recipe {
     /* model */
     char *model_name_or_path, *model_init, *tokenizer_name_or_path, *vision_tower_path, *stage, *template_name;
@@ -28,6 +36,7 @@ typedef struct pc_recipe {
     int tuning; /* pc_tuning */
     char *adapter_name_or_path;
     pc_lora_keys lora;
+    pc_preference_keys preference;
     /* data */
     char *dataset, *dataset_dir, *dataset_format, *media_dir, *interleave_probs;
     int64_t cutoff_len, max_samples, max_images, dataloader_num_workers, image_shift;

@@ -149,9 +149,44 @@ pc_status pc_setup_adapter(pc_adapter **out, const pc_recipe *recipe, const pc_m
     return PC_OK;
 }
 
-pc_status pc_setup_learner(pc_learner **out, const pc_recipe *recipe, pc_model *model, pc_adapter *adapter,
-                           const pc_backend *backend, const pc_stage *stage, const pc_loader *loader)
+static bool needs_reference(const pc_recipe *recipe, const pc_stage *stage)
 {
+    return stage->has_reference && recipe->preference.loss != PC_PAIR_ORPO && recipe->preference.loss != PC_PAIR_SIMPO;
+}
+
+pc_status pc_setup_reference(pc_model **out, const pc_recipe *recipe, const pc_stage *stage)
+{
+    const char *path = recipe->preference.reference;
+    *out = NULL;
+    if (!needs_reference(recipe, stage) || (!path && recipe->tuning == PC_TUNING_LORA)) {
+        return PC_OK;
+    }
+    path = path ? path : recipe->model_name_or_path;
+    if (!path) {
+        return pc_fail(PC_ERR_USAGE, "stage %s compares with a trained model: give ref_model or model_name_or_path",
+                       stage->name);
+    }
+    return pc_model_load(out, path);
+}
+
+/* As the papers score answers: IPO, ORPO and SimPO by means over their tokens. */
+static pc_preference_params preference_of(const pc_recipe *recipe)
+{
+    const pc_preference_keys *keys = &recipe->preference;
+    pc_pair_loss kind = (pc_pair_loss)keys->loss;
+    return (pc_preference_params){
+        .kind = kind,
+        .beta = keys->beta,
+        .label_smoothing = keys->label_smoothing,
+        .margin = keys->margin,
+        .likelihood = keys->likelihood,
+        .averaged = keys->normalise || kind == PC_PAIR_IPO || kind == PC_PAIR_ORPO || kind == PC_PAIR_SIMPO,
+    };
+}
+
+pc_status pc_setup_learner(pc_learner **out, const pc_recipe *recipe, const pc_setup_parts *parts)
+{
+    const pc_adapter *adapter = parts->adapter;
     double vision = recipe->vision_lr > 0 ? recipe->vision_lr : recipe->learning_rate;
     double projector = recipe->projector_lr > 0 ? recipe->projector_lr : recipe->learning_rate;
     const pc_part_rate rates[] = {
@@ -162,7 +197,7 @@ pc_status pc_setup_learner(pc_learner **out, const pc_recipe *recipe, pc_model *
         {"text", recipe->freeze_language_model && !adapter ? 0 : recipe->learning_rate},
     };
     pc_learner_options options = {
-        .stage = stage,
+        .stage = parts->stage,
         .recompute = recipe->gradient_checkpointing,
         .compute = recipe->bf16 ? PC_BF16 : PC_F32,
         .optimizer = pc_optimizer_find(recipe->optim),
@@ -173,10 +208,12 @@ pc_status pc_setup_learner(pc_learner **out, const pc_recipe *recipe, pc_model *
         .weight_decay = recipe->weight_decay,
         .max_norm = recipe->max_grad_norm,
         .feature_cache = recipe->feature_cache,
-        .adapter = adapter,
+        .adapter = parts->adapter,
+        .reference = parts->reference,
+        .preference = preference_of(recipe),
         .rates = rates,
         .rate_count = sizeof rates / sizeof rates[0],
     };
-    pc_loader_limits(loader, &options.limits);
-    return pc_learner_new(out, model, backend, &options);
+    pc_loader_limits(parts->loader, &options.limits);
+    return pc_learner_new(out, parts->model, parts->backend, &options);
 }

@@ -13,10 +13,20 @@ pc_status pc_setup_check(const pc_recipe *recipe, const pc_stage **stage);
 pc_status pc_setup_model(pc_model **out, const pc_recipe *recipe);
 /* The adapter that trains, new or gone on from; *out = NULL when the weights train themselves. pc_adapter_free. */
 pc_status pc_setup_adapter(pc_adapter **out, const pc_recipe *recipe, const pc_model *model);
+/* The model that the stage compares with, as it lies on the disk; *out = NULL when none is needed or the model without its
+ * adapter serves. pc_model_free. */
+pc_status pc_setup_reference(pc_model **out, const pc_recipe *recipe, const pc_stage *stage);
 /* Steps of the whole training. */
 int64_t pc_setup_steps(const pc_recipe *recipe, const pc_loader *loader);
-/* Borrows model, adapter and backend. pc_learner_free. */
-pc_status pc_setup_learner(pc_learner **out, const pc_recipe *recipe, pc_model *model, pc_adapter *adapter,
-                           const pc_backend *backend, const pc_stage *stage, const pc_loader *loader);
+/* What a learner is made of; all borrowed. */
+typedef struct pc_setup_parts {
+    pc_model *model;
+    const pc_model *reference; /* or NULL */
+    pc_adapter *adapter;       /* or NULL */
+    const pc_backend *backend;
+    const pc_stage *stage;
+    const pc_loader *loader;
+} pc_setup_parts;
+pc_status pc_setup_learner(pc_learner **out, const pc_recipe *recipe, const pc_setup_parts *parts); /* pc_learner_free */
 
 #endif

@@ -4,24 +4,43 @@
 
 #include "data/loader.h"
 #include "model/forward.h"
+#include "ops/preference.h"
 
 /* The inputs of a loss graph; absent ones are NULL. Names and shapes as in pc_batch. */
 typedef struct pc_stage_inputs {
     pc_tensor *pixels, *ids, *positions, *ranges, *soft_rows, *target_rows, *target_ids, *text_ends;
     pc_shape feature_shape; /* [N,P,D] of a feature cache, set before the loss is built; no dims = pixels come */
     pc_tensor *features;    /* f32 [N,P,D], in place of pixels */
-    pc_tensor *weights;     /* f32 [R]: weight of each target, so that the step's loss is a mean */
+    pc_tensor *weights;     /* f32 [R]: weight of each target; of all of a step together 1, unless there are pairs */
+    pc_tensor *answer_ends; /* i32 [2B] */
+    pc_tensor *pairs;       /* f32 [B]: weight of each pair, 1 over the step's pairs */
     pc_tensor *frequencies; /* f32 [E/2] */
 } pc_stage_inputs;
+
+enum { PC_STAGE_METRICS = 4 };
+
+/* What a loss is made for. */
+typedef struct pc_stage_setting {
+    const pc_model *model;
+    const pc_batch_limits *limits;
+    const pc_model *reference; /* stages with one: read without the adapter; the model itself when an adapter trains */
+    pc_preference_params preference;
+} pc_stage_setting;
+
+typedef struct pc_stage_loss {
+    pc_tensor *value;   /* [1], of one micro-batch */
+    pc_tensor *metrics; /* f32 [PC_STAGE_METRICS] that add up over micro-batches as the loss does, or NULL */
+} pc_stage_loss;
 
 typedef struct pc_stage {
     const char *name; /* as recipes say: "sft" */
     const char *help;
     pc_batch_kind batches;
     bool cached; /* its loss takes features from a cache: it reads pictures by pc_stage_pictures alone */
-    /* The loss [1] of one micro-batch. Creates its inputs with the planned sizes of `limits`. */
-    pc_tensor *(*loss)(const pc_build *build, const pc_model *model, const pc_batch_limits *limits,
-                       pc_stage_inputs *inputs);
+    bool has_reference; /* compares with a model that stays as it is (unless the loss of the recipe needs none) */
+    const char *const *metrics; /* [PC_STAGE_METRICS] names for the log; NULL = none */
+    /* Creates its inputs with the planned sizes of the setting's limits. */
+    pc_stage_loss (*loss)(const pc_build *build, const pc_stage_setting *setting, pc_stage_inputs *inputs);
     /* PC_ERR_DATA when the model lacks a part that the stage needs. */
     pc_status (*check)(const pc_model *model);
 } pc_stage;

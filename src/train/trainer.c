@@ -24,7 +24,7 @@ typedef struct trainer {
     const pc_backend *backend;
     const pc_trainer_hooks *hooks;
     const pc_stage *stage;
-    pc_model *model;
+    pc_model *model, *reference;
     pc_adapter *adapter; /* what trains; NULL = the model */
     pc_train_data data;
     pc_learner *learner;
@@ -245,6 +245,8 @@ static pc_progress describe(const trainer *t, const pc_step_result *result, doub
         .epoch = (double)t->step / (double)(per_epoch > 0 ? per_epoch : 1),
         .loss = result->loss,
         .grad_norm = result->grad_norm,
+        .metrics = result->metrics,
+        .metric_names = t->stage->metrics,
         .learning_rate = t->recipe->learning_rate * factor,
         .tokens_per_second = (double)t->tokens / seconds,
         .images_per_second = (double)t->images / seconds,
@@ -363,7 +365,9 @@ static pc_status carry_out(trainer *t)
     PC_TRY(pc_setup_model(&t->model, recipe));
     PC_TRY(pc_train_data_open(&t->data, recipe, t->model, t->stage));
     PC_TRY(pc_setup_adapter(&t->adapter, recipe, t->model));
-    PC_TRY(pc_setup_learner(&t->learner, recipe, t->model, t->adapter, t->backend, t->stage, t->data.loader));
+    PC_TRY(pc_setup_reference(&t->reference, recipe, t->stage));
+    pc_setup_parts parts = {t->model, t->reference, t->adapter, t->backend, t->stage, t->data.loader};
+    PC_TRY(pc_setup_learner(&t->learner, recipe, &parts));
     plan_steps(t);
     PC_TRY(pc_make_directories(recipe->output_dir));
     PC_TRY(begin(t));
@@ -388,6 +392,7 @@ pc_status pc_train(const pc_recipe *recipe, const pc_backend *backend, const pc_
     pc_learner_free(t.learner);
     pc_train_data_close(&t.data);
     pc_adapter_free(t.adapter);
+    pc_model_free(t.reference);
     pc_model_free(t.model);
     return status;
 }

@@ -16,6 +16,8 @@ typedef struct pc_progress {
     int64_t step, steps; /* done, planned */
     double epoch;
     double loss, grad_norm, learning_rate;
+    const double *metrics;           /* [PC_STAGE_METRICS] */
+    const char *const *metric_names; /* NULL = the stage has none */
     double tokens_per_second, images_per_second;
     double seconds, seconds_left;
     size_t memory; /* resident bytes */

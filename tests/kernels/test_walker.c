@@ -11,6 +11,7 @@
 #include "ops/multiply.h"
 #include "ops/norm.h"
 #include "ops/patches.h"
+#include "ops/preference.h"
 #include "ops/rope.h"
 #include "ops/rows.h"
 #include "ops/transpose.h"
@@ -295,6 +296,14 @@ static void test_cross_entropy(void **state)
             w->absolute = grad ? 2e-6 : 2e-5;
             walker_check(w);
         }
+    }
+    for (int i = 0; i < WIDTHS; i++) {
+        walker_begin(w, &pc_op_token_losses, NULL);
+        walker_float(w, PC_F32, pc_dims(2, 130, widths[i]));
+        walker_int(w, pc_dims(1, 130), widths[i]);
+        w->node.outputs = 2;
+        w->absolute = 2e-6;
+        walker_check(w);
     }
     for (int64_t batch = 0; batch < 40; batch += 13) {
         walker_begin(w, &pc_op_sigmoid_loss, NULL);

@@ -19,6 +19,7 @@
 #include "ops/resample.h"
 #include "ops/rope.h"
 #include "ops/rows.h"
+#include "ops/preference.h"
 #include "ops/transpose.h"
 #include "ops/window.h"
 #include "support/gradcheck.h"
@@ -51,8 +52,8 @@ static const pc_op *const without_gradient[] = {
     &pc_op_sigmoid_loss_grad, &pc_op_cross_entropy_grad, &pc_op_router_grad,       &pc_op_expert_linear_grad,
     &pc_op_expert_combine_grad, &pc_op_relative_bias_grad, &pc_op_sum_to,          &pc_op_group_ranges,
     &pc_op_window_ranges,     &pc_op_cross_ranges,       &pc_op_resize_grid_grad,    &pc_op_pool_grid_grad,
-    &pc_op_depthwise_grad,
-    &pc_op_grid,            &pc_op_axis_frequencies,
+    &pc_op_depthwise_grad,    &pc_op_preference_grad,
+    &pc_op_grid,              &pc_op_axis_frequencies,
     &pc_op_expert_dispatch, &pc_op_store_rows,         &pc_op_adamw,
     &pc_op_sgd,
 };
@@ -437,6 +438,37 @@ static void entropies(check *c)
     check_out(c, pc_graph_add(c->graph, &pc_op_cross_entropy, in, 3, 2, &params));
 }
 
+/* Two pairs of answers, one of them a single token; kinds, means, likelihood. */
+static void preferences(check *c)
+{
+    static const int32_t targets[] = {2, 0, 4, 2, 1, 3, 0}, ends[] = {2, 3, 5, 7};
+    static const pc_preference_params cases[] = {
+        {.kind = PC_PAIR_SIGMOID, .beta = 0.5, .label_smoothing = 0.1},
+        {.kind = PC_PAIR_SIGMOID, .beta = 0.5, .averaged = true, .likelihood = 0.3},
+        {.kind = PC_PAIR_HINGE, .beta = 0.1},
+        {.kind = PC_PAIR_IPO, .beta = 0.2, .averaged = true},
+        {.kind = PC_PAIR_ORPO, .beta = 0.7, .averaged = true},
+        {.kind = PC_PAIR_SIMPO, .beta = 2, .margin = 0.5, .averaged = true},
+    };
+    pc_tensor *logits = check_wanted(c, pc_dims(2, -7, 5)), *frozen = check_fixed(c, pc_dims(2, -7, 5));
+    pc_tensor *goals = check_ints(c, pc_dims(1, -7), targets);
+    pc_preference_io io = {
+        .losses = pc_token_losses(c->graph, logits, goals),
+        .weights = check_fixed(c, pc_dims(1, -7)),
+        .reference = pc_token_losses(c->graph, frozen, goals),
+        .ends = check_ints(c, pc_dims(1, 4), ends),
+        .pairs = check_fixed(c, pc_dims(1, 2)),
+    };
+    for (int t = 0; t < 7; t++) {
+        check_numbers(c, io.weights)[t] = 1 + (t == 4);
+    }
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        check_out(c, pc_preference(c->graph, &io, &cases[i]));
+    }
+    io.reference = NULL;
+    check_out(c, pc_preference(c->graph, &io, &cases[0]));
+}
+
 static void contrast(check *c)
 {
     pc_matmul_params params = {.transpose_b = true};
@@ -490,7 +522,7 @@ static void experts_without_tokens(check *c)
     X(repeated_products) X(reshapes) X(activations) X(gated_units) X(norms) X(l2_norms) X(rotations) X(causal_attention)                    \
     X(attention_in_a_window) X(grouped_attention_over_ranges) X(attention_with_bias) X(attention_in_groups) X(attention_in_windows_of_a_grid) X(relative_biases)      \
     X(gathering)                                                                                                       \
-    X(tied_table) X(splicing) X(prepending_and_slicing) X(patching) X(entropies) X(contrast) X(routing) X(experts)     \
+    X(tied_table) X(splicing) X(prepending_and_slicing) X(patching) X(entropies) X(preferences) X(contrast) X(routing) X(experts)     \
     X(experts_without_tokens) X(joining) X(attention_across_groups) X(grids) X(convolving_channels)
 
 #define TEST(name)                        \

@@ -139,47 +139,48 @@ def saved_name(name):
     return name.removeprefix("model.").replace("language_model.", "language_model.model.", 1)
 
 
-c.quiet()
-proc = AutoProcessor.from_pretrained(LLAVA / "hf", backend="pil")
-SAMPLE_TENSORS = [sample(proc, *s) for s in SAMPLES]
-got, truth = train(torch.float32), train(torch.float64)
+if __name__ == "__main__":
+    c.quiet()
+    proc = AutoProcessor.from_pretrained(LLAVA / "hf", backend="pil")
+    SAMPLE_TENSORS = [sample(proc, *s) for s in SAMPLES]
+    got, truth = train(torch.float32), train(torch.float64)
 
-tensors = {}
-for i, (ids, labels, pixels) in enumerate(SAMPLE_TENSORS):
-    tensors |= {f"sample.{i}.input_ids": ids, f"sample.{i}.labels": labels,
-                f"sample.{i}.pixel_values": pixels}
-c.save_tensors(OUT / "batch.safetensors", tensors)
-c.save_tensors(OUT / "grads.safetensors", {saved_name(n): g for n, g in truth["grads"].items()})
+    tensors = {}
+    for i, (ids, labels, pixels) in enumerate(SAMPLE_TENSORS):
+        tensors |= {f"sample.{i}.input_ids": ids, f"sample.{i}.labels": labels,
+                    f"sample.{i}.pixel_values": pixels}
+    c.save_tensors(OUT / "batch.safetensors", tensors)
+    c.save_tensors(OUT / "grads.safetensors", {saved_name(n): g for n, g in truth["grads"].items()})
 
-start = dict(load(torch.float64).named_parameters())
-# The key biases of the tower have no true gradient (softmax ignores what all keys share): what an
-# implementation finds there is its rounding. So errors are counted against the tensor's largest
-# gradient, or a thousandth of the largest of all if that is more.
-scale = max(g.abs().max().item() for g in truth["grads"].values())
-errors = {n: (g - truth["grads"][n]).abs().max().item() / max(truth["grads"][n].abs().max().item(), 1e-3 * scale)
-          for n, g in got["grads"].items()}
-worst = max(errors, key=errors.get)
-c.save_json(OUT / "expected.json", {
-    "optimizer": {"name": "AdamW", "lr": LR, "schedule": "constant", "betas": BETAS, "eps": EPS,
-                  "weight_decay": DECAY, "max_grad_norm": CLIP, "steps": STEPS,
-                  "clip": "scale = min(1, max_grad_norm / (norm + 1e-6))"},
-    "loss_tokens": [int((l[1:] != -100).sum()) for _, l, _ in SAMPLE_TENSORS],
-    # Before each step, then once after the last one.
-    "losses": truth["losses"], "losses_f32": got["losses"],
-    # Of the whole model, before clipping.
-    "grad_norms": truth["grad_norms"], "grad_norms_f32": got["grad_norms"],
-    # The error f32 itself makes against f64: a tolerance below it would test chance.
-    "f32_error": {"gradient": errors[worst], "of": saved_name(worst),
-                  "loss": max(abs(a / b - 1) for a, b in zip(got["losses"], truth["losses"])),
-                  "weight": max(c.deviation(w, truth["weights"][n]) for n, w in got["weights"].items())},
-    "parameters": {saved_name(n): {
-        "decay": not no_decay(n, w), "gradient": n in got["grads"],
-        "after": checksums(truth["weights"][n]),
-        "moved_l2": (w - start[n]).norm().item(),
-    } for n, w in truth["weights"].items()},
-})
-c.readable(OUT)
-print("losses", [round(x, 5) for x in got["losses"]])
-print("norms", [round(x, 4) for x in got["grad_norms"]])
-print("f32 against f64:", {k: v for k, v in c.json.loads((OUT / "expected.json").read_text())["f32_error"].items()})
-print("no gradient:", sorted({saved_name(n) for n in got["weights"]} - {saved_name(n) for n in got["grads"]}))
+    start = dict(load(torch.float64).named_parameters())
+    # The key biases of the tower have no true gradient (softmax ignores what all keys share): what an
+    # implementation finds there is its rounding. So errors are counted against the tensor's largest
+    # gradient, or a thousandth of the largest of all if that is more.
+    scale = max(g.abs().max().item() for g in truth["grads"].values())
+    errors = {n: (g - truth["grads"][n]).abs().max().item() / max(truth["grads"][n].abs().max().item(), 1e-3 * scale)
+              for n, g in got["grads"].items()}
+    worst = max(errors, key=errors.get)
+    c.save_json(OUT / "expected.json", {
+        "optimizer": {"name": "AdamW", "lr": LR, "schedule": "constant", "betas": BETAS, "eps": EPS,
+                      "weight_decay": DECAY, "max_grad_norm": CLIP, "steps": STEPS,
+                      "clip": "scale = min(1, max_grad_norm / (norm + 1e-6))"},
+        "loss_tokens": [int((l[1:] != -100).sum()) for _, l, _ in SAMPLE_TENSORS],
+        # Before each step, then once after the last one.
+        "losses": truth["losses"], "losses_f32": got["losses"],
+        # Of the whole model, before clipping.
+        "grad_norms": truth["grad_norms"], "grad_norms_f32": got["grad_norms"],
+        # The error f32 itself makes against f64: a tolerance below it would test chance.
+        "f32_error": {"gradient": errors[worst], "of": saved_name(worst),
+                      "loss": max(abs(a / b - 1) for a, b in zip(got["losses"], truth["losses"])),
+                      "weight": max(c.deviation(w, truth["weights"][n]) for n, w in got["weights"].items())},
+        "parameters": {saved_name(n): {
+            "decay": not no_decay(n, w), "gradient": n in got["grads"],
+            "after": checksums(truth["weights"][n]),
+            "moved_l2": (w - start[n]).norm().item(),
+        } for n, w in truth["weights"].items()},
+    })
+    c.readable(OUT)
+    print("losses", [round(x, 5) for x in got["losses"]])
+    print("norms", [round(x, 4) for x in got["grad_norms"]])
+    print("f32 against f64:", {k: v for k, v in c.json.loads((OUT / "expected.json").read_text())["f32_error"].items()})
+    print("no gradient:", sorted({saved_name(n) for n in got["weights"]} - {saved_name(n) for n in got["grads"]}))

@@ -1,5 +1,6 @@
 /* Losses. Rows are computed by all threads; their sum is made on one, in order, in double. */
 #include "ops/loss.h"
+#include "ops/preference.h"
 
 #include "backend/cpu/node.h"
 
@@ -84,7 +85,7 @@ static void run_cross_entropy_grad(const pc_call *call, const pc_cpu_level *leve
         .rows = level->rows,
         .width = pc_shape_last(&node->in[0]->shape),
         .smoothing = ((const pc_cross_entropy_params *)node->params)->label_smoothing,
-        .dloss = (double)pc_f32(node->in[4])[0],
+        .dloss = node->in[4] ? (double)pc_f32(node->in[4])[0] : 1,
         .logits = pc_f32(node->in[0]),
         .targets = pc_i32(node->in[1]),
         .weights = pc_f32(node->in[2]),
@@ -93,6 +94,36 @@ static void run_cross_entropy_grad(const pc_call *call, const pc_cpu_level *leve
     };
     pc_cpu_run_pieces(call->pool, pc_shape_rows(&node->in[0]->shape), pc_cpu_rows_in_block(w.width),
                       cross_entropy_grad_piece, &w);
+}
+
+/* --- losses of single tokens --- */
+
+static void token_losses_piece(void *context, int64_t from, int64_t to, int thread)
+{
+    const work *w = context;
+    (void)thread;
+    for (int64_t r = from; r < to; r++) {
+        const float *x = w->logits + r * w->width;
+        const float top = w->rows->max(x, w->width);
+        const double lse = (double)top + log((double)w->rows->sum_exp(x, top, w->width));
+        w->lse[r] = (float)lse;
+        w->out[r] = (float)(lse - (double)x[w->targets[r]]);
+    }
+}
+
+static void run_token_losses(const pc_call *call, const pc_cpu_level *level)
+{
+    const pc_node *node = call->node;
+    work w = {
+        .rows = level->rows,
+        .width = pc_shape_last(&node->in[0]->shape),
+        .logits = pc_f32(node->in[0]),
+        .targets = pc_i32(node->in[1]),
+        .out = pc_f32_mut(node->out[0]),
+        .lse = pc_f32_mut(node->out[1]),
+    };
+    pc_cpu_run_pieces(call->pool, pc_shape_rows(&node->in[0]->shape), pc_cpu_rows_in_block(w.width), token_losses_piece,
+                      &w);
 }
 
 /* --- SigLIP: rows of the [B,B] logits --- */
@@ -148,6 +179,7 @@ static void run_sigmoid_loss_grad(const pc_call *call, const pc_cpu_level *level
 const pc_cpu_kernel pc_cpu_kernel_cross_entropy = {
     .op = &pc_op_cross_entropy, .run = run_cross_entropy, .scratch = cross_entropy_scratch};
 const pc_cpu_kernel pc_cpu_kernel_cross_entropy_grad = {.op = &pc_op_cross_entropy_grad, .run = run_cross_entropy_grad};
+const pc_cpu_kernel pc_cpu_kernel_token_losses = {.op = &pc_op_token_losses, .run = run_token_losses};
 const pc_cpu_kernel pc_cpu_kernel_sigmoid_loss = {
     .op = &pc_op_sigmoid_loss, .run = run_sigmoid_loss, .scratch = cross_entropy_scratch};
 const pc_cpu_kernel pc_cpu_kernel_sigmoid_loss_grad = {.op = &pc_op_sigmoid_loss_grad, .run = run_sigmoid_loss_grad};

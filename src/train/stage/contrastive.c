@@ -24,10 +24,11 @@ static pc_status check(const pc_model *model)
     return PC_OK;
 }
 
-static pc_tensor *loss(const pc_build *build, const pc_model *model, const pc_batch_limits *limits,
-                       pc_stage_inputs *in)
+static pc_stage_loss loss(const pc_build *build, const pc_stage_setting *setting, pc_stage_inputs *in)
 {
     pc_graph *graph = build->graph;
+    const pc_model *model = setting->model;
+    const pc_batch_limits *limits = setting->limits;
     int64_t side = model->encoder.info.image_size;
     in->pixels = pc_graph_input(graph, "pixel_values", PC_F32, pc_dims(4, limits->samples, 3, side, side));
     in->ids = pc_graph_input(graph, "ids", PC_I32, pc_dims(1, limits->tokens));
@@ -41,11 +42,11 @@ static pc_tensor *loss(const pc_build *build, const pc_model *model, const pc_ba
     pc_tensor *texts = pc_model_embed_texts(build, model, &io);              /* [B,W] */
     pc_tensor *logits = pc_model_similarities(build, model, images, texts);  /* [B,B] */
     if (model->contrast.bias) {
-        return pc_sigmoid_loss(graph, logits);
+        return (pc_stage_loss){.value = pc_sigmoid_loss(graph, logits)};
     }
     pc_tensor *by_image = pc_cross_entropy(graph, logits, in->target_ids, in->weights);
     pc_tensor *by_text = pc_cross_entropy(graph, pc_transpose(graph, logits), in->target_ids, in->weights);
-    return pc_scale(graph, pc_add(graph, by_image, by_text), 0.5);
+    return (pc_stage_loss){.value = pc_scale(graph, pc_add(graph, by_image, by_text), 0.5)};
 }
 
 const pc_stage pc_stage_contrastive = {

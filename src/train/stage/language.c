@@ -6,29 +6,24 @@
  * Only those R rows reach the head, so that [T,V] logits never exist. The two stages differ in their data and in what a
  * recipe freezes, not in the loss. Source: LLaVA, Liu et al. 2023, section 4.2.
  */
+#include "train/stage/language.h"
+
 #include "ops/loss.h"
 #include "ops/rows.h"
-#include "train/stage.h"
 
-static pc_status check(const pc_model *model)
+pc_status pc_stage_check_language(const pc_model *model)
 {
     if (!model->llm.type) {
-        return pc_fail(PC_ERR_DATA, "stages pt and sft need a language model; this model has none");
+        return pc_fail(PC_ERR_DATA, "this stage needs a language model; this model has none");
     }
     return PC_OK;
 }
 
-static pc_tensor *soft_tokens(const pc_build *build, const pc_model *model, const pc_batch_limits *limits,
-                              pc_stage_inputs *in)
-{
-    in->soft_rows = pc_graph_input(build->graph, "soft_rows", PC_I32, pc_dims(1, limits->soft));
-    return pc_model_connect(build, model, pc_stage_pictures(build, model, limits, in)); /* [S,D'] */
-}
-
-static pc_tensor *loss(const pc_build *build, const pc_model *model, const pc_batch_limits *limits,
-                       pc_stage_inputs *in)
+void pc_stage_language_inputs(const pc_build *build, const pc_stage_setting *setting, pc_stage_inputs *in)
 {
     pc_graph *graph = build->graph;
+    const pc_model *model = setting->model;
+    const pc_batch_limits *limits = setting->limits;
     in->ids = pc_graph_input(graph, "ids", PC_I32, pc_dims(1, limits->tokens));
     in->positions = pc_graph_input(graph, "positions", PC_I32, pc_dims(1, limits->tokens));
     in->ranges = pc_graph_input(graph, "ranges", PC_I32, pc_dims(2, limits->tokens, 4));
@@ -36,20 +31,40 @@ static pc_tensor *loss(const pc_build *build, const pc_model *model, const pc_ba
     in->target_rows = pc_graph_input(graph, "target_rows", PC_I32, pc_dims(1, limits->targets));
     in->target_ids = pc_graph_input(graph, "target_ids", PC_I32, pc_dims(1, limits->targets));
     in->weights = pc_graph_input(graph, "weights", PC_F32, pc_dims(1, limits->targets));
+}
+
+pc_tensor *pc_stage_soft_tokens(const pc_build *build, const pc_stage_setting *setting, pc_stage_inputs *in)
+{
+    const pc_model *model = setting->model;
+    const pc_batch_limits *limits = setting->limits;
+    if (!model->connector.type || limits->images == 0) {
+        return NULL;
+    }
+    in->soft_rows = pc_graph_input(build->graph, "soft_rows", PC_I32, pc_dims(1, limits->soft));
+    return pc_model_connect(build, model, pc_stage_pictures(build, model, limits, in)); /* [S,D'] */
+}
+
+pc_tensor *pc_stage_logits(const pc_build *build, const pc_model *model, const pc_stage_inputs *in, pc_tensor *soft)
+{
     pc_reading reading = {
         .ids = in->ids,
         .positions = in->positions,
         .ranges = in->ranges,
         .frequencies = in->frequencies,
+        .soft = soft,
+        .soft_rows = soft ? in->soft_rows : NULL,
     };
-    if (model->connector.type && limits->images > 0) {
-        reading.soft = soft_tokens(build, model, limits, in);
-        reading.soft_rows = in->soft_rows;
-    }
-    pc_tensor *hidden = pc_model_read(build, model, &reading);      /* [T,D'] */
-    hidden = pc_take_rows(graph, hidden, in->target_rows);          /* [R,D'] */
-    pc_tensor *logits = pc_model_logits(build, model, hidden);      /* [R,V] */
-    return pc_cross_entropy(graph, logits, in->target_ids, in->weights);
+    pc_tensor *hidden = pc_model_read(build, model, &reading);         /* [T,D'] */
+    hidden = pc_take_rows(build->graph, hidden, in->target_rows);      /* [R,D'] */
+    return pc_model_logits(build, model, hidden);                      /* [R,V] */
+}
+
+static pc_stage_loss loss(const pc_build *build, const pc_stage_setting *setting, pc_stage_inputs *in)
+{
+    pc_stage_language_inputs(build, setting, in);
+    pc_tensor *soft = pc_stage_soft_tokens(build, setting, in);
+    pc_tensor *logits = pc_stage_logits(build, setting->model, in, soft);
+    return (pc_stage_loss){.value = pc_cross_entropy(build->graph, logits, in->target_ids, in->weights)};
 }
 
 const pc_stage pc_stage_pt = {
@@ -58,7 +73,7 @@ const pc_stage pc_stage_pt = {
     .batches = PC_BATCH_LANGUAGE,
     .cached = true,
     .loss = loss,
-    .check = check,
+    .check = pc_stage_check_language,
 };
 
 const pc_stage pc_stage_sft = {
@@ -67,5 +82,5 @@ const pc_stage pc_stage_sft = {
     .batches = PC_BATCH_LANGUAGE,
     .cached = true,
     .loss = loss,
-    .check = check,
+    .check = pc_stage_check_language,
 };

@@ -23,10 +23,11 @@ static pc_status check(const pc_model *model)
     return PC_OK;
 }
 
-static pc_tensor *loss(const pc_build *build, const pc_model *model, const pc_batch_limits *limits,
-                       pc_stage_inputs *in)
+static pc_stage_loss loss(const pc_build *build, const pc_stage_setting *setting, pc_stage_inputs *in)
 {
     pc_graph *graph = build->graph;
+    const pc_model *model = setting->model;
+    const pc_batch_limits *limits = setting->limits;
     double length = sqrt((double)model->llm.info.width);
     in->target_rows = pc_graph_input(graph, "target_rows", PC_I32, pc_dims(1, limits->targets));
     in->target_ids = pc_graph_input(graph, "target_ids", PC_I32, pc_dims(1, limits->targets));
@@ -35,7 +36,7 @@ static pc_tensor *loss(const pc_build *build, const pc_model *model, const pc_ba
     soft = pc_take_rows(graph, soft, in->target_rows);                                             /* [R,D'] */
     soft = pc_scale(graph, pc_l2_norm(graph, soft, TINY_NORM), length);
     pc_tensor *logits = pc_model_logits(build, model, soft); /* [R,V] */
-    return pc_cross_entropy(graph, logits, in->target_ids, in->weights);
+    return (pc_stage_loss){.value = pc_cross_entropy(graph, logits, in->target_ids, in->weights)};
 }
 
 const pc_stage pc_stage_regions = {

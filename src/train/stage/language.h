@@ -1,0 +1,15 @@
+/* What stages with a language model share: the rows that predict an answer's tokens. */
+#ifndef PC_TRAIN_STAGE_LANGUAGE_H
+#define PC_TRAIN_STAGE_LANGUAGE_H
+
+#include "train/stage.h"
+
+pc_status pc_stage_check_language(const pc_model *model);
+/* The inputs of pc_stage_logits, and target_ids and weights. */
+void pc_stage_language_inputs(const pc_build *build, const pc_stage_setting *setting, pc_stage_inputs *in);
+/* Soft tokens [S,D'] of the setting's model and the inputs for them; NULL when there are no pictures. */
+pc_tensor *pc_stage_soft_tokens(const pc_build *build, const pc_stage_setting *setting, pc_stage_inputs *in);
+/* Logits [R,V] of the rows that predict a target. soft may be NULL. */
+pc_tensor *pc_stage_logits(const pc_build *build, const pc_model *model, const pc_stage_inputs *in, pc_tensor *soft);
+
+#endif
