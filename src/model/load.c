@@ -200,7 +200,7 @@ static pc_status load_directory(pc_model *model, const char *path)
 {
     PC_TRY(read_config(model, path));
     PC_TRY(pc_store_open(&model->store, path));
-    PC_TRY(pc_model_attach(model));
+    PC_TRY(pc_model_attach_all(model));
     PC_TRY(load_neighbours(model, path));
     return pc_fingerprint_check(model, path, NULL);
 }

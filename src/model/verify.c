@@ -115,6 +115,19 @@ static pc_status read_tilings(verify_case *c)
     return status;
 }
 
+/* Pixels of pictures of their own sizes lie behind each other, as their sizes say. */
+static pc_status check_flat(const verify_case *c, const pc_array *pixels)
+{
+    int64_t count = 0;
+    for (int64_t i = 0; i < c->input.pictures && c->tilings; i++) {
+        count += 3 * (int64_t)c->tilings[i].count * c->tilings[i].height * c->tilings[i].width;
+    }
+    return pixels->ndim != 1 || count == pc_array_count(pixels)
+               ? PC_OK
+               : pc_fail(PC_ERR_DATA, "%s: pixel_values: %lld numbers, image_sizes asks for %lld", pixels->file,
+                         (long long)pc_array_count(pixels), (long long)count);
+}
+
 static pc_status read_case(verify_case *c)
 {
     const char *name;
@@ -125,7 +138,9 @@ static pc_status read_case(verify_case *c)
     PC_TRY(status);
     const pc_array *pixels = pc_store_find(c->golden, "pixel_values"), *ids = pc_store_find(c->golden, "input_ids");
     if (pixels) {
-        if (pixels->ndim != 4 || !c->verify->model->encoder.type) {
+        const pc_encoder_part *encoder = &c->verify->model->encoder;
+        bool flat = pixels->ndim == 1 && encoder->type && encoder->info.unit && pc_store_find(c->golden, "image_sizes");
+        if ((pixels->ndim != 4 && !flat) || !encoder->type) {
             return pc_fail(PC_ERR_DATA, "%s: pixel_values: expected [N,3,Y,X] and a model that takes pictures", name);
         }
         PC_TRY(read_values(pixels, &c->pixels));
@@ -137,12 +152,15 @@ static pc_status read_case(verify_case *c)
         c->input.ids = c->ids;
         c->input.tokens = pc_array_count(ids);
     }
-    return read_tilings(c);
+    PC_TRY(read_tilings(c));
+    c->input.images = pixels && pixels->ndim == 1 ? c->input.pictures : c->input.images;
+    return pixels ? check_flat(c, pixels) : PC_OK;
 }
 
 /* --- pictures -> pixels --- */
 
-static pc_status prepare(const verify_case *c, const char *name, float **pixels, int64_t *tiles)
+/* *count: numbers in *pixels. */
+static pc_status prepare(const verify_case *c, const char *name, float **pixels, int64_t *count)
 {
     char *path = pc_path_join(c->folder, name ? name : "");
     pc_image *image = NULL;
@@ -151,7 +169,7 @@ static pc_status prepare(const verify_case *c, const char *name, float **pixels,
     if (status == PC_OK) {
         status = pc_model_prepare(c->verify->model, image, pixels, &tiling);
     }
-    *tiles = status == PC_OK ? tiling.count : 0;
+    *count = status == PC_OK ? 3 * (int64_t)tiling.count * tiling.height * tiling.width : 0;
     pc_image_free(image);
     pc_free(path);
     return status;
@@ -165,17 +183,16 @@ static pc_status check_pictures(verify_case *c)
     if (!array || !pc_json_length(images)) {
         return PC_OK;
     }
-    int64_t one = count / array->dim[0];
     float *all = NULL;
     pc_status status = pc_new_array(&all, (size_t)count, sizeof *all, "pixels");
     for (size_t i = 0; i < pc_json_length(images) && status == PC_OK; i++) {
         float *pixels = NULL;
-        int64_t tiles = 0;
-        status = prepare(c, pc_json_text(pc_json_at(images, i)), &pixels, &tiles);
-        if (one * tiles <= count - done && pixels) {
-            memcpy(all + done, pixels, (size_t)(one * tiles) * sizeof *all);
+        int64_t own = 0;
+        status = prepare(c, pc_json_text(pc_json_at(images, i)), &pixels, &own);
+        if (own <= count - done && pixels) {
+            memcpy(all + done, pixels, (size_t)own * sizeof *all);
         }
-        done += one * tiles;
+        done += own;
         pc_free(pixels);
     }
     if (status == PC_OK && done == count) {

@@ -102,9 +102,10 @@ static pc_status attach(pc_param_entry *entry, const place *at)
     return read_values(at, &entry->param, entry->param.data);
 }
 
-pc_status pc_model_attach_array(pc_param_entry *entry, const pc_array *array)
+pc_status pc_model_attach(pc_param_entry *entry, const pc_array *array)
 {
-    return attach(entry, &(place){.array = array});
+    const place at = {.array = array};
+    return attach(entry, &at);
 }
 
 /* In the model's files, else in those of its vision tower. */
@@ -127,7 +128,7 @@ static pc_status need_place(pc_model *model, const char *name, place *out)
                            pc_store_path(model->tower_store ? model->tower_store : model->store), name);
 }
 
-pc_status pc_model_attach(pc_model *model)
+pc_status pc_model_attach_all(pc_model *model)
 {
     int64_t largest = 0;
     for (size_t i = 0; i < model->params.count; i++) {

@@ -75,7 +75,10 @@ static void test_refusals(void **state)
     (void)state;
     static const struct { const char *text, *key; } cases[] = {
         {"[]", "object"},
-        {"{\"image_processor_type\": \"Qwen2VLImageProcessor\"}", "image_processor_type"},
+        {"{\"image_processor_type\": \"Idefics3ImageProcessor\"}", "image_processor_type"},
+        {"{\"image_processor_type\": \"Qwen2VLImageProcessor\", \"min_pixels\": 0}", "min_pixels"},
+        {"{\"image_processor_type\": \"Qwen2VLImageProcessor\", \"patch_size\": \"14\"}", "patch_size"},
+        {"{\"min_pixels\": 3136}", "min_pixels"},
         {"{\"image_processor_type\": 3}", "image_processor_type"},
         {"{\"size\": 0}", "size"},
         {"{\"size\": 3.5}", "size"},
@@ -131,6 +134,29 @@ static void test_sizes(void **state)
     assert_int_equal(pc_image_recipe_size(&r, 1, 300, &width, &height), PC_ERR_DATA); /* width would be 0 */
 }
 
+/* Widths and heights: transformers' smart_resize. */
+static void test_native_sizes(void **state)
+{
+    static const int sizes[][4] = {
+        {1, 1, 56, 56},       {10, 1500, 28, 700},  {42, 70, 56, 56},     {14, 14, 56, 56},
+        {28, 28, 56, 56},     {640, 427, 644, 420}, {5000, 3001, 1288, 756}, {8, 1599, 28, 812},
+        {98, 126, 112, 112},  {3000, 20, 2996, 28}, {1007, 999, 980, 980},
+    };
+    (void)state;
+    pc_image_recipe r;
+    int width, height;
+    OK(parse(&r, "{\"image_processor_type\": \"Qwen2VLImageProcessor\"}"));
+    for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++) {
+        OK(pc_image_recipe_size(&r, sizes[i][0], sizes[i][1], &width, &height));
+        assert_int_equal(width, sizes[i][2]);
+        assert_int_equal(height, sizes[i][3]);
+    }
+    assert_int_equal(pc_image_recipe_size(&r, 2010, 10, &width, &height), PC_ERR_DATA); /* 201 times */
+    OK(parse(&r, "{\"image_processor_type\": \"Qwen2VLImageProcessor\", \"size\": {\"shortest_edge\": 9, \"longest_edge\": 99}, "
+                 "\"max_pixels\": 12845056}"));
+    assert_true(r.size[0] == 9 && r.size[1] == 12845056 && r.patch == 14 && r.merge == 2 && !r.do_center_crop);
+}
+
 typedef struct scene {
     pc_image *image;
     float *numbers;
@@ -167,7 +193,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_equals_transformers), cmocka_unit_test(test_defaults), cmocka_unit_test(test_refusals),
-        cmocka_unit_test(test_sizes), cmocka_unit_test(test_memory),
+        cmocka_unit_test(test_sizes), cmocka_unit_test(test_native_sizes), cmocka_unit_test(test_memory),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -205,7 +205,7 @@ static pc_status attach_all(pc_model *model, bool turned)
             continue;
         }
         PC_TRY(pc_store_need(&array, store, name));
-        PC_TRY(pc_model_attach_array(entry, array));
+        PC_TRY(pc_model_attach(entry, array));
         if (turned && store == model->store && is_turned(name)) {
             PC_TRY(attach_turned(entry, model->llm.info.head_size));
         }

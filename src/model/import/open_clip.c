@@ -303,7 +303,7 @@ static pc_status load_file(pc_model *model, const char *path)
     pc_json_free(theirs);
     PC_TRY(status);
     PC_TRY(open_weights(model, path));
-    return pc_model_attach(model);
+    return pc_model_attach_all(model);
 }
 
 static pc_status describe(const pc_model *model, pc_json *config)
