@@ -41,7 +41,17 @@ typedef struct pc_cpu_panels {
     int64_t panel_stride; /* units between panels */
 } pc_cpu_panels;
 
+/* How a product is cut for the caches. Bits don't depend on it. */
+typedef struct pc_cpu_blocks {
+    int64_t units;        /* of K in a block: a panel of B stays in an L1 cache meanwhile */
+    int64_t tiles;        /* most tiles of rows in an item: so much of A stays in an L2 cache */
+    int64_t chunk_units;  /* of K, packed at a time */
+    int64_t across_units; /* the same when A is transposed */
+    int64_t panel_units;  /* of a factor, packed at a time */
+} pc_cpu_blocks;
+
 typedef struct pc_cpu_gemm {
+    const pc_cpu_blocks *blocks;
     int rows, cols; /* largest tile */
     int lanes;      /* panel widths are multiples of this */
     int unit;       /* numbers of K in a unit: 1 or 2 */

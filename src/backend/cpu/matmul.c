@@ -1,6 +1,6 @@
 /* Matrix products.
  *
- *   for each chunk of rows, of columns, and of K (one of each, unless the matrices are large):
+ *   for each chunk of rows, of columns, and of K (one of each, unless the matrices are large; pc_cpu_blocks):
  *       pack B into panels of gemm->cols columns, [units of K][cols], by all threads (unless the parameter came packed);
  *       pack A likewise when it is transposed, for then its rows lie side by side and are read best all at once
  *       items = blocks of C; for each block of K:
@@ -19,10 +19,6 @@
 #include <string.h>
 
 enum {
-    BLOCK_UNITS = 384,              /* units of K in a block */
-    CHUNK_UNITS = 3 * BLOCK_UNITS,  /* of K packed at a time when A is transposed: both factors stay near then */
-    BLOCK_TILES = 8,                /* most tiles of rows in an item: A is 192 KiB then, a part of an L2 cache */
-    PANEL_UNITS = 4 * 1024 * 1024,  /* units of a factor packed at a time */
     PACK_UNITS = 32,                /* units of K in an item of packing across panels */
     TIGHT_ROWS = 4,                 /* up to here A is packed without padding, for reading speed */
 };
@@ -75,11 +71,14 @@ static int64_t panel_count(const product *p) { return pc_ceil_div(p->n, p->gemm-
 
 static int64_t most_units(const product *p)
 {
-    return p->packed ? p->units : pc_least(p->units, p->transpose_a ? CHUNK_UNITS : PANEL_UNITS / (4 * p->gemm->cols));
+    return pc_least(p->units, p->transpose_a ? p->gemm->blocks->across_units : p->gemm->blocks->chunk_units);
 }
 
 /* Panels of a factor that are packed at a time. */
-static int64_t panels_at_once(int64_t width, int64_t units) { return pc_most(PANEL_UNITS / (width * pc_most(units, 1)), 1); }
+static int64_t panels_at_once(const product *p, int64_t width, int64_t units)
+{
+    return pc_most(p->gemm->blocks->panel_units / (width * pc_most(units, 1)), 1);
+}
 
 /* --- few rows --- */
 
@@ -129,8 +128,9 @@ static void few_rows_item(void *context, int64_t panel, int thread)
     }
     float *piece = p->of_thread + thread * p->thread_floats;
     const float *bias = tile.bias, *residual = tile.residual;
-    for (int64_t u = 0; u == 0 || u < p->units; u += BLOCK_UNITS) {
-        const int64_t units = pc_least(BLOCK_UNITS, p->units - u);
+    const int64_t block = gemm->blocks->units;
+    for (int64_t u = 0; u == 0 || u < p->units; u += block) {
+        const int64_t units = pc_least(block, p->units - u);
         const bool ends = u + units >= p->units;
         pc_cpu_matrix b = p->b;
         b.data = (const char *)b.data + pc_dtype_size(b.dtype)
@@ -217,6 +217,24 @@ static const float *rows_of_item(const product *p, float *to, int64_t row, int64
     return to;
 }
 
+/* Ask for bytes [from, to) of the next panel of B, into the L2 cache. */
+static void ask_for_panel(const char *data, int64_t from, int64_t to)
+{
+    for (int64_t i = from & -(int64_t)PC_CPU_ALIGN; i < to; i += PC_CPU_ALIGN) {
+        __builtin_prefetch(data + i, 0, 2);
+    }
+}
+
+/* Ask for the lines of C that the next tile writes. */
+static void ask_for_tile(const pc_cpu_tile *tile)
+{
+    for (int r = 0; r < tile->rows; r++) {
+        for (int column = 0; column < tile->cols; column += PC_CPU_ALIGN / (int)sizeof(float)) {
+            __builtin_prefetch(tile->c + r * tile->ldc + column, 1);
+        }
+    }
+}
+
 /* All tiles of an item in one block of K. */
 static void multiply_block(const product *p, const float *a, int64_t a_stride, int64_t row, int64_t rows, int64_t from,
                            int64_t to, int64_t unit, int64_t units)
@@ -235,8 +253,13 @@ static void multiply_block(const product *p, const float *a, int64_t a_stride, i
         if (!ends) {
             tile.bias = tile.residual = NULL;
         }
+        const int64_t bytes = panel + 1 < to ? units * gemm->cols * (int64_t)sizeof(float) : 0;
+        const char *next = (const char *)((const float *)tile.b + panel_units * gemm->cols);
         for (int64_t r = 0; r < rows; r += p->tile_rows) {
             tile.rows = (int)pc_least(p->tile_rows, rows - r);
+            ask_for_panel(next, bytes * r / rows, bytes * pc_least(r + p->tile_rows, rows) / rows);
+            ask_for_tile(&(pc_cpu_tile){.c = tile.c + p->tile_rows * p->n, .ldc = p->n, .cols = tile.cols,
+                                        .rows = (int)pc_least(p->tile_rows, rows - r - p->tile_rows)});
             gemm->tile(&tile);
             tile.a = (const float *)tile.a + a_stride;
             tile.c += p->tile_rows * p->n;
@@ -253,8 +276,9 @@ static void block_item(void *context, int64_t item, int thread)
     const int64_t rows = pc_least(block_rows, p->chunk_rows - row);
     const int64_t from = item / p->row_items * p->item_panels;
     const int64_t to = pc_least(from + p->item_panels, p->chunk_panels);
-    for (int64_t unit = 0; unit < p->chunk_units; unit += BLOCK_UNITS) {
-        const int64_t units = pc_least(BLOCK_UNITS, p->chunk_units - unit);
+    const int64_t block = p->gemm->blocks->units;
+    for (int64_t unit = 0; unit < p->chunk_units; unit += block) {
+        const int64_t units = pc_least(block, p->chunk_units - unit);
         int64_t stride;
         const float *a = rows_of_item(p, p->of_thread + thread * p->thread_floats, row, rows, unit, units, &stride);
         multiply_block(p, a, stride, row, rows, from, to, unit, units);
@@ -266,7 +290,7 @@ static int64_t cut_items(product *p, int threads)
 {
     const int64_t tiles = pc_ceil_div(p->chunk_rows, p->tile_rows);
     const int64_t wanted = threads > 1 ? 4 * threads : 1;
-    p->item_tiles = pc_most(1, pc_least(BLOCK_TILES, tiles / wanted));
+    p->item_tiles = pc_most(1, pc_least(p->gemm->blocks->tiles, tiles / wanted));
     p->row_items = pc_ceil_div(tiles, p->item_tiles);
     const int64_t column_items = pc_most(1, pc_least(pc_ceil_div(wanted, p->row_items), p->chunk_panels / 4));
     p->item_panels = pc_ceil_div(p->chunk_panels, column_items);
@@ -289,9 +313,9 @@ static void run_chunk(product *p, pc_pool *pool)
 static void run_many_rows(product *p, pc_pool *pool)
 {
     const int64_t units = most_units(p), panels = panel_count(p);
-    const int64_t panels_most = p->packed ? panels : panels_at_once(p->gemm->cols, units);
+    const int64_t panels_most = p->packed && units == p->units ? panels : panels_at_once(p, p->gemm->cols, units);
     p->tile_rows = pc_ceil_div(p->m, pc_ceil_div(p->m, p->gemm->rows));
-    const int64_t rows_most = p->transpose_a ? p->tile_rows * panels_at_once(p->lanes, units) : p->m;
+    const int64_t rows_most = p->transpose_a ? p->tile_rows * panels_at_once(p, p->lanes, units) : p->m;
     for (p->first_row = 0; p->first_row < p->m; p->first_row += rows_most) {
         p->chunk_rows = pc_least(rows_most, p->m - p->first_row);
         for (p->first_panel = 0; p->first_panel < panels; p->first_panel += panels_most) {
@@ -310,7 +334,7 @@ static void run_many_rows(product *p, pc_pool *pool)
 static size_t panel_bytes(const product *p, int64_t count, int64_t width)
 {
     const int64_t units = pc_most(most_units(p), 1);
-    const int64_t most = pc_most(PANEL_UNITS, width * units);
+    const int64_t most = pc_most(p->gemm->blocks->panel_units, width * units);
     return (size_t)pc_least(count * width * units, most) * sizeof(float);
 }
 
@@ -319,7 +343,7 @@ static void place_scratch(product *p, void *base, size_t *at, int threads)
     const size_t few = (size_t)(p->lanes * p->units) * sizeof(float);
     const size_t many = panel_bytes(p, panel_count(p), p->gemm->cols);
     const size_t of_a = p->transpose_a ? panel_bytes(p, pc_ceil_div(p->m, p->gemm->rows), p->lanes) : 0;
-    p->thread_floats = BLOCK_UNITS * pc_most(BLOCK_TILES * p->lanes, p->gemm->cols);
+    p->thread_floats = p->gemm->blocks->units * pc_most(p->gemm->blocks->tiles * p->lanes, p->gemm->cols);
     p->panels = pc_cpu_carve(base, at, few > many ? few : many);
     p->a_panels = pc_cpu_carve(base, at, of_a);
     p->of_thread = pc_cpu_carve(base, at, (size_t)(p->thread_floats * threads) * sizeof(float));

@@ -14,6 +14,9 @@ typedef int vmask; /* number of leading lanes */
 
 enum { LANES = 4 };
 #define TILE_ROWS 4 /* rows of accumulators that fit the registers, two vectors each */
+/* A is 192 KiB, a part of an L2 cache of 1 MiB; all of K is packed at a time. */
+#define BLOCKS {.units = 384, .tiles = 8, .chunk_units = 1024 * 1024 / (2 * LANES), .across_units = 3 * 384, \
+                .panel_units = 4 * 1024 * 1024}
 
 /* asm constraint of a vector register */
 #if defined(__x86_64__)

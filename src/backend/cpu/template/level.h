@@ -80,12 +80,14 @@ const pc_cpu_rows JOIN(pc_cpu_rows_, LEVEL) = {
     .peak = run_peak,
 };
 
+static const pc_cpu_blocks blocks = BLOCKS;
+
 const pc_cpu_gemm JOIN(pc_cpu_gemm_f32_, LEVEL) = {
-    .rows = TILE_ROWS, .cols = 2 * LANES, .lanes = LANES, .unit = 1, .tile = run_tile, .pack = pack_exact,
+    .blocks = &blocks, .rows = TILE_ROWS, .cols = 2 * LANES, .lanes = LANES, .unit = 1, .tile = run_tile, .pack = pack_exact,
     .pack_across = pack_across_exact};
 
 const pc_cpu_gemm JOIN(pc_cpu_gemm_rounded_, LEVEL) = {
-    .rows = TILE_ROWS, .cols = 2 * LANES, .lanes = LANES, .unit = 1, .tile = run_tile, .pack = pack_rounded,
+    .blocks = &blocks, .rows = TILE_ROWS, .cols = 2 * LANES, .lanes = LANES, .unit = 1, .tile = run_tile, .pack = pack_rounded,
     .pack_across = pack_across_rounded};
 
 #define LEVEL_NAME2(level) #level

@@ -14,6 +14,17 @@ INLINE vf load_number(const void *data, pc_dtype dtype, int64_t at, int64_t left
     }
 }
 
+enum {
+    PREFETCH_ALONG = 128, /* numbers along K: a whole panel's rows are more streams than the processor follows by itself */
+    PREFETCH_STEPS = 8,   /* steps of K that lie far apart */
+};
+
+/* Number `at` is wanted soon. Behind the end of the data it does no harm. */
+INLINE void ask_ahead(const void *data, pc_dtype dtype, int64_t at)
+{
+    __builtin_prefetch((const void *)((uintptr_t)data + (uintptr_t)at * (dtype == PC_F32 ? 4 : 2)));
+}
+
 /* Rows are contiguous along K: blocks of LANES x LANES units are transposed. */
 INLINE void pack_along_k(float *dst, int64_t width, const pc_cpu_matrix *src, pc_dtype dtype, int64_t rows,
                          int64_t count, const bool round)
@@ -28,6 +39,7 @@ INLINE void pack_along_k(float *dst, int64_t width, const pc_cpu_matrix *src, pc
             if (rows - r >= LANES && left >= LANES * GEMM_UNIT) {
 #pragma GCC unroll 16
                 for (int i = 0; i < LANES; i++) {
+                    ask_ahead(src->data, dtype, start + i * src->row_stride + PREFETCH_ALONG);
                     block[i] = load_units(src->data, dtype, start + i * src->row_stride, LANES * GEMM_UNIT, round);
                 }
                 vi_transpose(block);
@@ -51,8 +63,6 @@ INLINE void pack_along_k(float *dst, int64_t width, const pc_cpu_matrix *src, pc
 
 /* Rows lie side by side: each step of K is copied, across all panels. The steps are far apart, so that the processor
  * doesn't foresee the next: it is asked for. */
-enum { PREFETCH_STEPS = 8 };
-
 INLINE void pack_step(float *dst, int64_t width, const pc_cpu_matrix *src, pc_dtype dtype, int64_t at, int64_t rows,
                       const bool pair, const bool round)
 {
@@ -61,13 +71,11 @@ INLINE void pack_step(float *dst, int64_t width, const pc_cpu_matrix *src, pc_dt
         vf first = vf_set(0);
         vf second = vf_set(0);
         if (left > 0) {
-            /* A prefetch behind the end does no harm. */
-            const uintptr_t ahead = (uintptr_t)(at + r + PREFETCH_STEPS * src->k_stride) * (dtype == PC_F32 ? 4 : 2);
-            __builtin_prefetch((const void *)((uintptr_t)src->data + ahead));
+            const int64_t ahead = at + r + PREFETCH_STEPS * src->k_stride;
+            ask_ahead(src->data, dtype, ahead);
             first = load_number(src->data, dtype, at + r, left);
             if (GEMM_UNIT == 2 && pair) {
-                __builtin_prefetch((const void *)((uintptr_t)src->data + ahead
-                                                  + (uintptr_t)src->k_stride * (dtype == PC_F32 ? 4 : 2)));
+                ask_ahead(src->data, dtype, ahead + src->k_stride);
                 second = load_number(src->data, dtype, at + src->k_stride + r, left);
             }
         }

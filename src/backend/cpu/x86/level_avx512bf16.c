@@ -49,8 +49,10 @@ static void pack_pairs_across(void *dst, const pc_cpu_panels *panels, const pc_c
     pack_panels(dst, panels, src, rows, count, false);
 }
 
+static const pc_cpu_blocks blocks = BLOCKS;
+
 static const pc_cpu_gemm gemm_bf16 = {
-    .rows = TILE_ROWS, .cols = 2 * LANES, .lanes = LANES, .unit = 2, .tile = run_tile, .pack = pack_pairs,
+    .blocks = &blocks, .rows = TILE_ROWS, .cols = 2 * LANES, .lanes = LANES, .unit = 2, .tile = run_tile, .pack = pack_pairs,
     .pack_across = pack_pairs_across};
 
 const pc_cpu_level pc_cpu_level_avx512bf16 = {

@@ -15,6 +15,9 @@ typedef __m256i vmask; /* lanes that are all ones take part */
 
 enum { LANES = 8 };
 #define TILE_ROWS 6 /* rows of accumulators that fit the registers, two vectors each */
+/* A panel of B is 24 KiB of an L1 cache of 32, an item's A 288 KiB of an L2 cache of 512, the packed B 2 MiB of an L3 cache
+ * that others use as well. */
+#define BLOCKS {.units = 384, .tiles = 24, .chunk_units = 384, .across_units = 384, .panel_units = 512 * 1024}
 
 #define IN_REGISTER "x" /* asm constraint of a vector register */
 #define INLINE static inline __attribute__((always_inline, unused))

@@ -15,6 +15,9 @@ typedef __mmask16 vmask;
 
 enum { LANES = 16 };
 #define TILE_ROWS 14 /* rows of accumulators that fit the registers, two vectors each */
+/* A is 192 KiB, a part of an L2 cache of 1 MiB; all of K is packed at a time. */
+#define BLOCKS {.units = 384, .tiles = 8, .chunk_units = 1024 * 1024 / (2 * LANES), .across_units = 3 * 384, \
+                .panel_units = 4 * 1024 * 1024}
 
 #define IN_REGISTER "x" /* asm constraint of a vector register */
 #define INLINE static inline __attribute__((always_inline, unused))
