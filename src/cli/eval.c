@@ -332,6 +332,9 @@ static pc_status set_config(const evaluating *e, const asked_task *asked, pc_jso
     }
     PC_TRY(pc_json_set(config, "no_images", pc_json_new_bool(e->options.no_images)));
     PC_TRY(pc_json_set(config, "max_new_tokens", pc_json_new_integer(e->options.max_new_tokens)));
+    if (e->options.decoding) {
+        PC_TRY(pc_json_set(config, "decoding", pc_json_new_text(e->options.decoding)));
+    }
     return pc_json_set(config, "template",
                        pc_json_new_text(pc_local_template(e->local)->name));
 }

@@ -200,7 +200,7 @@ pc_status pc_local_new(pc_local **out, const pc_model *model, const pc_backend *
     local->backend = backend;
     local->decoding = options->decoding ? *options->decoding : (pc_decoding){.beams = 1, .groups = 1, .votes = 1};
     local->probabilities = options->probabilities || local->decoding.votes > 1;
-    local->top = options->top;
+    local->top = options->top > 0 ? options->top : 0;
     pc_status status;
     PC_GO(choose_template(local));
     ask_session(local, options, &session);
