@@ -77,6 +77,9 @@ static pc_status choose_template(pc_local *local)
                                     "--template NAME",
                        model->path);
     }
+    if (model->import->chat) {
+        return pc_template_by_name(&local->chat, model->import->chat);
+    }
     if (model->connector.type) {
         return pc_fail(PC_ERR_DATA, "%s: it has no chat template; choose one with --template NAME",
                        model->path);

@@ -308,6 +308,7 @@ static pc_status bind_batch(pc_learner *learner, const pc_batch *batch, double w
         int64_t side = model->encoder.info.image_size;
         PC_TRY(bind(learner, in->pixels, batch->pixels, pc_dims(4, batch->images, 3, side, side)));
     }
+    PC_TRY(pc_model_check_positions(model, batch->positions, in->positions && model->llm.type ? batch->tokens : 0));
     if (in->features) {
         const float *features;
         pc_shape shape = in->feature_shape;
