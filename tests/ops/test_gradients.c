@@ -476,6 +476,8 @@ static void preferences(check *c)
     }
     io.reference = NULL;
     check_out(c, pc_preference(c->graph, &io, &cases[0]));
+    pc_preference_io rewards = {.losses = check_wanted(c, pc_dims(1, 4)), .pairs = io.pairs};
+    check_out(c, pc_preference(c->graph, &rewards, &(pc_preference_params){.beta = 1, .centre = 0.01}));
 }
 
 static void contrast(check *c)
