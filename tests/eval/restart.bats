@@ -64,3 +64,33 @@ same() { for file in results.json report.html samples_scenes.jsonl samples_pope_
     jq -e '.results.pope_scenes | .asked == 36 and .pope.n == 36 and ([.pope.random.n, .pope.popular.n, .pope.adversarial.n] | all(. == 12))' \
         "$BATS_TEST_TMPDIR/json"
 }
+
+# samples NAME 1 0 1 ...: folder NAME with answers that are right or wrong
+samples() {
+    local name=$BATS_TEST_TMPDIR/$1 i=0
+    mkdir -p "$name"
+    for right in "${@:2}"; do
+        jq -nc --argjson r "$right" --argjson i $((i++)) '{id: "\($i)", right: ($r == 1)}'
+    done >"$name/samples_t.jsonl"
+}
+
+@test "eval compare: pairs of answers" {
+    samples a 1 1 0 0 0 0 0 0 0 1
+    samples b 1 0 1 1 1 1 1 1 1 1
+    out=$("$percept" eval compare "$BATS_TEST_TMPDIR/a" "$BATS_TEST_TMPDIR/b" --json)
+    jq -e '.t | [.asked, .right_a, .right_b, .only_a, .only_b] == [10, 3, 9, 1, 7]' <<<"$out"
+    # 2 (1 + 8) / 2^8
+    jq -e '.t | (.p * 1e9 | round) == 70312500 and .difference == 0.6 and .low < 0.6 and .high > 0.6' <<<"$out"
+    "$percept" eval compare "$BATS_TEST_TMPDIR/a" "$BATS_TEST_TMPDIR/a" | grep -q "p = 1$"
+    samples c 1 1
+    run "$percept" eval compare "$BATS_TEST_TMPDIR/a" "$BATS_TEST_TMPDIR/c"
+    [ "$status" -eq 3 ]
+    sed -i '3s/"2"/"x"/' "$BATS_TEST_TMPDIR/b/samples_t.jsonl"
+    run "$percept" eval compare "$BATS_TEST_TMPDIR/a" "$BATS_TEST_TMPDIR/b"
+    [ "$status" -eq 3 ]
+    [[ "$output" == *"samples_t.jsonl:3: expected id '2', found 'x'"* ]]
+    run "$percept" eval compare "$BATS_TEST_TMPDIR/a" "$BATS_TEST_TMPDIR/none"
+    [ "$status" -eq 2 ]
+    run "$percept" eval compare "$BATS_TEST_TMPDIR/none" "$BATS_TEST_TMPDIR/a"
+    [ "$status" -eq 1 ]
+}
