@@ -28,7 +28,7 @@ def main(paths):
         plain, other = read(a), read(b)
         assert plain.keys() == other.keys(), f"{a} and {b} hold different questions"
         for name, s in plain.items():
-            x, y = bool(s["correct"]), bool(other[name]["correct"])
+            x, y = bool(s["right"]), bool(other[name]["right"])
             for kind in ("all", s["kind"]):
                 for i, add in enumerate((1, x, y, x and not y, y and not x)):
                     counts[kind][i] += add
