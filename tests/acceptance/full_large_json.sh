@@ -38,7 +38,7 @@ dataset: given below
 dataset_format: llava_json
 freeze_vision_tower: false
 per_device_train_batch_size: 4
-cutoff_len: 512
+cutoff_len: 1024
 num_train_epochs: 1
 warmup_steps: 2
 learning_rate: 1e-4
