@@ -50,7 +50,8 @@ typedef struct pc_percept_options {
     const char *chat_template; /* by name, as `percept run --template`; NULL = the model's own */
 } pc_percept_options;
 
-/* Load a model directory as Hugging Face lays it out, or a llama2.c checkpoint. On success *out is the caller's
+/* Load a model directory as Hugging Face lays it out, a GGUF file (with mmproj*.gguf beside it, if there is one), or a
+ * llama2.c checkpoint. On success *out is the caller's
  * (pc_percept_free); on failure it is NULL. */
 PERCEPT_API int pc_percept_load(pc_percept **out, const char *path, const pc_percept_options *options);
 PERCEPT_API void pc_percept_free(pc_percept *model); /* NULL is fine */

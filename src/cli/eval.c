@@ -3,11 +3,16 @@
 #include "base/log.h"
 #include "base/str.h"
 #include "cli/command.h"
+#include "cli/eval_compare.h"
 #include "cli/inputs.h"
 #include "cli/options.h"
 #include "cli/record.h"
 #include "decode/local.h"
+#include "eval/environment.h"
+#include "eval/metric/metric.h"
+#include "eval/report.h"
 #include "eval/tally.h"
+#include "model/fingerprint.h"
 
 #include <ctype.h>
 #include <inttypes.h>
@@ -28,7 +33,7 @@ typedef struct eval_options {
      .fallback = standard, .low = least, .high = most, .help = text}
 static const pc_field fields[] = {
     FIELD(tasks, PC_FIELD_TEXT, NULL,
-          "what to ask, separated by commas: scenes, scenes_zh, perplexity, FILE.jsonl, an easy-VQA folder, NAME:PATH"),
+          "what to ask, separated by commas: scenes, scenes_zh, pope_scenes, perplexity, FILE.jsonl, FILE.yaml, an easy-VQA folder, NAME:PATH"),
     FIELD(data, PC_FIELD_TEXT, NULL, "file or folder of a task that needs one: of perplexity, for example"),
     NUMBER(limit, "0", 0, 9e15, "questions of each task; 0 = all (scenes: 1000)"),
     NUMBER(seed, "900001", 0, 9e15, "of scenes; recipes train on others"),
@@ -37,7 +42,8 @@ static const pc_field fields[] = {
     NUMBER(max_new_tokens, "128", 1, 1 << 20, "most tokens of one answer"),
     NUMBER(batch_size, "1", 1, 1, "questions answered at once"),
     FIELD(output_path, PC_FIELD_TEXT, NULL,
-          "folder for results.json and samples_TASK.jsonl (a line as soon as it is answered)"),
+          "folder for results.json, report.html and samples_TASK.jsonl (a line as soon as it is answered); the same command "
+          "goes on where it was stopped"),
     FIELD(log_samples, PC_FIELD_BOOL, "false", "needs --output_path, which writes them anyway"),
     FIELD(json, PC_FIELD_BOOL, "false", "print the results as JSON"),
     FIELD(adapter, PC_FIELD_TEXT, NULL, "folder of an adapter of the model"),
@@ -58,11 +64,14 @@ enum { TASKS_MAX = 16 };
 
 typedef struct asked_task {
     const pc_task *task;
+    pc_task_about about;
     const char *path;
     /* in results and file names: the task's, with the file's base name when there is one */
     char name[80];
     pc_tally score;
     pc_json *measured; /* what a task found that asks no questions, or NULL */
+    pc_json *samples;  /* array of all, when a metric or a report needs them, or NULL */
+    pc_json *metric;   /* what the task's metric found, or NULL */
 } asked_task;
 
 typedef struct evaluating {
@@ -72,6 +81,8 @@ typedef struct evaluating {
     int count;
     pc_cli_model opened;
     pc_local *local;
+    pc_fingerprint fingerprint;
+    char stamp[65]; /* of the model's files */
     pc_str result; /* JSON, for the record */
     double told_ms; /* when progress was told last */
 } evaluating;
@@ -81,7 +92,7 @@ typedef struct evaluating {
 /* questions of val.jsonl -> "val"; a folder or a task without files -> the task's name. */
 static void name_task(asked_task *asked)
 {
-    snprintf(asked->name, sizeof asked->name, "%s", asked->task->name);
+    memcpy(asked->name, asked->about.name, sizeof asked->about.name);
     if (asked->path && pc_ends_with(asked->path, ".jsonl")) {
         const char *base = pc_path_base(asked->path);
         snprintf(asked->name, sizeof asked->name, "%.*s",
@@ -126,6 +137,7 @@ static pc_status find_tasks(evaluating *e)
         }
         asked_task *asked = &e->tasks[e->count++];
         PC_TRY(pc_task_find(&asked->task, &asked->path, word, e->options.data));
+        PC_TRY(pc_task_describe(&asked->about, asked->task, asked->path));
         name_task(asked);
     }
     return check_names(e);
@@ -157,6 +169,65 @@ static pc_status samples_path(const evaluating *e, const asked_task *asked, char
     return *out ? PC_OK : pc_fail_memory(sizeof name, "a path");
 }
 
+/* What decides the answers; a run goes on only where all of it is equal. */
+static pc_status make_setup(const evaluating *e, const asked_task *asked, pc_json **out)
+{
+    const eval_options *o = &e->options;
+    const struct {
+        const char *key, *text;
+    } texts[] = {{"model", e->opened.model->path}, {"stamp", e->stamp}, {"fingerprint", e->fingerprint.whole},
+                 {"task", asked->about.version}, {"path", asked->path}, {"data", o->data}, {"system", o->system}, {"dtype", o->dtype},
+                 {"adapter", o->adapter}, {"template", pc_local_template(e->local)->name}};
+    const struct {
+        const char *key;
+        int64_t value;
+    } numbers[] = {{"limit", o->limit}, {"seed", o->seed}, {"max_new_tokens", o->max_new_tokens}, {"context", o->context},
+                   {"no_images", o->no_images}};
+    pc_json *json = pc_json_new_object();
+    pc_status status = PC_OK;
+    for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
+        PC_GO(pc_json_set(json, texts[i].key, pc_json_new_text(texts[i].text ? texts[i].text : "")));
+    }
+    for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++) {
+        PC_GO(pc_json_set(json, numbers[i].key, pc_json_new_integer(numbers[i].value)));
+    }
+    *out = json;
+    return PC_OK;
+done:
+    pc_json_free(json);
+    return status;
+}
+
+static pc_status claim(const evaluating *e, const asked_task *asked, const char *samples)
+{
+    pc_json *setup;
+    if (!samples) {
+        return PC_OK;
+    }
+    PC_TRY(make_setup(e, asked, &setup));
+    return pc_environment_claim(e->options.output_path, asked->name, samples, setup);
+}
+
+static pc_status apply_metric(asked_task *asked)
+{
+    const pc_metric *metric;
+    pc_metric_items items = {0};
+    pc_json *found = NULL;
+    pc_status status = PC_OK;
+    if (!asked->about.metric[0]) {
+        return PC_OK;
+    }
+    PC_GO(pc_metric_find(&metric, asked->about.metric));
+    PC_GO(pc_metric_take_samples(&items, asked->samples, asked->name));
+    PC_GO(pc_metric_score(&found, metric, &items, false));
+    asked->metric = pc_json_copy(pc_json_get(found, "corpus"));
+    PC_GO(asked->metric ? PC_OK : pc_fail_memory(0, "a metric's values"));
+done:
+    pc_json_free(found);
+    pc_metric_items_clear(&items);
+    return status;
+}
+
 static pc_status measure_task(evaluating *e, asked_task *asked)
 {
     pc_task_options task = {.path = asked->path, .seed = (uint64_t)e->options.seed,
@@ -170,24 +241,35 @@ static pc_status ask_task(evaluating *e, asked_task *asked)
 {
     char *samples;
     pc_answerer answerer = pc_local_answerer(e->local);
-    pc_task_options task = {.path = asked->path, .seed = (uint64_t)e->options.seed};
+    pc_task_options task = {.path = asked->path, .data = e->options.data, .seed = (uint64_t)e->options.seed};
     PC_TRY(samples_path(e, asked, &samples));
+    pc_status status = claim(e, asked, samples);
+    if (status == PC_OK && (samples || asked->about.metric[0]) && !(asked->samples = pc_json_new_array())) {
+        status = pc_fail_memory(0, "samples");
+    }
     pc_tally_options options = {
-        .limit = e->options.limit,
+        .limit = e->options.limit ? e->options.limit : asked->about.usual_limit,
         .max_tokens = (size_t)e->options.max_new_tokens,
         .blank_images = e->options.no_images,
         .system = e->options.system,
         .samples = samples,
+        .kept = asked->samples,
         .on_sample = tell_progress,
         .user = e,
     };
     double start = pc_cli_now_ms();
     e->told_ms = start;
-    pc_status status = pc_tally_task(&asked->score, &answerer, asked->task, &task, &options);
+    if (status == PC_OK) {
+        status = pc_tally_task(&asked->score, &answerer, asked->task, &task, &options);
+    }
     double seconds = (pc_cli_now_ms() - start) / 1e3;
     if (status == PC_OK) {
-        pc_log(PC_LOG_INFO, "%s: %" PRId64 " questions in %.1f s", asked->name,
-               asked->score.asked, seconds);
+        pc_log(PC_LOG_INFO, "%s: %" PRId64 " questions in %.1f s, %" PRId64 " of them answered before", asked->name,
+               asked->score.asked, seconds, asked->score.resumed);
+        status = apply_metric(asked);
+    }
+    if (status == PC_OK && samples) {
+        status = pc_environment_note(e->options.output_path, asked->name, seconds, (int)e->options.threads);
     }
     pc_free(samples);
     return status;
@@ -203,7 +285,7 @@ static void print_row(const char *name, int64_t right, int64_t asked)
 
 static void print_measured(const asked_task *asked)
 {
-    printf("%s (%s)\n", asked->name, asked->task->version);
+    printf("%s (%s)\n", asked->name, asked->about.version);
     for (void *it = pc_json_first(asked->measured); it; it = pc_json_next(asked->measured, it)) {
         pc_json *value = pc_json_value(it);
         if (pc_json_is_integer(value)) {
@@ -222,13 +304,18 @@ static void print_table(const evaluating *e)
             print_measured(asked);
             continue;
         }
-        printf("%s (%s)%s\n", asked->name, asked->task->version,
+        printf("%s (%s)%s\n", asked->name, asked->about.version,
                e->options.no_images ? ", pictures blanked" : "");
         for (int k = 0; k < asked->score.kind_count; k++) {
             const pc_tally_kind *kind = &asked->score.kinds[k];
             print_row(kind->name, kind->right, kind->asked);
         }
         print_row("all", asked->score.right, asked->score.asked);
+        for (void *it = asked->metric ? pc_json_first(asked->metric) : NULL; it; it = pc_json_next(asked->metric, it)) {
+            if (pc_json_is_number(pc_json_value(it))) {
+                printf("  %-24s %28.2f\n", pc_json_key(it), pc_json_number(pc_json_value(it), 0));
+            }
+        }
     }
 }
 
@@ -236,7 +323,7 @@ static pc_status set_config(const evaluating *e, const asked_task *asked, pc_jso
 {
     pc_json *config = pc_json_new_object();
     PC_TRY(pc_json_set(into, asked->name, config));
-    PC_TRY(pc_json_set(config, "task", pc_json_new_text(asked->task->name)));
+    PC_TRY(pc_json_set(config, "task", pc_json_new_text(asked->about.name)));
     PC_TRY(pc_json_set(config, "limit", pc_json_new_integer(e->options.limit)));
     if (!asked->path) {
         PC_TRY(pc_json_set(config, "seed", pc_json_new_integer(e->options.seed)));
@@ -252,6 +339,30 @@ static int64_t samples_of(const asked_task *asked)
     return asked->measured ? pc_json_get_integer(asked->measured, "tokens", 0) : asked->score.asked;
 }
 
+static pc_status set_fingerprint(const pc_fingerprint *fingerprint, pc_json *into)
+{
+    pc_json *parts = pc_json_new_object();
+    PC_TRY(pc_json_set(into, "fingerprint", parts));
+    for (int i = 0; i < PC_FINGERPRINT_PARTS; i++) {
+        PC_TRY(pc_json_set(parts, pc_fingerprint_part(i), pc_json_new_text(fingerprint->part[i])));
+    }
+    return pc_json_set(parts, "whole", pc_json_new_text(fingerprint->whole));
+}
+
+static pc_status task_result(const asked_task *asked, pc_json **out)
+{
+    if (asked->measured) {
+        *out = pc_json_copy(asked->measured);
+        return *out ? PC_OK : pc_fail_memory(0, "a result");
+    }
+    PC_TRY(pc_tally_to_json(&asked->score, out));
+    pc_status status = asked->metric ? pc_json_set(*out, asked->about.metric, pc_json_copy(asked->metric)) : PC_OK;
+    if (status != PC_OK) {
+        pc_json_free(*out);
+    }
+    return status;
+}
+
 /* The keys are those of lmms-eval. No times and no machine: equal models give equal files. */
 static pc_status make_results(const evaluating *e, pc_json **out)
 {
@@ -261,20 +372,17 @@ static pc_status make_results(const evaluating *e, pc_json **out)
     const char *model = pc_path_base(e->opened.model->path);
     PC_GO(pc_json_set(json, "model", pc_json_new_text(model)));
     PC_GO(pc_json_set(json, "dtype", pc_json_new_text(e->options.dtype)));
+    PC_GO(set_fingerprint(&e->fingerprint, json));
     for (int i = 0; i < 4; i++) {
         parts[i] = pc_json_new_object();
         PC_GO(pc_json_set(json, keys[i], parts[i]));
     }
     for (int i = 0; i < e->count; i++) {
         const asked_task *asked = &e->tasks[i];
-        pc_json *score = NULL;
-        if (asked->measured) {
-            score = pc_json_copy(asked->measured);
-        } else {
-            PC_GO(pc_tally_to_json(&asked->score, &score));
-        }
+        pc_json *score;
+        PC_GO(task_result(asked, &score));
         PC_GO(pc_json_set(parts[0], asked->name, score));
-        PC_GO(pc_json_set(parts[1], asked->name, pc_json_new_text(asked->task->version)));
+        PC_GO(pc_json_set(parts[1], asked->name, pc_json_new_text(asked->about.version)));
         PC_GO(set_config(e, asked, parts[2]));
         PC_GO(pc_json_set(parts[3], asked->name, pc_json_new_integer(samples_of(asked))));
     }
@@ -307,6 +415,27 @@ static pc_status write_results(const evaluating *e, const pc_json *results)
     return status;
 }
 
+static pc_status write_report(const evaluating *e, const pc_json *results)
+{
+    char *path = pc_path_join(e->options.output_path, "report.html");
+    pc_report_task tasks[TASKS_MAX];
+    int count = 0;
+    for (int i = 0; i < e->count; i++) {
+        const asked_task *asked = &e->tasks[i];
+        if (asked->samples) {
+            tasks[count++] = (pc_report_task){
+                .name = asked->name, .task = asked->task, .score = &asked->score, .samples = asked->samples,
+                .metric = asked->about.metric,
+                .options = {.path = asked->path, .data = e->options.data, .seed = (uint64_t)e->options.seed},
+                .result = pc_json_get(pc_json_get(results, "results"), asked->name)};
+        }
+    }
+    pc_status status = path ? pc_report_write(path, pc_path_base(e->opened.model->path), tasks, count)
+                            : pc_fail_memory(strlen(e->options.output_path), "a path");
+    pc_free(path);
+    return status;
+}
+
 static pc_status tell_results(evaluating *e)
 {
     pc_json *results = NULL;
@@ -320,6 +449,7 @@ static pc_status tell_results(evaluating *e)
     }
     if (e->options.output_path) {
         PC_GO(write_results(e, results));
+        PC_GO(write_report(e, results));
     }
 done:
     pc_json_free(results);
@@ -338,8 +468,10 @@ static pc_status evaluate(evaluating *e, const char *path)
     if (o->output_path) {
         PC_TRY(pc_make_directories(o->output_path));
     }
-    PC_TRY(pc_cli_model_open(&e->opened, path, (int)o->threads, o->dtype, o->template_name));
+    PC_TRY(pc_cli_model_open(&e->opened, path, (int)o->threads, o->dtype, o->template_name, NULL));
     PC_TRY(pc_cli_model_adapt(&e->opened, o->adapter));
+    PC_TRY(pc_fingerprint_of(&e->fingerprint, e->opened.model));
+    PC_TRY(pc_environment_stamp(e->stamp, path));
     pc_local_options options = {.context = o->context, .compute = e->opened.compute, .adapter = e->opened.adapter};
     PC_TRY(pc_local_new(&e->local, e->opened.model, e->opened.backend, &options));
     for (int i = 0; i < e->count; i++) {
@@ -368,7 +500,8 @@ static pc_status run(int argc, char **argv)
     evaluating e = {0};
     pc_arguments arguments;
     pc_options spec = {
-        .usage = "percept eval MODEL --tasks scenes[,FILE.jsonl] [--limit N] [OPTION]...\n\n"
+        .usage = "percept eval MODEL --tasks scenes[,FILE.jsonl] [--limit N] [OPTION]...\n"
+                 "percept eval compare A B [--json]\n\n"
                  "Asks questions, greedily, and compares the answers with the truth: equal when "
                  "in lower case,\ntrimmed and without a period at the end.",
         .fields = {fields, sizeof fields / sizeof fields[0]},
@@ -376,6 +509,9 @@ static pc_status run(int argc, char **argv)
         .min_arguments = 1,
         .max_arguments = 1,
     };
+    if (argc > 1 && strcmp(argv[1], "compare") == 0) {
+        return pc_cli_eval_compare(argc - 1, argv + 1);
+    }
     pc_status status = pc_options_parse(&spec, &e.options, &arguments, argc, argv);
     if (status == PC_OK && !arguments.help) {
         pc_record record;
@@ -386,6 +522,8 @@ static pc_status run(int argc, char **argv)
     pc_str_clear(&e.result);
     for (int i = 0; i < e.count; i++) {
         pc_json_free(e.tasks[i].measured);
+        pc_json_free(e.tasks[i].samples);
+        pc_json_free(e.tasks[i].metric);
     }
     pc_local_free(e.local);
     pc_cli_model_close(&e.opened);

@@ -24,7 +24,7 @@ pc_status pc_cli_compute(const char *name, pc_dtype *out)
 }
 
 pc_status pc_cli_model_open(pc_cli_model *out, const char *path, int threads, const char *dtype,
-                            const char *template_name)
+                            const char *template_name, const char *vision)
 {
     double start = pc_cli_now_ms();
     memset(out, 0, sizeof *out);
@@ -32,7 +32,7 @@ pc_status pc_cli_model_open(pc_cli_model *out, const char *path, int threads, co
     if (!automatic) {
         PC_TRY(pc_cli_compute(dtype, &out->compute));
     }
-    pc_status status = pc_model_load(&out->model, path);
+    pc_status status = pc_model_load_parts(&out->model, path, vision);
     if (status == PC_OK && automatic) {
         out->compute = out->model->stored == PC_F32 ? PC_F32 : PC_BF16;
     }

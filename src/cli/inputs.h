@@ -19,7 +19,7 @@ typedef struct pc_cli_model {
 } pc_cli_model;
 
 pc_status pc_cli_model_open(pc_cli_model *out, const char *path, int threads, const char *dtype,
-                            const char *template_name);
+                            const char *template_name, const char *vision);
 /* Open the adapter in `folder` beside the model; NULL = none. */
 pc_status pc_cli_model_adapt(pc_cli_model *opened, const char *folder);
 void pc_cli_model_close(pc_cli_model *opened);

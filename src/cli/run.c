@@ -23,7 +23,7 @@ typedef struct run_options {
     int64_t n, seed, context, threads;
     double values[5]; /* temperature and the other samplers; AS_CHECKPOINT = not chosen */
     int64_t logprobs; /* likeliest ids to tell for each token, or -1 */
-    char *system, *template_name, *dtype, *decoding;
+    char *system, *template_name, *dtype, *mmproj, *decoding;
     bool json;
 } run_options;
 
@@ -67,6 +67,8 @@ static const pc_field fields[] = {
           "method and search, separated by commas: vcd, icd, m3id, dola, beams=N, SETTING=VALUE; help lists them"),
     {.name = "logprobs", .type = PC_FIELD_INT, .offset = offsetof(run_options, logprobs), .fallback = "-1", .low = -1,
      .high = 100, .help = "with --json: log-probability of each token and of the N likeliest at its place; -1 = none"},
+    FIELD(mmproj, "mmproj", PC_FIELD_TEXT, NULL,
+          "file of the vision side of a GGUF model; without it mmproj*.gguf beside the model; none = leave it out"),
     FIELD(json, "json", PC_FIELD_BOOL, "false", "print one JSON object"),
 };
 #undef FIELD
@@ -482,7 +484,7 @@ static pc_status run_model(running *r, const pc_arguments *arguments)
         return pc_fail(PC_ERR_USAGE, "--json needs a prompt");
     }
     PC_TRY(pc_cli_model_open(&r->opened, arguments->items[0], (int)o->threads, o->dtype,
-                             o->template_name));
+                             o->template_name, o->mmproj));
     double start = pc_cli_now_ms();
     PC_TRY(pc_cli_adapters_open(&r->adapters, r->opened.model, r->adapter_list));
     PC_TRY(choose_adapter(r, r->adapters.count ? 0 : PC_CLI_ADAPTERS));

@@ -204,7 +204,7 @@ static pc_status trace(tracing *t, const char *path)
     if (!t->options.out) {
         return pc_fail(PC_ERR_USAGE, "--out FILE is needed");
     }
-    PC_TRY(pc_cli_model_open(&t->opened, path, (int)t->options.threads, t->options.dtype, t->options.template_name));
+    PC_TRY(pc_cli_model_open(&t->opened, path, (int)t->options.threads, t->options.dtype, t->options.template_name, NULL));
     PC_TRY(pc_cli_model_adapt(&t->opened, t->options.adapter));
     PC_TRY(load_pictures(t));
     PC_TRY(make_ids(t));

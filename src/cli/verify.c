@@ -144,7 +144,7 @@ static pc_status use_family(verifying *v, const pc_json *family, const char *fol
     fprintf(stderr, "%s: it has no golden vectors of its own (tools/make_golden.py makes them); its family is verified on %s\n",
             asked, path);
     pc_cli_model_close(&v->opened);
-    pc_status status = pc_cli_model_open(&v->opened, path, (int)v->options.threads, v->options.dtype, NULL);
+    pc_status status = pc_cli_model_open(&v->opened, path, (int)v->options.threads, v->options.dtype, NULL, NULL);
     pc_free(path);
     return status;
 }
@@ -225,7 +225,7 @@ done:
 
 static pc_status verify(verifying *v, const char *path)
 {
-    PC_TRY(pc_cli_model_open(&v->opened, path, (int)v->options.threads, v->options.dtype, NULL));
+    PC_TRY(pc_cli_model_open(&v->opened, path, (int)v->options.threads, v->options.dtype, NULL, NULL));
     if (v->options.golden) {
         PC_TRY(read_list(v, v->options.golden));
     } else {

@@ -47,7 +47,8 @@ static pc_status load_data(pc_sample *out, const char *url, size_t length)
 
 pc_status pc_row_load_picture(const pc_row *row, pc_sample *out, const pc_json *where)
 {
-    const pc_json *name = pc_json_is_object(where) ? pc_json_get(where, "path") : where;
+    const pc_json *bytes = pc_json_get(where, "bytes"); /* of a Parquet file: a data: URL */
+    const pc_json *name = pc_json_is_string(bytes) ? bytes : pc_json_is_object(where) ? pc_json_get(where, "path") : where;
     const char *text = pc_json_text(name);
     if (!text || strlen(text) != pc_json_text_length(name)) {
         return pc_fail(PC_ERR_DATA, "picture %zu: expected a path, found %s", out->image_count + 1,

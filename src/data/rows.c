@@ -37,7 +37,7 @@ static const char *const usual[PC_COLUMNS][3] = {
     [PC_COLUMN_QUERY] = {"input"},
     [PC_COLUMN_RESPONSE] = {"output", "completion", "response"},
     [PC_COLUMN_HISTORY] = {"history"},
-    [PC_COLUMN_TEXT] = {"text"},
+    [PC_COLUMN_TEXT] = {"text", "caption"},
 };
 
 const char *pc_row_column_name(const pc_row *row, pc_column column)

@@ -92,6 +92,8 @@ int pc_scene_row(const pc_scene_object *object);
 /* The words of one language; a new language is a new table. */
 typedef struct pc_scene_language pc_scene_language;
 const pc_scene_language *pc_scene_language_find(const char *code); /* "en", "zh"; NULL when unknown */
+const char *pc_scene_colour_word(const pc_scene_language *language, int colour);
+const char *pc_scene_noun_word(const pc_scene_language *language, int noun); /* one of them: "circle" */
 
 typedef enum pc_scene_kind {
     PC_SCENE_EXISTENCE, PC_SCENE_COLOUR, PC_SCENE_SHAPE, PC_SCENE_COUNT, PC_SCENE_SIZE, PC_SCENE_TEXTURE,

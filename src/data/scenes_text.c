@@ -16,6 +16,16 @@ const pc_scene_language *pc_scene_language_find(const char *code)
     return NULL;
 }
 
+const char *pc_scene_colour_word(const pc_scene_language *language, int colour)
+{
+    return language->colours[colour];
+}
+
+const char *pc_scene_noun_word(const pc_scene_language *language, int noun)
+{
+    return language->nouns[noun];
+}
+
 const char *pc_scene_kind_name(pc_scene_kind kind)
 {
     static const char *const names[PC_SCENE_KINDS] = {"existence", "colour",   "shape",      "count",   "size",

@@ -2,7 +2,9 @@
  * PC_TASK(descriptor). */
 PC_TASK(scenes)
 PC_TASK(scenes_zh)
+PC_TASK(pope_scenes)
 PC_TASK(easy_vqa)
 PC_TASK(questions)
+PC_TASK(yaml)
 PC_TASK(data)
 PC_TASK(perplexity)

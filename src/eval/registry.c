@@ -2,6 +2,7 @@
 #include "base/str.h"
 #include "eval/task.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #define PC_TASK(name) extern const pc_task pc_task_##name;
@@ -18,6 +19,15 @@ enum { TASKS = sizeof tasks / sizeof tasks[0] };
 const pc_task *pc_task_at(size_t i)
 {
     return i < TASKS ? tasks[i] : NULL;
+}
+
+pc_status pc_task_describe(pc_task_about *out, const pc_task *task, const char *path)
+{
+    *out = (pc_task_about){.usual_limit = task->usual_limit};
+    snprintf(out->name, sizeof out->name, "%s", task->name);
+    snprintf(out->version, sizeof out->version, "%s", task->version);
+    snprintf(out->metric, sizeof out->metric, "%s", task->metric ? task->metric : "");
+    return task->describe ? task->describe(out, path) : PC_OK;
 }
 
 static const pc_task *by_name(const char *name, size_t length)

@@ -5,9 +5,9 @@
 #include "base/signal.h"
 #include "base/str.h"
 #include "eval/match.h"
+#include "eval/samples.h"
 #include "media/decode.h"
 
-#include <errno.h>
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
@@ -21,8 +21,7 @@ typedef struct scoring {
     pc_conversation conversation;
     pc_answer answer;
     pc_image *blank; /* stands for every picture of its size */
-    FILE *samples;
-    pc_str line;
+    pc_samples *samples; /* NULL: no file */
 } scoring;
 
 double pc_tally_accuracy(int64_t right, int64_t asked)
@@ -34,6 +33,20 @@ double pc_tally_error(int64_t right, int64_t asked)
 {
     double p = pc_tally_accuracy(right, asked);
     return asked > 1 ? sqrt(p * (1 - p) / (double)(asked - 1)) : 0;
+}
+
+void pc_tally_interval(int64_t right, int64_t asked, double out[2])
+{
+    static const double Z = 1.959963984540054;
+    double n = (double)asked, p = pc_tally_accuracy(right, asked);
+    out[0] = 0;
+    out[1] = 1;
+    if (asked) {
+        double centre = (p + Z * Z / (2 * n)) / (1 + Z * Z / n);
+        double half = Z / (1 + Z * Z / n) * sqrt(p * (1 - p) / n + Z * Z / (4 * n * n));
+        out[0] = fmax(0, centre - half);
+        out[1] = fmin(1, centre + half);
+    }
 }
 
 /* --- pictures --- */
@@ -122,21 +135,19 @@ static pc_tally_kind *find_kind(pc_tally *score, const char *name)
     return kind;
 }
 
-static void count(pc_tally *score, const pc_task_question *question, const pc_answer *answer,
-                  bool right)
+static void count(pc_tally *score, const char *kind_name, bool cut, bool right)
 {
-    pc_tally_kind *kind = question->kind[0] ? find_kind(score, question->kind) : NULL;
+    pc_tally_kind *kind = kind_name[0] ? find_kind(score, kind_name) : NULL;
     score->asked++;
     score->right += right;
-    score->cut += answer->end == PC_ANSWER_LENGTH;
+    score->cut += cut;
     if (kind) {
         kind->asked++;
         kind->right += right;
     }
 }
 
-static pc_status write_sample(scoring *s, const pc_task_question *question, const char *text,
-                              bool right)
+static pc_status make_sample(pc_json **out, const pc_task_question *question, const char *text, bool cut, bool right)
 {
     const struct {
         const char *key, *text;
@@ -149,32 +160,56 @@ static pc_status write_sample(scoring *s, const pc_task_question *question, cons
         PC_GO(pc_json_set(json, texts[i].key, pc_json_new_text(texts[i].text)));
     }
     PC_GO(pc_json_set(json, "right", pc_json_new_bool(right)));
-    pc_str_reset(&s->line);
-    PC_GO(pc_json_write(&s->line, json, 0));
-    PC_GO(pc_str_putc(&s->line, '\n'));
-    if (fwrite(s->line.data, 1, s->line.length, s->samples) != s->line.length ||
-        fflush(s->samples) != 0) {
-        status = pc_fail(PC_ERR_IO, "%s: %s", s->options->samples, strerror(errno));
-    }
+    PC_GO(cut ? pc_json_set(json, "cut", pc_json_new_bool(true)) : PC_OK);
+    *out = json;
+    return PC_OK;
 done:
     pc_json_free(json);
     return status;
 }
 
-static pc_status one_question(scoring *s, const pc_task_question *question)
+/* Count the answer that a file holds for this question. */
+static pc_status take_old(scoring *s, const pc_task_question *question, const pc_json *old)
 {
     bool right;
+    const char *answer = pc_json_get_text(old, "answer", NULL);
+    if (!answer || strcmp(pc_json_get_text(old, "id", ""), question->id) != 0 ||
+        strcmp(pc_json_get_text(old, "question", ""), question->question) != 0 ||
+        strcmp(pc_json_get_text(old, "truth", ""), question->answer) != 0) {
+        return pc_fail(PC_ERR_DATA, "%s: expected question %s of this task; give another --output_path or remove the file",
+                       pc_samples_where(s->samples), question->id);
+    }
+    PC_TRY(pc_match_exact(answer, question->answer, &right));
+    count(s->out, question->kind, pc_json_get_bool(old, "cut", false), right);
+    s->out->resumed++;
+    return s->options->kept ? pc_json_push(s->options->kept, pc_json_copy(old)) : PC_OK;
+}
+
+static pc_status ask_new(scoring *s, const pc_task_question *question)
+{
+    bool right;
+    pc_json *sample = NULL;
+    pc_status status = PC_OK;
     PC_TRY(ask(s, question));
     const char *text = s->answer.text.data ? s->answer.text.data : "";
+    bool cut = s->answer.end == PC_ANSWER_LENGTH;
     PC_TRY(pc_match_exact(text, question->answer, &right));
-    count(s->out, question, &s->answer, right);
-    if (s->samples) {
-        PC_TRY(write_sample(s, question, text, right));
+    count(s->out, question->kind, cut, right);
+    if (s->samples || s->options->kept) {
+        PC_TRY(make_sample(&sample, question, text, cut, right));
+    }
+    PC_GO(s->samples ? pc_samples_append(s->samples, sample) : PC_OK);
+    if (s->options->kept) {
+        pc_json *given = sample;
+        sample = NULL;
+        PC_GO(pc_json_push(s->options->kept, given));
     }
     if (s->options->on_sample) {
         s->options->on_sample(s->options->user, s->out->asked, s->out->right);
     }
-    return PC_OK;
+done:
+    pc_json_free(sample);
+    return status;
 }
 
 /* --- the loop --- */
@@ -189,9 +224,13 @@ static pc_status ask_all(scoring *s, const pc_task *task, void *state)
         if (!have) {
             break;
         }
-        PC_TRY(one_question(s, &question));
+        const pc_json *old = s->samples ? pc_samples_next(s->samples) : NULL;
+        PC_TRY(old ? take_old(s, &question, old) : ask_new(s, &question));
     }
-    return PC_OK;
+    return s->samples && pc_samples_next(s->samples)
+               ? pc_fail(PC_ERR_DATA, "%s: more answers than questions; give another --output_path or remove the file",
+                         pc_samples_where(s->samples))
+               : PC_OK;
 }
 
 pc_status pc_tally_task(pc_tally *out, const pc_answerer *answerer, const pc_task *task,
@@ -202,22 +241,17 @@ pc_status pc_tally_task(pc_tally *out, const pc_answerer *answerer, const pc_tas
     pc_status status;
     *out = (pc_tally){0};
     PC_GO(task->open(&state, task_options));
-    if (options->samples && !(s.samples = fopen(options->samples, "wb"))) {
-        status = pc_fail(PC_ERR_IO, "%s: %s", options->samples, strerror(errno));
-        goto done;
-    }
+    PC_GO(options->samples ? pc_samples_open(&s.samples, options->samples) : PC_OK);
     PC_GO(ask_all(&s, task, state));
-done:
-    if (s.samples && fclose(s.samples) != 0 && status == PC_OK) {
-        status = pc_fail(PC_ERR_IO, "%s: %s", options->samples, strerror(errno));
-    }
+done:;
+    pc_status closed = pc_samples_close(s.samples);
+    status = status == PC_OK ? closed : status;
     if (state) {
         task->close(state);
     }
     pc_conversation_clear(&s.conversation);
     pc_answer_clear(&s.answer);
     pc_image_free(s.blank);
-    pc_str_clear(&s.line);
     return status;
 }
 
@@ -227,6 +261,12 @@ static pc_status set_counts(pc_json *into, int64_t right, int64_t asked)
 {
     PC_TRY(pc_json_set(into, "accuracy", pc_json_new_number(pc_tally_accuracy(right, asked))));
     PC_TRY(pc_json_set(into, "stderr", pc_json_new_number(pc_tally_error(right, asked))));
+    double interval[2];
+    pc_tally_interval(right, asked, interval);
+    pc_json *both = pc_json_new_array();
+    PC_TRY(pc_json_set(into, "interval", both));
+    PC_TRY(pc_json_push(both, pc_json_new_number(interval[0])));
+    PC_TRY(pc_json_push(both, pc_json_new_number(interval[1])));
     PC_TRY(pc_json_set(into, "right", pc_json_new_integer(right)));
     return pc_json_set(into, "asked", pc_json_new_integer(asked));
 }

@@ -1,7 +1,7 @@
 /* Asking a task's questions and counting what is right.
  *
  * Flow: pc_task (questions) -> pc_answerer (answers) -> match.h -> pc_tally (counts by kind), and a
- * line of samples_<task>.jsonl for each question as soon as it is answered.
+ * line of samples_<task>.jsonl for each question as soon as it is answered (samples.h).
  */
 #ifndef PC_EVAL_TALLY_H
 #define PC_EVAL_TALLY_H
@@ -17,7 +17,11 @@ typedef struct pc_tally_options {
      * is the same to the token, but there is nothing to see. */
     bool blank_images;
     const char *system;  /* system message, or NULL */
-    const char *samples; /* file that gets one JSON line for each question, written anew; or NULL */
+    /* File that gets one JSON line for each question as soon as it is answered, or NULL. Questions that it holds already
+     * are counted and not asked again, so that a run that was stopped goes on; a last line without its end is cut off.
+     * PC_ERR_DATA when its lines aren't those of this task. */
+    const char *samples;
+    pc_json *kept; /* array that gets the same objects, or NULL */
     /* Called behind each question; NULL = not wanted. */
     void (*on_sample)(void *user, int64_t asked, int64_t right);
     void *user;
@@ -35,7 +39,8 @@ typedef struct pc_tally {
     int64_t asked, right;
     pc_tally_kind kinds[PC_TALLY_KINDS]; /* in order of appearance; the rest counts in the total */
     int kind_count;
-    int64_t cut; /* answers that ended at max_tokens */
+    int64_t cut;     /* answers that ended at max_tokens */
+    int64_t resumed; /* questions whose answers stood in the file already */
 } pc_tally;
 
 /* Ask until the limit or the task's end. PC_ERR_INTERRUPTED when a signal came: *out then holds
@@ -46,8 +51,10 @@ pc_status pc_tally_task(pc_tally *out, const pc_answerer *answerer, const pc_tas
 /* right / asked, 0 when nothing was asked; and its standard error. */
 double pc_tally_accuracy(int64_t right, int64_t asked);
 double pc_tally_error(int64_t right, int64_t asked);
+/* Wilson's (1927) 95 % interval of the accuracy. */
+void pc_tally_interval(int64_t right, int64_t asked, double out[2]);
 
-/* *out = {"accuracy", "stderr", "right", "asked", "cut", "kinds": {...}}; pc_json_free. */
+/* *out = {"accuracy", "stderr", "interval", "right", "asked", "cut", "kinds": {...}}; pc_json_free. */
 pc_status pc_tally_to_json(const pc_tally *score, pc_json **out);
 
 #endif

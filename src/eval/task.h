@@ -18,6 +18,7 @@
 
 typedef struct pc_task_options {
     const char *path; /* the file or folder; NULL for a task that draws its questions itself */
+    const char *data; /* what --data says, for a task whose path is not its data; or NULL */
     uint64_t seed;    /* of drawn questions */
     int64_t limit;    /* for tasks that measure: the most they look at; 0 = all */
 } pc_task_options;
@@ -43,13 +44,23 @@ typedef struct pc_task_question {
     const pc_image *image; /* the picture itself, or NULL; neither: a question without picture */
 } pc_task_question;
 
+/* What one task file says of itself. */
+typedef struct pc_task_about {
+    char name[64], version[64];
+    char metric[32]; /* of metric/list.h, whose values stand beside the accuracy; "" = none */
+    int64_t usual_limit;
+} pc_task_about;
+
 typedef struct pc_task {
     const char *name;
     const char *help;    /* one line */
     const char *version; /* goes into the results: equal versions ask the same */
+    const char *metric;  /* of metric/list.h, whose values stand beside the accuracy; NULL = none */
     int64_t usual_limit; /* questions when nobody says how many; 0 = all there are */
     /* True when `path` is the task's file or folder; NULL = it needs none. */
     bool (*matches)(const char *path);
+    /* For tasks of which every file has its own name, version and metric; NULL = those above. */
+    pc_status (*describe)(pc_task_about *out, const char *path);
     pc_status (*open)(void **state, const pc_task_options *options);
     /* *have = false behind the last one. */
     pc_status (*next)(void *state, pc_task_question *out, bool *have);
@@ -63,6 +74,8 @@ typedef struct pc_task {
  * NULL when there is none; a name that needs a path takes `data` (or NULL). PC_ERR_USAGE with a
  * suggestion when no task knows it. */
 pc_status pc_task_find(const pc_task **out, const char **path, const char *word, const char *data);
+/* path: that of pc_task_find. PC_ERR_USAGE when the file is no task. */
+pc_status pc_task_describe(pc_task_about *out, const pc_task *task, const char *path);
 /* The i-th task in list.h, NULL past the last. */
 const pc_task *pc_task_at(size_t i);
 

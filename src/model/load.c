@@ -4,6 +4,7 @@
 #include "base/str.h"
 #include "model/fingerprint.h"
 #include "model/import/gguf.h"
+#include "model/load_internal.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -71,7 +72,7 @@ static pc_status check_array(const pc_array *array, const pc_param *param)
 }
 
 /* Point at the mapped bytes where their type serves, else convert. */
-static pc_status attach(pc_param_entry *entry, const pc_array *array)
+pc_status pc_model_attach(pc_param_entry *entry, const pc_array *array)
 {
     bool serves = array->dtype == PC_BF16 || array->dtype == PC_F16 || pc_dtype_is_block(array->dtype);
     PC_TRY(check_array(array, &entry->param));
@@ -111,7 +112,7 @@ static pc_status attach_all(pc_model *model)
         pc_param_entry *entry = model->params.items[i];
         const pc_array *array;
         PC_TRY(need_array(model, entry->param.name, &array));
-        PC_TRY(attach(entry, array));
+        PC_TRY(pc_model_attach(entry, array));
         if (pc_shape_count(&entry->param.shape) > largest) {
             largest = pc_shape_count(&entry->param.shape);
             model->stored = array->dtype;
@@ -161,7 +162,7 @@ static pc_status load_tokenizer(pc_model *model, const char *path)
     return found ? pc_tokenizer_load(&model->tokenizer, path) : PC_OK;
 }
 
-static pc_status recognise_template(pc_model *model, const char *text, size_t length)
+pc_status pc_model_recognise_template(pc_model *model, const char *text, size_t length)
 {
     pc_status status = pc_template_find(&model->chat, text, length);
     if (status == PC_ERR_DATA) {
@@ -181,7 +182,7 @@ static pc_status try_jinja(pc_model *model, const char *folder, const char *file
     *found = path && pc_path_exists(path);
     if (*found) {
         status = pc_file_read(&text, &length, path, CONFIG_LIMIT);
-        status = status == PC_OK ? recognise_template(model, text, length) : status;
+        status = status == PC_OK ? pc_model_recognise_template(model, text, length) : status;
     }
     pc_free(text);
     pc_free(path);
@@ -208,7 +209,7 @@ static pc_status try_json_template(pc_model *model, const char *folder, const ch
     pc_status status = PC_OK;
     *found = pc_json_is_string(node);
     if (*found) {
-        status = recognise_template(model, pc_json_text(node), pc_json_text_length(node));
+        status = pc_model_recognise_template(model, pc_json_text(node), pc_json_text_length(node));
     }
     pc_json_free(json);
     return status;
@@ -249,7 +250,7 @@ static pc_status find_recipe(const char *folder, pc_json **root, const pc_json *
 }
 
 /* Without a file: what the encoder's processor does by default, at the encoder's size. */
-static pc_status usual_recipe(pc_model *model)
+pc_status pc_model_usual_recipe(pc_model *model)
 {
     int side = (int)model->encoder.info.image_size;
     pc_json *json = pc_json_new_object();
@@ -274,7 +275,7 @@ static pc_status load_recipe(pc_model *model, const char *folder)
         pc_json_free(root);
         PC_TRY(find_recipe(model->tower, &root, &json, &where));
     }
-    pc_status status = json ? pc_image_recipe_from_json(&model->recipe, json, where) : usual_recipe(model);
+    pc_status status = json ? pc_image_recipe_from_json(&model->recipe, json, where) : pc_model_usual_recipe(model);
     pc_json_free(root);
     return status;
 }
@@ -311,6 +312,9 @@ static pc_status load_file(pc_model *model, const char *path)
         return pc_fail(PC_ERR_DATA, "%s: neither a model directory nor a checkpoint file of a known kind", path);
     }
     PC_TRY(model->import->load_file(model, path));
+    if (model->store) { /* GGUF: the tokenizer is in the file, or there is none */
+        return PC_OK;
+    }
     char *folder = pc_path_parent(path);
     pc_status status = folder ? pc_tokenizer_load(&model->tokenizer, folder) : pc_fail_memory(0, "a path");
     pc_free(folder);
@@ -388,16 +392,34 @@ static pc_status new_model(pc_model **out, const char *path)
 
 pc_status pc_model_load(pc_model **out, const char *path)
 {
+    return pc_model_load_parts(out, path, NULL);
+}
+
+/* The vision side can be chosen for GGUF alone; elsewhere it is part of the directory. */
+static pc_status set_vision(pc_model *model, const char *path, const char *vision)
+{
+    if (!vision) {
+        return PC_OK;
+    }
+    if (pc_path_is_directory(path) || !pc_ends_with(path, ".gguf")) {
+        return pc_fail(PC_ERR_USAGE, "--mmproj: %s is no GGUF file; other models bring their vision side along", path);
+    }
+    model->tower = pc_strdup(vision);
+    return model->tower ? PC_OK : pc_fail_memory(strlen(vision), "a path");
+}
+
+pc_status pc_model_load_parts(pc_model **out, const char *path, const char *vision)
+{
     pc_model *model = NULL;
     *out = NULL;
     if (!pc_path_exists(path)) {
         return pc_fail(PC_ERR_IO, "%s: there is no such file or directory", path);
     }
     PC_TRY(new_model(&model, path));
-    pc_status status;
-    if (!pc_path_is_directory(path)) {
+    pc_status status = set_vision(model, path, vision);
+    if (status == PC_OK && !pc_path_is_directory(path)) {
         status = load_file(model, path);
-    } else {
+    } else if (status == PC_OK) {
         char *config = pc_path_join(path, "config.json");
         bool has_config = config && pc_path_exists(config);
         status = !config ? pc_fail_memory(strlen(path), "a path")

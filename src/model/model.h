@@ -72,7 +72,7 @@ typedef struct pc_model {
     pc_json *generation; /* generation_config.json, or NULL */
     pc_params params;
     pc_store *store;   /* mapped weights; NULL for a new model */
-    char *tower;       /* directory of the vision tower, when it lies beside the model's; or NULL */
+    char *tower;       /* directory or file of the vision tower, when it lies beside the model's; or NULL */
     pc_store *tower_store; /* its mapped weights */
     pc_dtype stored;   /* type of the largest parameter as stored */
     pc_encoder_part encoder;
@@ -89,8 +89,10 @@ typedef struct pc_model {
     const pc_backend *packed_by;/* backend whose packed weights the parameters carry */
 } pc_model;
 
-/* Load `path`: a model directory, or a llama2.c .bin file. Weights stay mapped in their stored type. */
+/* Load `path`: a model directory, a GGUF file, or a llama2.c .bin file. Weights stay mapped in their stored type. */
 pc_status pc_model_load(pc_model **out, const char *path);
+/* The same with the GGUF file of the vision side; NULL: mmproj*.gguf beside the model, if there is one; "none": without. */
+pc_status pc_model_load_parts(pc_model **out, const char *path, const char *vision);
 /* A new model with random weights: shapes from a config.json (a file, or a directory that has one), a pure function of
  * `seed`. tokenizer_path and the picture recipe as in a directory; either may be NULL (then from config's directory). */
 pc_status pc_model_create(pc_model **out, const char *config_path, const char *tokenizer_path, uint64_t seed);

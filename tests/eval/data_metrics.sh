@@ -102,5 +102,58 @@ if unpack metrics/scienceqa-llava13b-outputs; then
     holds "scienceqa" '(.items | length) == 4241 and ([.items[].scienceqa] | add) == 4240'
 fi
 
+# --- detection: AP and AR of cocoapi, AP of Pascal VOC ---
+
+if unpack metrics/detection; then
+    d=$work/detection
+    jq -c '.annotations | group_by(.image_id)[] | {id: .[0].image_id, references: [.[] | {category: .category_id, bbox, area, iscrowd}]}' \
+        "$d/test_coco_eval/gts/sampled_gts_bbox_area.json" >"$work/r"
+    jq -c '.annotations | group_by(.image_id)[] | {id: .[0].image_id, prediction: [.[] | {category: .category_id, bbox, score}]}' \
+        "$d/test_coco_eval/dets/sampled_bbox_results.json" >"$work/p"
+    score coco_ap
+    holds "coco AP" '.corpus as $f | $e[0].coco_eval | {AP, AP_50: .AP50, AP_75: .AP75, AP_small: .APsmall, AP_medium: .APmedium,
+        AP_large: .APlarge, AR_1: .AR1, AR_10: .AR10, AR_100: .AR100, AR_small: .ARsmall, AR_medium: .ARmedium, AR_large: .ARlarge}
+        | to_entries | all(($f[.key] - .value | fabs) <= 1e-6)' --slurpfile e "$d/expected.json"
+    : >"$work/p"
+    : >"$work/r"
+    for file in "$d/test_case_1/gts"/*.txt; do
+        id=$(basename "$file" .txt)
+        jq -Rnc --arg id "$id" '{id: $id, references: [inputs / " " | {category: .[0], bbox: (.[1:] | map(tonumber))}]}' "$file" >>"$work/r"
+        jq -Rnc --arg id "$id" '{id: $id, prediction: [inputs / " " | {category: .[0], score: (.[1] | tonumber), bbox: (.[2:] | map(tonumber))}]}' \
+            "$d/test_case_1/dets/$id.txt" >>"$work/p"
+    done
+    score voc_ap
+    holds "voc AP" '.corpus as $f | $e[0].pascal_case_1 | ([.eleven_point | to_entries[] | $f["ap_11@" + .key] - .value]
+        + [.every_point | to_entries[] | $f["ap@" + .key] - .value]) | map(fabs) | length == 8 and max < 1e-9' --slurpfile e "$d/expected.json"
+fi
+
+# --- TabMWP: verdicts of three models. The units are not in the data: what the authors' normalisation took out of an answer is one ---
+
+if unpack metrics/tabmwp-predictions; then
+    for file in "$work/tabmwp-predictions"/*.json; do
+        jq -c '.results | to_entries[] | {id: .key, prediction: .value.prediction}' "$file" >"$work/p"
+        jq -c 'def unit: (.prediction | ltrimstr("$")) as $p | .prediction_norm as $n
+                | if ($p | startswith($n)) and ($n | test("^-?[0-9.]+$")) then $p[($n | length):] | ltrimstr(" ") else "" end;
+            .results | to_entries[] | {id: .key, references: [.value.answer]} + (.value | unit | select(test("[a-z]")) // "" | {unit: .})' \
+            "$file" >"$work/r"
+        score tabmwp
+        holds "tabmwp $(basename "$file")" '(.items | length) == 7286 and (.items | all((.tabmwp == 1) == $e[0].results[.id].true_false))' \
+            --slurpfile e "$file"
+    done
+fi
+
+# --- MATH-Vision: verdicts of five systems, from their raw answers ---
+
+if unpack metrics/mathvision-model-outputs; then
+    m=$work/mathvision-model-outputs
+    jq -c '{id, references: [.answer], options, level, subject}' "$m/gold-2840.jsonl" >"$work/r"
+    for file in "$m/Random-Chance.jsonl" "$m"/*/*/*.jsonl; do
+        jq -c '{id, prediction: .response}' "$file" >"$work/p"
+        score math_vision
+        holds "math_vision $(basename "$file")" '(.items | length) == 2840
+            and (($e | map({key: .id, value: .correct}) | from_entries) as $c | .items | all((.math_vision == 1) == $c[.id]))' --slurpfile e "$file"
+    done
+fi
+
 echo "$passed passed, $failed failed, $skipped skipped"
 [ "$failed" -eq 0 ]

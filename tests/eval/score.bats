@@ -96,6 +96,63 @@ truths() { local i=0; for line; do jq -c --argjson i $((i++)) '{id: $i} + .' <<<
     holds '.corpus | [.NAT, .SOC, .TXT, .IMG, .NO, ."G1-6", ."G7-12"] == [100, 50, 100, 100, 0, 50, 100]'
 }
 
+@test "score: detections of two pictures" {
+    printf '%s\n' '{"id": 1, "prediction": [{"category": "cat", "bbox": [0,0,10,10], "score": 0.9}, {"category": "cat", "bbox": [50,50,10,10], "score": 0.8}]}' >"$p"
+    printf '%s\n' '{"id": 1, "references": [{"category": "cat", "bbox": [0,0,10,10]}]}' \
+        '{"id": 2, "references": [{"category": "cat", "bbox": [0,0,10,10]}, {"category": "dog", "bbox": [0,0,99,99]}]}' >"$r"
+    score coco_ap
+    # cat: recall 0.5 at precision 1, so 51 of 101 points; dog: nothing found
+    holds '.corpus | (.AP * 202 | round) == 51 and (.AR_100 * 1e6 | round) == 250000 and .AP_medium == -1 and .AP_large == 0'
+    score voc_ap
+    holds '.corpus | (."ap@0.5" == 0.25) and ((."ap_11@0.5" * 22 | round) == 6)'
+}
+
+@test "score: boxes in answers, in shares, thousandths and pixels" {
+    answers "The dog is at [0.1, 0.2, 0.5, 0.6]." "(100,200),(500,600)" "[[128, 96, 1640, 288]]" "nowhere"
+    truth='"bbox": [64, 96, 320, 288], "width": 640, "height": 480, "references": [""]'
+    truths "{$truth}" "{$truth}" "{$truth}" "{$truth}"
+    score refcoco
+    holds '[.items[].refcoco] == [1, 1, 0, 0] and .corpus.refcoco == 50 and .items[0].iou == 1'
+}
+
+@test "score: masks by their runs" {
+    printf '%s\n' '{"id": 0, "prediction": {"size": [2,4], "counts": [2,4,2]}}' '{"id": 1, "prediction": {"size": [1,1], "counts": [1]}}' >"$p"
+    truths '{"references": [{"size": [2,4], "counts": [0,4,4]}]}' '{"references": [{"size": [1,1], "counts": [1]}]}'
+    score masks
+    holds '(.corpus.ciou * 1e6 | round) == 333333 and (.corpus.giou * 1e4 | round) == 6667'
+    truths '{"references": [{"size": [2,4], "counts": [0,4,5]}]}' '{"references": [{"size": [1,1], "counts": [1]}]}'
+    run "$percept" score masks --predictions "$p" --references "$r"
+    [ "$status" -eq 3 ]
+    [[ "$output" == *"r.jsonl:1: references: counts: bad run at 2"* ]]
+}
+
+@test "score: TabMWP and MATH-Vision compare values" {
+    answers '$1,234.50' "The answer is 9 boxes." "3/4" "yes" "2.0"
+    truths '{"references": ["1234.5"]}' '{"references": ["9"], "unit": "boxes"}' '{"references": ["0.75"]}' '{"references": ["Yes"]}' '{"references": ["3"]}'
+    score tabmwp
+    holds '[.items[].tabmwp] == [1, 1, 1, 1, 0]'
+    answers "so \\boxed{\\frac{1}{2}}" "The answer is (C)." '$4 \sqrt{3}$' "B" "(1, 2.004)"
+    truths '{"references": ["0.5"], "options": []}' '{"references": ["C"], "options": ["1", "2", "3"]}' \
+        '{"references": ["B"], "options": ["1", "$4 \\sqrt{3}$"]}' '{"references": ["A"], "options": ["1", "2"]}' \
+        '{"references": ["(1,2)"], "options": []}'
+    score math_vision
+    holds '[.items[].math_vision] == [1, 1, 1, 0, 1]'
+}
+
+@test "score: ratings from votes" {
+    answers a b a tie
+    truths '{"a": "A", "b": "B"}' '{"a": "A", "b": "B"}' '{"a": "A", "b": "B"}' '{"a": "A", "b": "B"}'
+    score elo
+    holds '(.corpus.A * 1e6 | round) == 1001954477'
+    answers a a b a
+    score bradley_terry
+    holds '((.corpus.A.rating - .corpus.B.rating) * 1e4 | round) == 1908485 and .corpus.A.low <= .corpus.A.rating'
+    answers a a x a
+    run "$percept" score elo --predictions "$p" --references "$r"
+    [ "$status" -eq 3 ]
+    [[ "$output" == *'r.jsonl:3: prediction: expected "a", "b" or "tie"'* ]]
+}
+
 @test "score: refusals name file and line" {
     answers "a" "b"
     truths '{"references": ["a"]}'

@@ -72,7 +72,8 @@ static void every_allocation_may_fail(void **state)
     pc_test_folder_new(folder);
     pc_test_write(folder, "p.jsonl", predictions, sizeof predictions - 1);
     pc_test_write(folder, "r.jsonl", references, sizeof references - 1);
-    static const char *const names[] = {"bleu", "rouge_l", "cider", "vqa", "anls", "pope", "mme", "exact", "scienceqa"};
+    static const char *const names[] = {"bleu", "rouge_l", "cider", "vqa", "anls", "pope", "mme", "exact", "scienceqa", "tabmwp",
+                                        "math_vision"};
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
         scored s = {.p = pc_test_path(p, folder, "p.jsonl"), .r = pc_test_path(r, folder, "r.jsonl")};
         CHECK(pc_metric_find(&s.metric, names[i]));

@@ -51,7 +51,7 @@ static void test_llama(void **state)
 {
     (void)state;
     static const char *const tokens[] = {"<unk>", "<s>", "</s>", "<0x41>", MARK "a", "ab", MARK "ab", MARK, "a", "b", NULL};
-    static const int32_t types[] = {PC_TOKEN_UNKNOWN, PC_TOKEN_CONTROL, PC_TOKEN_CONTROL, PC_TOKEN_NORMAL};
+    static const int32_t types[MOST] = {PC_TOKEN_UNKNOWN, PC_TOKEN_CONTROL, PC_TOKEN_CONTROL, PC_TOKEN_NORMAL};
     made m;
     pc_tokenizer *tokenizer;
     make(&m, "llama", tokens, types, NULL);
@@ -76,7 +76,7 @@ static void test_gpt2(void **state)
     (void)state;
     static const char *const tokens[] = {"1", "2", "12", "a", "\xc4\xa0", "\xc4\xa0" "a", "<|end|>", NULL};
     static const char *const merges[] = {"1 2", "\xc4\xa0 a", NULL};
-    static const int32_t types[] = {[6] = PC_TOKEN_CONTROL, [MOST - 1] = 0};
+    static const int32_t types[MOST] = {[6] = PC_TOKEN_CONTROL};
     made m;
     pc_tokenizer *tokenizer;
     make(&m, "gpt2", tokens, types, merges);
@@ -135,7 +135,7 @@ static void test_refusals(void **state)
     refuse(&m.table, "merge 0");
     make(&m, "llama", twice, NULL, NULL);
     refuse(&m.table, "there twice");
-    make(&m, "gpt2", tokens, (int32_t[]){7, 1}, NULL);
+    make(&m, "gpt2", tokens, (int32_t[MOST]){7, 1}, NULL);
     refuse(&m.table, "token 0 has the type 7");
     make(&m, "gpt2", tokens, NULL, NULL);
     m.table.roles[PC_TOKEN_BOS] = 2;

@@ -61,13 +61,16 @@ pc_status pc_metric_read(pc_metric_items *out, const pc_metric *metric, const ch
     return need_items(out, references);
 }
 
-pc_status pc_metric_read_samples(pc_metric_items *out, const char *samples)
+pc_status pc_metric_take_samples(pc_metric_items *out, const pc_json *samples, const char *where)
 {
     *out = (pc_metric_items){0};
-    PC_TRY(pc_json_lines_read(&out->truths, samples, true));
-    PC_TRY(PC_NEW_ARRAY(out->item, out->truths->count, "items to score"));
-    for (size_t i = 0; i < out->truths->count; i++) {
-        fill(&out->item[out->count++], out->truths, i, out->truths->line[i].json);
+    PC_TRY(PC_NEW_ARRAY(out->item, pc_json_length(samples), "items to score"));
+    for (size_t i = 0; i < pc_json_length(samples); i++) {
+        const pc_json *sample = pc_json_at(samples, i), *answer = pc_json_get(sample, "answer");
+        pc_metric_item *item = &out->item[out->count++];
+        *item = (pc_metric_item){.id = pc_json_get_text(sample, "id", ""), .text = pc_json_get_text(sample, "answer", ""),
+                                 .prediction = answer, .predicted = sample, .reference = sample};
+        snprintf(item->where, sizeof item->where, "%.200s: sample %.80s", where, item->id);
     }
     return PC_OK;
 }
@@ -82,15 +85,21 @@ void pc_metric_items_clear(pc_metric_items *items)
 
 /* --- what metrics ask of an item --- */
 
-size_t pc_metric_reference_count(const pc_metric_item *item)
+static const pc_json *references_of(const pc_metric_item *item)
 {
     const pc_json *references = pc_json_get(item->reference, "references");
+    return references ? references : pc_json_get(item->reference, "truth");
+}
+
+size_t pc_metric_reference_count(const pc_metric_item *item)
+{
+    const pc_json *references = references_of(item);
     return pc_json_is_string(references) ? 1 : pc_json_is_array(references) ? pc_json_length(references) : 0;
 }
 
 pc_status pc_metric_reference(const char **out, const pc_metric_item *item, size_t i)
 {
-    const pc_json *references = pc_json_get(item->reference, "references");
+    const pc_json *references = references_of(item);
     *out = pc_json_text(pc_json_is_string(references) && i == 0 ? references : pc_json_at(references, i));
     return *out ? PC_OK : pc_fail(PC_ERR_DATA, "%s: references: expected a text at %zu", item->where, i);
 }

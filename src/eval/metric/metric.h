@@ -55,8 +55,9 @@ const pc_metric *pc_metric_at(size_t i);
  * has not (a reference without prediction is fine for a metric that allows it). pc_metric_items_clear also after a
  * failure. */
 pc_status pc_metric_read(pc_metric_items *out, const pc_metric *metric, const char *predictions, const char *references);
-/* Takes {"id", "prediction", ...reference fields...} lines, both sides in one: samples of a benchmark. */
-pc_status pc_metric_read_samples(pc_metric_items *out, const char *samples);
+/* From the samples of a benchmark (eval/samples.h), an array that must outlive the items: "answer" is the prediction, "truth"
+ * the reference. */
+pc_status pc_metric_take_samples(pc_metric_items *out, const pc_json *samples, const char *where);
 void pc_metric_items_clear(pc_metric_items *items);
 
 /* *out = {"metric", "version", "n", "corpus": {...}} and, when `per_item`, "items": [{"id", ...}]; pc_json_free. */

@@ -1,5 +1,5 @@
 /* POPE (Li et al. 2023): is an object named that is not there? Accuracy, precision, recall, F1 and the share of yes, of all
- * questions and of each split ("split": random, popular, adversarial). */
+ * questions and of each split ("split" or "kind": random, popular, adversarial). */
 #include "eval/metric/yes_no.h"
 
 #include <string.h>
@@ -33,7 +33,7 @@ static pc_status pope(pc_json *corpus, pc_json *details, const pc_metric_items *
     (void)values;
     for (size_t i = 0; i < items->count; i++) {
         const pc_metric_item *item = &items->item[i];
-        const char *name = pc_json_get_text(item->reference, "split", NULL);
+        const char *name = pc_json_get_text(item->reference, "split", pc_json_get_text(item->reference, "kind", NULL));
         pc_yes_no truth, answer = pc_yes_no_pope(item->text);
         PC_TRY(pc_yes_no_truth(&truth, item));
         pc_confusion_add(&all, answer, truth);
