@@ -20,7 +20,7 @@
 #include <string.h>
 
 typedef struct eval_options {
-    char *tasks, *data, *output_path, *template_name, *system, *dtype, *adapter;
+    char *tasks, *data, *output_path, *template_name, *system, *dtype, *adapter, *decoding;
     int64_t limit, seed, batch_size, max_new_tokens, context, threads;
     bool no_images, log_samples, json;
 } eval_options;
@@ -47,6 +47,7 @@ static const pc_field fields[] = {
     FIELD(log_samples, PC_FIELD_BOOL, "false", "needs --output_path, which writes them anyway"),
     FIELD(json, PC_FIELD_BOOL, "false", "print the results as JSON"),
     FIELD(adapter, PC_FIELD_TEXT, NULL, "folder of an adapter of the model"),
+    FIELD(decoding, PC_FIELD_TEXT, NULL, "decoding method and search, as of percept run"),
     FIELD(system, PC_FIELD_TEXT, NULL, "system message"),
     {.name = "template", .type = PC_FIELD_TEXT, .offset = offsetof(eval_options, template_name),
      .help = "chat template in place of the model's own"},
@@ -80,6 +81,7 @@ typedef struct evaluating {
     asked_task tasks[TASKS_MAX];
     int count;
     pc_cli_model opened;
+    pc_decoding decoding;
     pc_local *local;
     pc_fingerprint fingerprint;
     char stamp[65]; /* of the model's files */
@@ -330,6 +332,9 @@ static pc_status set_config(const evaluating *e, const asked_task *asked, pc_jso
     }
     PC_TRY(pc_json_set(config, "no_images", pc_json_new_bool(e->options.no_images)));
     PC_TRY(pc_json_set(config, "max_new_tokens", pc_json_new_integer(e->options.max_new_tokens)));
+    if (e->options.decoding) {
+        PC_TRY(pc_json_set(config, "decoding", pc_json_new_text(e->options.decoding)));
+    }
     return pc_json_set(config, "template",
                        pc_json_new_text(pc_local_template(e->local)->name));
 }
@@ -462,6 +467,7 @@ static pc_status evaluate(evaluating *e, const char *path)
 {
     const eval_options *o = &e->options;
     PC_TRY(find_tasks(e));
+    PC_TRY(pc_decoding_parse(&e->decoding, o->decoding));
     if (o->log_samples && !o->output_path) {
         return pc_fail(PC_ERR_USAGE, "--log_samples needs --output_path DIR");
     }
@@ -472,7 +478,8 @@ static pc_status evaluate(evaluating *e, const char *path)
     PC_TRY(pc_cli_model_adapt(&e->opened, o->adapter));
     PC_TRY(pc_fingerprint_of(&e->fingerprint, e->opened.model));
     PC_TRY(pc_environment_stamp(e->stamp, path));
-    pc_local_options options = {.context = o->context, .compute = e->opened.compute, .adapter = e->opened.adapter};
+    pc_local_options options = {.context = o->context, .compute = e->opened.compute, .adapter = e->opened.adapter,
+                                .decoding = &e->decoding};
     PC_TRY(pc_local_new(&e->local, e->opened.model, e->opened.backend, &options));
     for (int i = 0; i < e->count; i++) {
         PC_TRY(e->tasks[i].task->measure ? measure_task(e, &e->tasks[i])
@@ -526,6 +533,7 @@ static pc_status run(int argc, char **argv)
         pc_json_free(e.tasks[i].metric);
     }
     pc_local_free(e.local);
+    pc_decoding_clear(&e.decoding);
     pc_cli_model_close(&e.opened);
     pc_fields_clear(&spec.fields, &e.options);
     pc_free(e.words);

@@ -268,6 +268,21 @@ static pc_status add_choices(pc_json *out, const running *r)
     return status;
 }
 
+/* {"answer": .., "chains": ..} in the order in which they were first seen */
+static pc_status add_votes(pc_json *out, const running *r)
+{
+    const pc_votes *votes = pc_local_votes(r->local);
+    pc_json *list = pc_json_new_array();
+    pc_status status = pc_json_set(out, "votes", list);
+    for (size_t i = 0; i < votes->count && status == PC_OK; i++) {
+        pc_json *node = pc_json_new_object();
+        status = pc_json_push(list, node);
+        status = status == PC_OK ? pc_json_set(node, "answer", pc_json_new_text(votes->items[i].answer.data)) : status;
+        status = status == PC_OK ? pc_json_set(node, "chains", pc_json_new_integer((int64_t)votes->items[i].chains)) : status;
+    }
+    return status;
+}
+
 static pc_status print_json(const running *r)
 {
     const pc_local_report *report = pc_local_last(r->local);
@@ -286,6 +301,9 @@ static pc_status print_json(const running *r)
         PC_GO(add_choices(out, r));
     } else if (r->options.logprobs >= 0) {
         PC_GO(add_probabilities(out, r));
+    }
+    if (r->decoding.votes > 1) {
+        PC_GO(add_votes(out, r));
     }
     PC_GO(add_usage(out, r));
     PC_GO(add_timings(out, r));

@@ -39,6 +39,9 @@ typedef struct pc_connector_type {
 /* PC_ERR_DATA, naming `who`, when the features form no grid. */
 pc_status pc_connector_need_grid(const pc_connector_dims *dims, const char *who, const char *where);
 
+/* PC_ERR_DATA, naming the key, when there is no such activation. */
+pc_status pc_connector_need_activation(const char *name, const char *key, const char *where);
+
 const pc_connector_type *pc_connector_find(const char *name); /* NULL when unknown */
 const char *pc_connector_names(void);
 

@@ -1,3 +1,11 @@
 /* Every connector. */
 PC_CONNECTOR(mlp)
 PC_CONNECTOR(projector)
+PC_CONNECTOR(q_former)
+PC_CONNECTOR(resampler)
+PC_CONNECTOR(position_resampler)
+PC_CONNECTOR(abstractor)
+PC_CONNECTOR(ldp)
+PC_CONNECTOR(ldpv2)
+PC_CONNECTOR(pool)
+PC_CONNECTOR(pixel_shuffle)

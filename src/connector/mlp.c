@@ -20,10 +20,7 @@ static pc_status check(const void *any, const pc_connector_dims *dims, const cha
 {
     const mlp_config *config = any;
     (void)dims;
-    if (pc_activation_from_name(config->projector_hidden_act) < 0) {
-        return pc_fail(PC_ERR_DATA, "%s: projector_hidden_act '%s' is unknown", where, config->projector_hidden_act);
-    }
-    return PC_OK;
+    return pc_connector_need_activation(config->projector_hidden_act, "projector_hidden_act", where);
 }
 
 static int64_t tokens(const void *any, const pc_connector_dims *dims)

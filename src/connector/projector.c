@@ -77,7 +77,7 @@ static void declare(pc_scope *scope, const void *any, const pc_connector_dims *d
     for (int i = 0; i < weights->depth; i++) {
         char name[16] = "";
         if (numbered) {
-            snprintf(name, sizeof name, ".%d", 2 * i);
+            snprintf(name, sizeof name, "%d", 2 * i);
         }
         pc_linear_declare(scope, &weights->layers[i], dims->out, i ? dims->out : dims->in, true, 1, name);
     }

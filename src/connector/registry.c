@@ -33,7 +33,6 @@ const char *pc_connector_names(void)
     return names + 1;
 }
 
-
 pc_status pc_connector_need_grid(const pc_connector_dims *dims, const char *who, const char *where)
 {
     if (dims->rows < 1 || dims->columns < 1) {
@@ -41,4 +40,9 @@ pc_status pc_connector_need_grid(const pc_connector_dims *dims, const char *who,
                                     "features that form none", where, who, (long long)dims->tokens);
     }
     return PC_OK;
+}
+
+pc_status pc_connector_need_activation(const char *name, const char *key, const char *where)
+{
+    return pc_activation_from_name(name) < 0 ? pc_fail(PC_ERR_DATA, "%s: %s '%s' is unknown", where, key, name) : PC_OK;
 }

@@ -15,7 +15,7 @@
 #include <inttypes.h>
 #include <string.h>
 
-enum { PIXELS, IDS, POSITIONS, RANGES, SOFT_ROWS, TARGET_ROWS, TARGET_IDS, TARGET_WEIGHTS, TEXT_ENDS, ANSWER_ENDS, ARRAYS };
+enum { PIXELS, IDS, POSITIONS, RANGES, SOFT_ROWS, TARGET_ROWS, TARGET_IDS, TARGET_WEIGHTS, TEXT_ENDS, ANSWER_ENDS, ANSWER_ROWS, ARRAYS };
 _Static_assert((int)ARRAYS == (int)PC_BATCH_ARRAYS, "one capacity for each array of a batch");
 
 void pc_batch_maker_clear(pc_batch_maker *maker)
@@ -47,6 +47,7 @@ void pc_batch_clear(pc_batch *batch)
     pc_free(batch->target_weights);
     pc_free(batch->text_ends);
     pc_free(batch->answer_ends);
+    pc_free(batch->answer_rows);
     memset(batch, 0, sizeof *batch);
 }
 
@@ -63,7 +64,8 @@ pc_status pc_batch_room_for_rows(pc_batch *batch, int64_t rows)
 
 pc_status pc_batch_room_for_answers(pc_batch *batch)
 {
-    return ROOM(answer_ends, ANSWER_ENDS, 2 * batch->samples + 2);
+    PC_TRY(ROOM(answer_ends, ANSWER_ENDS, 2 * batch->samples + 2));
+    return ROOM(answer_rows, ANSWER_ROWS, 2 * batch->samples + 2);
 }
 
 static pc_status room_for_targets(pc_batch *batch, int64_t targets)

@@ -156,6 +156,8 @@ pc_status pc_batch_add_preference(pc_batch *batch, pc_batch_maker *maker, int dx
     put_rows(batch, &maker->prompt, border, chosen.last, first, border);
     put_rows(batch, &maker->other, border, rejected.last, second, border);
     PC_TRY(put_targets(batch, &now, &maker->prompt, &chosen, first, maker->changed));
+    batch->answer_rows[2 * batch->samples] = (int32_t)second - 1;
+    batch->answer_rows[2 * batch->samples + 1] = (int32_t)(second + (int64_t)y) - 1;
     batch->answer_ends[2 * batch->samples] = (int32_t)now.targets;
     PC_TRY(put_targets(batch, &now, &maker->other, &rejected, second, maker->changed + x));
     batch->answer_ends[2 * batch->samples + 1] = (int32_t)now.targets;

@@ -21,7 +21,7 @@
 #include "ops/attention.h"
 #include "prompt/prompt.h"
 
-enum { PC_BATCH_ARRAYS = 10, PC_REGION_IDS = 8 };
+enum { PC_BATCH_ARRAYS = 11, PC_REGION_IDS = 8 };
 
 /* One packed micro-batch: the rows of all samples behind each other, no padding. Arrays are owned by the batch. */
 typedef struct pc_batch {
@@ -40,6 +40,7 @@ typedef struct pc_batch {
     float *target_weights; /* [R]: 1 for an answer's token; region words weigh less (pc_loader_options.region_weight) */
     int32_t *text_ends;  /* [B] contrastive stage: the last row of each text */
     int32_t *answer_ends; /* [2B] PREFERENCES: behind the targets of each answer, chosen and rejected in turn */
+    int32_t *answer_rows; /* [2B] PREFERENCES: the row of each answer's last token */
     size_t capacity[PC_BATCH_ARRAYS]; /* elements allocated, array after array; the loader's */
 } pc_batch;
 

@@ -32,6 +32,8 @@ static const pc_field search_fields[] = {
      .low = -100, .high = 100, .help = "log-probabilities are divided by tokens to this power"},
     {.name = "early_stopping", .type = PC_FIELD_CHOICE, .offset = offsetof(pc_decoding, early_stopping), .choices = ends,
      .help = "likely: no open beam looks better; first: enough have ended; never: none can get better"},
+    {.name = "votes", .type = PC_FIELD_INT, .offset = offsetof(pc_decoding, votes), .fallback = "1", .low = 1, .high = 1000,
+     .help = "self-consistency: chains that are drawn and vote on the answer behind \"answer is\" or \"answer:\""},
     {.name = "draft", .type = PC_FIELD_TEXT, .offset = offsetof(pc_decoding, draft),
      .help = "speculative decoding, which changes no answer: ngram, or the folder of a small model of this vocabulary"},
     {.name = "draft_tokens", .type = PC_FIELD_INT, .offset = offsetof(pc_decoding, draft_tokens), .fallback = "16", .low = 1,
@@ -62,24 +64,33 @@ double pc_log_sum(const float *logits, int64_t count)
     return most + log(sum);
 }
 
-static pc_status choose_method(pc_decoding *out, const char *name)
+static pc_status unknown_method(const char *name)
 {
     pc_str known = {0};
+    pc_status status = PC_OK;
+    for (size_t i = 0; methods[i] && status == PC_OK; i++) {
+        status = pc_str_printf(&known, "%s%s", i ? ", " : "", methods[i]->name);
+    }
+    if (status == PC_OK) {
+        status = pc_fail(PC_ERR_USAGE, "decoding: no method is named \"%.60s\"; there are %s", name, known.data);
+    }
+    pc_str_clear(&known);
+    return status;
+}
+
+static pc_status choose_method(pc_decoding *out, const char *name)
+{
     if (out->method) {
         return pc_fail(PC_ERR_USAGE, "decoding: %s and %.60s: one method at a time", out->method->name, name);
     }
     for (size_t i = 0; methods[i]; i++) {
         if (strcmp(methods[i]->name, name) == 0) {
-            out->method = methods[i];
             PC_TRY(pc_new_array(&out->config, 1, methods[i]->config_size, "a decoding method"));
+            out->method = methods[i];
             return pc_fields_default(&methods[i]->fields, out->config);
         }
-        PC_TRY(pc_str_printf(&known, "%s%s", i ? ", " : "", methods[i]->name));
     }
-    pc_status status = pc_fail(PC_ERR_USAGE, "decoding: no method is named \"%.60s\"; there are %s", name,
-                               known.data ? known.data : "none");
-    pc_str_clear(&known);
-    return status;
+    return unknown_method(name);
 }
 
 static pc_status set(pc_decoding *out, const char *key, const char *value)

@@ -23,6 +23,7 @@ typedef struct pc_decoding {
     double diversity;      /* taken from a token's log-probability for each beam of an earlier group that took it */
     double length_penalty; /* the score of an ended answer is its log-probability / tokens ^ this */
     int early_stopping;    /* pc_beam_end */
+    int64_t votes;         /* chains that are drawn and vote on the answer; 1 = none */
     char *draft;           /* what guesses ahead: "ngram" or a model's folder; NULL = nothing */
     int64_t draft_tokens;  /* most tokens of a guess */
     const pc_method *method; /* NULL = the model's own logits */

@@ -42,6 +42,7 @@ struct pc_local {
     pc_found found;     /* of a search */
     pc_draft *draft;    /* or NULL */
     ahead ahead;
+    pc_votes votes;
     pc_local_report report;
     size_t token_capacity, choice_capacity;
 };
@@ -76,6 +77,9 @@ static pc_status choose_template(pc_local *local)
         return pc_fail(PC_ERR_DATA, "%s: its chat template is not a known one; choose one with "
                                     "--template NAME",
                        model->path);
+    }
+    if (model->import->chat) {
+        return pc_template_by_name(&local->chat, model->import->chat);
     }
     if (model->connector.type) {
         return pc_fail(PC_ERR_DATA, "%s: it has no chat template; choose one with --template NAME",
@@ -194,9 +198,9 @@ pc_status pc_local_new(pc_local **out, const pc_model *model, const pc_backend *
     PC_TRY(PC_NEW(local, "an answerer"));
     local->model = model;
     local->backend = backend;
-    local->decoding = options->decoding ? *options->decoding : (pc_decoding){.beams = 1, .groups = 1};
-    local->probabilities = options->probabilities;
-    local->top = options->top;
+    local->decoding = options->decoding ? *options->decoding : (pc_decoding){.beams = 1, .groups = 1, .votes = 1};
+    local->probabilities = options->probabilities || local->decoding.votes > 1;
+    local->top = options->top > 0 ? options->top : 0;
     pc_status status;
     PC_GO(choose_template(local));
     ask_session(local, options, &session);
@@ -234,6 +238,7 @@ void pc_local_free(pc_local *local)
     pc_free(local->report.choices);
     pc_found_clear(&local->found);
     pc_draft_free(local->draft);
+    pc_votes_clear(&local->votes);
     pc_free(local->ahead.ids);
     pc_free(local);
 }
@@ -647,8 +652,35 @@ done:
     return status;
 }
 
+/* Of the log-probabilities of the newest answer's tokens. */
+static double mean_log_probability(void *self)
+{
+    const pc_local *local = self;
+    const pc_local_report *report = &local->report;
+    double sum = 0;
+    for (size_t i = 0; i < report->ids.count; i++) {
+        sum += report->tokens[i * (size_t)(1 + local->top)].log_probability;
+    }
+    return report->ids.count ? sum / (double)report->ids.count : 0;
+}
+
+static pc_status answer_by_votes(void *self, const pc_answer_request *request, pc_answer *out)
+{
+    pc_local *local = self;
+    const pc_answerer one = {.self = local, .name = local->model->path, .answer = answer, .parallel = 1};
+    if (request->choices) {
+        return pc_fail(PC_ERR_USAGE, "votes: given choices are judged, not drawn");
+    }
+    return pc_vote_answer(&local->votes, &one, request, (size_t)local->decoding.votes, mean_log_probability, local, out);
+}
+
+const pc_votes *pc_local_votes(const pc_local *local)
+{
+    return &local->votes;
+}
+
 pc_answerer pc_local_answerer(pc_local *local)
 {
-    return (pc_answerer){.self = local, .name = local->model->path, .answer = answer,
-                         .parallel = 1};
+    return (pc_answerer){.self = local, .name = local->model->path,
+                         .answer = local->decoding.votes > 1 ? answer_by_votes : answer, .parallel = 1};
 }

@@ -12,6 +12,7 @@
 
 #include "decode/decoding.h"
 #include "decode/sampler.h"
+#include "decode/vote.h"
 #include "model/session.h"
 #include "prompt/answer.h"
 #include "text/ids.h"
@@ -69,5 +70,7 @@ typedef struct pc_local_report {
     double image_ms, prompt_ms, decode_ms;
 } pc_local_report;
 const pc_local_report *pc_local_last(const pc_local *local);
+/* With pc_decoding.votes above 1: what the chains of the newest answer ended with. */
+const pc_votes *pc_local_votes(const pc_local *local);
 
 #endif

@@ -69,22 +69,9 @@ static pc_block_config block_config(const clip_config *config)
 static pc_status check(const void *any, const char *where)
 {
     const clip_config *config = any;
-    if (config->hidden_size % config->num_attention_heads) {
-        return pc_fail(PC_ERR_DATA, "%s: hidden_size %lld is not a multiple of num_attention_heads %lld", where,
-                       (long long)config->hidden_size, (long long)config->num_attention_heads);
-    }
-    if (config->input_size && config->input_size < config->patch_size) {
-        return pc_fail(PC_ERR_DATA, "%s: input_size %lld is smaller than patch_size %lld", where,
-                       (long long)config->input_size, (long long)config->patch_size);
-    }
-    if (config->image_size % config->patch_size) {
-        return pc_fail(PC_ERR_DATA, "%s: image_size %lld is not a multiple of patch_size %lld", where,
-                       (long long)config->image_size, (long long)config->patch_size);
-    }
-    if (pc_activation_from_name(config->hidden_act) < 0) {
-        return pc_fail(PC_ERR_DATA, "%s: hidden_act '%s' is unknown", where, config->hidden_act);
-    }
-    return PC_OK;
+    const pc_vit_sizes sizes = {config->hidden_size, config->num_attention_heads, config->image_size, config->patch_size,
+                                config->input_size, config->hidden_act};
+    return pc_vit_check(&sizes, where);
 }
 
 static void info(const void *any, pc_encoder_info *out)
@@ -162,6 +149,7 @@ static pc_tensor *pool(const pc_build *build, const void *any, const void *any_w
 const pc_encoder_type pc_encoder_clip_vision = {
     .model_type = "clip_vision_model",
     .processor = "CLIPImageProcessor",
+    .class_token = true,
     .fields = {fields, sizeof fields / sizeof fields[0]},
     .config_size = sizeof(clip_config),
     .weights_size = sizeof(clip_weights),

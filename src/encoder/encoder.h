@@ -33,6 +33,7 @@ typedef struct pc_encoder_info {
 typedef struct pc_encoder_type {
     const char *model_type; /* as config.json says: "clip_vision_model" */
     const char *processor;  /* image_processor_type whose defaults prepare its pictures when a model brings no recipe */
+    bool class_token;       /* a token before the patches (info.prefix) */
     pc_field_table fields;  /* of the config struct */
     size_t config_size, weights_size;
     pc_status (*check)(const void *config, const char *where);

@@ -6,48 +6,97 @@
 #include "ops/attention.h"
 #include "ops/concat.h"
 #include "ops/resample.h"
+#include "ops/rows.h"
 
 #include <math.h>
 #include <stdio.h>
 
+pc_status pc_vit_check(const pc_vit_sizes *sizes, const char *where)
+{
+    if (sizes->width % sizes->heads) {
+        return pc_fail(PC_ERR_DATA, "%s: hidden_size %lld is not a multiple of num_attention_heads %lld", where,
+                       (long long)sizes->width, (long long)sizes->heads);
+    }
+    if (sizes->input_size && sizes->input_size < sizes->patch_size) {
+        return pc_fail(PC_ERR_DATA, "%s: input_size %lld is smaller than patch_size %lld", where,
+                       (long long)sizes->input_size, (long long)sizes->patch_size);
+    }
+    if (sizes->image_size % sizes->patch_size) {
+        return pc_fail(PC_ERR_DATA, "%s: image_size %lld is not a multiple of patch_size %lld", where,
+                       (long long)sizes->image_size, (long long)sizes->patch_size);
+    }
+    if (pc_activation_from_name(sizes->activation) < 0) {
+        return pc_fail(PC_ERR_DATA, "%s: hidden_act '%s' is unknown", where, sizes->activation);
+    }
+    return PC_OK;
+}
+
+static const pc_block_names clip_names = {
+    .norm1 = "layer_norm1", .norm2 = "layer_norm2", .q = "self_attn.q_proj", .k = "self_attn.k_proj",
+    .v = "self_attn.v_proj", .o = "self_attn.out_proj", .up = "mlp.fc1", .down = "mlp.fc2",
+};
+
 void pc_block_declare(pc_scope *scope, pc_block_weights *weights, const pc_block_config *config, const char *name)
 {
+    const pc_block_names *names = config->names ? config->names : &clip_names;
     int64_t width = config->width, hidden = config->hidden;
     double out = pc_residual_gain(config->layers);
+    bool apart = config->layout == PC_QKV_APART, bias = !config->plain_qkv;
     char full[320];
     const struct {
         pc_linear_weights *weights;
         int64_t out, in;
+        bool bias;
         double gain;
         const char *name;
     } linears[] = {
-        {&weights->k, width, width, 1, "self_attn.k_proj"},     {&weights->v, width, width, 1, "self_attn.v_proj"},
-        {&weights->q, width, width, 1, "self_attn.q_proj"},     {&weights->o, width, width, out, "self_attn.out_proj"},
-        {&weights->mlp.up, hidden, width, 1, "mlp.fc1"},        {&weights->mlp.down, width, hidden, out, "mlp.fc2"},
+        {apart ? &weights->k : NULL, width, width, bias, 1, names->k},
+        {apart ? &weights->v : NULL, width, width, bias, 1, names->v},
+        {&weights->q, apart ? width : 3 * width, width, bias, 1, apart ? names->q : names->qkv},
+        {&weights->o, width, width, true, out, names->o},
+        {&weights->mlp.up, hidden, width, true, 1, names->up},
+        {&weights->mlp.down, width, hidden, true, out, names->down},
     };
     for (size_t i = 0; i < sizeof linears / sizeof linears[0]; i++) {
-        snprintf(full, sizeof full, "%s.%s", name, linears[i].name);
-        pc_linear_declare(scope, linears[i].weights, linears[i].out, linears[i].in, true, linears[i].gain, full);
+        if (linears[i].weights) {
+            snprintf(full, sizeof full, "%s.%s", name, linears[i].name);
+            pc_linear_declare(scope, linears[i].weights, linears[i].out, linears[i].in, linears[i].bias, linears[i].gain, full);
+        }
     }
-    snprintf(full, sizeof full, "%s.layer_norm1", name);
+    snprintf(full, sizeof full, "%s.%s", name, names->norm1);
     pc_norm_declare(scope, &weights->norm1, width, true, full);
-    snprintf(full, sizeof full, "%s.layer_norm2", name);
+    snprintf(full, sizeof full, "%s.%s", name, names->norm2);
     pc_norm_declare(scope, &weights->norm2, width, true, full);
+}
+
+/* Queries, keys and values [T,H,E] of h [..,D]. */
+static void project(const pc_build *build, const pc_block_weights *weights, const pc_block_config *config, pc_tensor *h,
+                    pc_tensor *out[3])
+{
+    pc_graph *graph = build->graph;
+    int64_t heads = config->heads, size = config->width / config->heads;
+    const pc_linear_weights *apart[3] = {&weights->q, &weights->k, &weights->v};
+    pc_tensor *all = config->layout == PC_QKV_APART ? NULL : pc_linear_forward(build, &weights->q, h, NULL); /* [..,3D] */
+    for (int64_t i = 0; i < 3; i++) {
+        pc_tensor *x = all ? NULL : pc_linear_forward(build, apart[i], h, NULL);
+        if (all) {
+            x = config->layout == PC_QKV_PARTS ? pc_reshape(graph, all, pc_dims(3, -1, 3, config->width))
+                                               : pc_reshape(graph, all, pc_dims(3, -1, 3, size));
+            x = pc_slice(graph, x, i, i + 1); /* [T,1,D] or [T*H,1,E] */
+        }
+        out[i] = pc_reshape(graph, x, pc_dims(3, -1, heads, size));
+    }
 }
 
 pc_tensor *pc_block_forward(const pc_build *build, const pc_block_weights *weights, const pc_block_config *config,
                             pc_tensor *x, pc_tensor *ranges)
 {
     pc_graph *graph = build->graph;
-    int64_t heads = config->heads, size = config->width / config->heads;
     pc_tensor *h = pc_norm_forward(build, &weights->norm1, x, config->eps); /* [..,D] */
-    pc_tensor *q = pc_linear_forward(build, &weights->q, h, NULL);
-    pc_tensor *k = pc_linear_forward(build, &weights->k, h, NULL);
-    pc_tensor *v = pc_linear_forward(build, &weights->v, h, NULL);
-    q = pc_reshape(graph, q, pc_dims(3, -1, heads, size)); /* [T,H,E] */
-    k = pc_reshape(graph, k, pc_dims(3, -1, heads, size));
-    v = pc_reshape(graph, v, pc_dims(3, -1, heads, size));
-    pc_tensor *mixed = pc_attention(graph, q, k, v, ranges, NULL, 1 / sqrt((double)size));
+    pc_tensor *qkv[3];
+    project(build, weights, config, h, qkv);
+    double scale = 1 / sqrt((double)config->width / (double)config->heads);
+    pc_tensor *mixed = pc_attention(graph, qkv[0], qkv[1], qkv[2], ranges, NULL, scale); /* [T,H,E] */
     mixed = pc_reshape(graph, mixed, x->max.ndim == 3 ? pc_dims(3, -1, x->max.dim[1], config->width)
                                                       : pc_dims(2, -1, config->width));
     bool drops = pc_drops_stream(build);
@@ -84,6 +133,9 @@ pc_tensor *pc_positions_for(const pc_build *build, pc_param *positions, pc_tenso
                             int64_t prefix)
 {
     pc_tensor *table = pc_use(build, positions);
+    if (table->max.ndim > 2) {
+        table = pc_reshape(build->graph, table, pc_dims(2, -1, pc_shape_last(&table->max)));
+    }
     pc_grid_size to = {images->max.dim[2] / patch, images->max.dim[3] / patch};
     if (to.rows == side && to.columns == side) {
         return table;

@@ -4,6 +4,18 @@
 
 #include "encoder/encoder.h"
 
+/* How a checkpoint keeps the matrices of queries, keys and values. */
+typedef enum pc_qkv_layout {
+    PC_QKV_APART, /* one matrix each */
+    PC_QKV_PARTS, /* one matrix: all queries, all keys, all values (EVA, OpenCLIP) */
+    PC_QKV_HEADS, /* one matrix: queries, keys, values of the first head, then those of the next (mPLUG-Owl, Qwen-VL) */
+} pc_qkv_layout;
+
+/* What a family calls the parts of a block; q, k, v count when they lie apart, qkv when they don't. */
+typedef struct pc_block_names {
+    const char *norm1, *norm2, *q, *k, *v, *qkv, *o, *up, *down;
+} pc_block_names;
+
 typedef struct pc_block_config {
     int64_t width;  /* D */
     int64_t hidden; /* F */
@@ -11,15 +23,26 @@ typedef struct pc_block_config {
     int64_t layers; /* of the stack, for initialisation */
     pc_activation activation;
     double eps;
+    pc_qkv_layout layout;
+    bool plain_qkv;              /* q, k and v have no biases */
+    const pc_block_names *names; /* NULL = those of Hugging Face's CLIP */
 } pc_block_config;
 
 typedef struct pc_block_weights {
     pc_norm_weights norm1, norm2;
-    pc_linear_weights q, k, v, o;
+    pc_linear_weights q, k, v, o; /* q holds all three, [3D,D], when they lie together */
     pc_mlp_weights mlp;
 } pc_block_weights;
 
-/* Names as Hugging Face's CLIP: <name>.self_attn.{q,k,v,out}_proj, .layer_norm1, .mlp.{fc1,fc2}, .layer_norm2. */
+/* The sizes that a tower of square patches has, and what must hold of them: PC_ERR_DATA else. */
+typedef struct pc_vit_sizes {
+    int64_t width, heads, image_size, patch_size, input_size;
+    const char *activation;
+} pc_vit_sizes;
+pc_status pc_vit_check(const pc_vit_sizes *sizes, const char *where);
+
+/* Names as Hugging Face's CLIP: <name>.self_attn.{q,k,v,out}_proj, .layer_norm1, .mlp.{fc1,fc2}, .layer_norm2; or the
+ * configuration's. */
 void pc_block_declare(pc_scope *scope, pc_block_weights *weights, const pc_block_config *config, const char *name);
 
 /* x [..,D] with T rows in all; ranges i32 [T,4] (ops/attention.h). */
@@ -31,7 +54,7 @@ pc_tensor *pc_block_forward(const pc_build *build, const pc_block_weights *weigh
 pc_tensor *pc_blocks_forward(const pc_build *build, const pc_block_weights *blocks, const pc_block_config *config,
                              const pc_norm_weights *final, pc_tensor *x, const pc_encoder_select *select);
 
-/* Direct scaling: position embeddings [prefix + S*S,D], S = `side`, for pictures [N,3,Y,X] whose grid is another one; bicubic,
+/* Direct scaling: position embeddings [prefix + S*S,D] (or [1,..]) as [P,D], S = `side`, for pictures [N,3,Y,X] whose grid is another one; bicubic,
  * as torch, with a gradient. */
 pc_tensor *pc_positions_for(const pc_build *build, pc_param *positions, pc_tensor *images, int64_t patch, int64_t side,
                             int64_t prefix);

@@ -2,3 +2,4 @@
 PC_LLM(llama)
 PC_LLM(mistral)
 PC_LLM(qwen2)
+PC_LLM(opt)

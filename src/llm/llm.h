@@ -43,6 +43,7 @@ typedef struct pc_llm_info {
     int64_t head_size;  /* E */
     bool tied;          /* the head is the embedding table */
     int64_t axes;       /* A: numbers of one position: 1, or 3 for M-RoPE (time, row, column) */
+    bool position_table; /* there are no positions from `context` on */
     int64_t rotary_limit; /* the rotary frequencies depend on the length of texts beyond this; 0 = they never do */
 } pc_llm_info;
 

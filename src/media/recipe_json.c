@@ -28,6 +28,7 @@ static const processor processors[] = {
     {.name = "CLIP", .side = 224, .crop = 224, .filter = PC_FILTER_BICUBIC}, /* first: when a file names none */
     {.name = "Llava", .side = 224, .crop = 224, .filter = PC_FILTER_BICUBIC, .pads = true},
     {.name = "LlavaNext", .side = 224, .crop = 224, .filter = PC_FILTER_BICUBIC, .tiles = true},
+    {.name = "MplugOwl", .side = 224, .crop = 224, .filter = PC_FILTER_BICUBIC},
     {.name = "ChineseCLIP", .side = 224, .crop = 224, .filter = PC_FILTER_BICUBIC},
     {.name = "Bit", .side = 224, .crop = 224, .filter = PC_FILTER_BICUBIC},
     {.name = "Siglip", .side = 224, .square = true, .standard = true, .filter = PC_FILTER_BICUBIC},

@@ -202,6 +202,18 @@ pc_status pc_model_pack(pc_model *model, const pc_backend *backend, pc_dtype com
     return PC_OK;
 }
 
+pc_status pc_model_check_positions(const pc_model *model, const int32_t *positions, int64_t count)
+{
+    const pc_llm_info *info = &model->llm.info;
+    for (int64_t i = 0; info->position_table && i < count; i++) {
+        if (positions[i] >= info->context) {
+            return pc_fail(PC_ERR_DATA, "%s: position %d: the language model has %lld (max_position_embeddings)",
+                           model->path ? model->path : "the model", positions[i], (long long)info->context);
+        }
+    }
+    return PC_OK;
+}
+
 pc_status pc_model_set_newline(pc_model *model, const char *name)
 {
     pc_scope scope = scope_of(model, "connector", "", model->config);
@@ -242,6 +254,7 @@ void pc_model_prompt(const pc_model *model, const pc_model_pictures *pictures, p
 {
     options->slot_tokens = pictures ? tokens_of_tiled : pc_model_slot_tokens;
     options->user = pictures ? (void *)pictures : (void *)model;
+    options->bos_behind_media = model->bos_behind_pictures;
     options->media_id[PC_MEDIA_IMAGE] = (int32_t)model->image_token;
     options->media_open[PC_MEDIA_IMAGE] = model->image_open;
     options->media_close[PC_MEDIA_IMAGE] = model->image_close;

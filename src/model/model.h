@@ -81,6 +81,7 @@ typedef struct pc_model {
     pc_contrast_part contrast;
     pc_tiles_part tiles;
     int64_t image_token;        /* placeholder id, which may lie outside the vocabulary; -1 = takes no images */
+    bool bos_behind_pictures;   /* pictures that open a prompt stand before BOS (BLIP-2) */
     int32_t image_open, image_close; /* ids that stand before and behind a picture; 0 = none */
     pc_tokenizer *tokenizer;    /* NULL when the directory has none */
     const pc_template *chat;    /* NULL when the chat template is unknown or absent */
@@ -137,6 +138,9 @@ void pc_model_prompt(const pc_model *model, const pc_model_pictures *pictures, p
 /* pc_slot_tokens for pc_prompt_options: soft tokens of a picture. user = pc_model; PC_ERR_DATA when they depend on its size. */
 pc_status pc_model_slot_tokens(void *user, pc_media_kind kind, int index, size_t *out);
 
+/* PC_ERR_DATA when the language model has no such position (pc_llm_info.position_table). */
+pc_status pc_model_check_positions(const pc_model *model, const int32_t *positions, int64_t count);
+
 /* Scopes of the parts, so that names are said once: "vision_tower.vision_model." and so on. */
 typedef struct pc_import_prefixes {
     const char *encoder, *connector, *llm, *text;
@@ -147,6 +151,7 @@ typedef struct pc_import {
     const char *model_type; /* of config.json; NULL: recognised by `matches` or `matches_file` alone */
     const char *architecture; /* the class that opens it elsewhere, for config.json; NULL = as the config says */
     const char *processor;  /* the class that prepares its pictures and prompts elsewhere, or NULL */
+    const char *chat;       /* layout of its prompts where a directory brings no chat template; NULL = not known */
     pc_import_prefixes prefixes; /* of the names that percept writes */
     /* Whether config.json is of this family, where its model_type alone doesn't tell; asked before model_type counts. */
     bool (*matches)(const pc_json *config);

@@ -271,6 +271,8 @@ pc_status pc_session_new(pc_session **out, const pc_model *model, const pc_backe
     if (!model->llm.type) {
         return pc_fail(PC_ERR_DATA, "%s: this model has no language model", model->path);
     }
+    const int32_t last = options->context > 0 ? (int32_t)options->context - 1 : 0;
+    PC_TRY(pc_model_check_positions(model, &last, 1));
     PC_TRY(PC_NEW(session, "a session"));
     session->model = model;
     session->backend = backend;

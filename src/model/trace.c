@@ -104,6 +104,11 @@ static pc_image_tiling plain_tiling(const tracer *t)
     return (pc_image_tiling){.count = 1, .height = height, .width = width, .source_height = height, .source_width = width};
 }
 
+static int64_t position_axes(const tracer *t)
+{
+    return t->model->llm.type ? t->model->llm.info.axes : 1;
+}
+
 static pc_status place_tokens(tracer *t)
 {
     const pc_trace_input *in = t->input;
@@ -121,12 +126,7 @@ static pc_status place_tokens(tracer *t)
     pc_model_positions(t->model, in->ids, in->tokens, in->tilings ? in->tilings : plain,
                        in->tilings ? in->pictures : in->images, t->position_values);
     pc_free(plain);
-    return PC_OK;
-}
-
-static int64_t position_axes(const tracer *t)
-{
-    return t->model->llm.type ? t->model->llm.info.axes : 1;
+    return pc_model_check_positions(t->model, t->position_values, in->tokens * position_axes(t));
 }
 
 static pc_status allocate(tracer *t)

@@ -11,9 +11,10 @@ void pc_linear_declare(pc_scope *scope, pc_linear_weights *weights, int64_t out,
                        const char *name)
 {
     pc_init init = PC_NORMAL(gain * pc_scope_std(scope, in));
-    weights->weight = pc_declare(scope, init, pc_dims(2, out, in), "%s.weight", name);
+    const char *dot = name[0] ? "." : "";
+    weights->weight = pc_declare(scope, init, pc_dims(2, out, in), "%s%sweight", name, dot);
     pc_declared_as(scope, PC_PARAM_LINEAR);
-    weights->bias = bias ? pc_declare(scope, PC_ZEROS, pc_dims(1, out), "%s.bias", name) : NULL;
+    weights->bias = bias ? pc_declare(scope, PC_ZEROS, pc_dims(1, out), "%s%sbias", name, dot) : NULL;
 }
 
 pc_tensor *pc_linear_forward(const pc_build *build, const pc_linear_weights *weights, pc_tensor *x,

@@ -12,7 +12,7 @@ typedef struct pc_linear_weights {
     pc_param *bias;   /* [N] or NULL */
 } pc_linear_weights;
 
-/* Names <name>.weight and <name>.bias; weight ~ N(0, gain * pc_scope_std), bias 0. */
+/* Names <name>.weight and <name>.bias, or weight and bias for ""; weight ~ N(0, gain * pc_scope_std), bias 0. */
 void pc_linear_declare(pc_scope *scope, pc_linear_weights *weights, int64_t out, int64_t in, bool bias, double gain,
                        const char *name);
 /* x [..,K] -> [..,N]; residual (same shape as the result) is added when given. */

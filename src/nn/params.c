@@ -113,9 +113,10 @@ static uint64_t hash_name(const char *name)
 static void initialise_grid(float *data, const pc_shape *shape, double amplitude)
 {
     static const double BASE = 10000;
-    int64_t width = shape->dim[1], side = (int64_t)llround(sqrt((double)(shape->dim[0] - 1))), quarter = width / 4;
+    int64_t width = shape->dim[1], side = (int64_t)sqrt((double)shape->dim[0]), quarter = width / 4;
+    int64_t first = shape->dim[0] - side * side;
     for (int64_t p = 0; p < side * side; p++) {
-        float *row = data + (p + 1) * width;
+        float *row = data + (p + first) * width;
         for (int64_t i = 0; i < quarter; i++) {
             double omega = pow(BASE, -(double)i / (double)quarter);
             double y = (double)(p / side) * omega, x = (double)(p % side) * omega;

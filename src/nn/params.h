@@ -13,7 +13,7 @@ typedef enum pc_init_kind {
     PC_INIT_NORMAL,
     PC_INIT_CONSTANT,
     PC_INIT_UNIFORM, /* in [-value, value) */
-    PC_INIT_GRID, /* [1 + G*G, D]: class row 0, then fixed 2-D sines and cosines of row and column times value */
+    PC_INIT_GRID, /* [G*G, D] or [1 + G*G, D] (class row 0): fixed 2-D sines and cosines of row and column times value */
 } pc_init_kind;
 
 typedef struct pc_init {

@@ -8,6 +8,7 @@
  *   orpo     -s_w - beta log sigma(log odds_w - log odds_l), odds = p / (1-p), log p = s
  *                                                        Hong et al. 2024 (arXiv:2403.07691), equations 6 and 7
  *   simpo    the sigmoid's with h = beta d - gamma, r = 0  Meng et al. 2024 (arXiv:2405.14734), equation 6
+ *   + centre * (s_w + s_l)^2                               rewards (trl, RewardTrainer), where an answer is one "token"
  *   + likelihood * -mean log p of the chosen answer        RPO, Pang et al. 2024 (arXiv:2404.19733)
  *
  * Weights of changed tokens above 1 make it the dense DPO of RLHF-V (Yu et al. 2024, arXiv:2312.00849, equation 3).
@@ -96,9 +97,10 @@ static pc_status check(const pc_node *node)
             return pc_op_shape_error(node, node->in[i], "one number for each token");
         }
     }
-    return pc_count(node->in[ENDS]) == 2 * pc_count(node->in[PAIRS])
+    const pc_tensor *answers = node->in[ENDS] ? node->in[ENDS] : node->in[LOSSES];
+    return pc_count(answers) == 2 * pc_count(node->in[PAIRS])
                ? PC_OK
-               : pc_op_shape_error(node, node->in[ENDS], "two answers for each pair");
+               : pc_op_shape_error(node, answers, "two answers for each pair");
 }
 
 static pc_status shape(pc_node *node)
@@ -118,13 +120,22 @@ typedef struct answer {
     double slope;     /* dloss / dscore */
 } answer;
 
+static int64_t end_of(const pc_node *node, int64_t index)
+{
+    return !node->in[ENDS] ? index + 1 : index < 0 ? 0 : pc_i32(node->in[ENDS])[index];
+}
+
+static double weight_of(const pc_node *node, int64_t token)
+{
+    return node->in[WEIGHTS] ? pc_tensor_get(node->in[WEIGHTS], token) : 1;
+}
+
 /* Answer `index`; its scores divided by `weight` when they are means. */
 static answer read_answer(const pc_node *node, int64_t index, bool averaged)
 {
-    const int32_t *ends = pc_i32(node->in[ENDS]);
-    answer a = {.first = index > 0 ? ends[index - 1] : 0, .end = ends[index]};
+    answer a = {.first = end_of(node, index - 1), .end = end_of(node, index)};
     for (int64_t t = a.first; t < a.end; t++) {
-        double weight = pc_tensor_get(node->in[WEIGHTS], t), loss = pc_tensor_get(node->in[LOSSES], t);
+        double weight = weight_of(node, t), loss = pc_tensor_get(node->in[LOSSES], t);
         a.weight += weight;
         a.score -= weight * loss;
         a.reference -= node->in[REFERENCE] ? weight * pc_tensor_get(node->in[REFERENCE], t) : 0;
@@ -185,9 +196,10 @@ static double pair_loss(const pc_preference_params *p, answer *won, answer *lost
         loss = smoothed(h - (p->kind == PC_PAIR_SIMPO ? p->margin : 0), p->label_smoothing, &slope);
         slope *= p->beta;
     }
-    won->slope = slope;
-    lost->slope = -slope;
-    return loss;
+    double sum = won->score + lost->score;
+    won->slope = slope + 2 * p->centre * sum;
+    lost->slope = -slope + 2 * p->centre * sum;
+    return loss + p->centre * sum * sum;
 }
 
 static void reference(const pc_call *call)
@@ -252,7 +264,7 @@ static void put_gradient(const pc_node *node, const answer *a, double dloss, dou
 {
     double scale = averaged && a->weight > 0 ? 1 / a->weight : 1;
     for (int64_t t = a->first; t < a->end; t++) {
-        double weight = pc_tensor_get(node->in[WEIGHTS], t) * scale;
+        double weight = weight_of(node, t) * scale;
         pc_tensor_set(node->out[0], t, dloss * (likelihood / (double)(a->end - a->first) - a->slope * weight));
     }
 }
@@ -262,7 +274,7 @@ static void grad_reference(const pc_call *call)
     const pc_node *node = call->node;
     const pc_preference_params *p = node->params;
     int64_t pairs = pc_count(node->in[PAIRS]);
-    for (int64_t t = pairs ? pc_i32(node->in[ENDS])[2 * pairs - 1] : 0; t < pc_count(node->in[LOSSES]); t++) {
+    for (int64_t t = end_of(node, 2 * pairs - 1); t < pc_count(node->in[LOSSES]); t++) {
         pc_tensor_set(node->out[0], t, 0); /* tokens of no answer */
     }
     for (int64_t i = 0; i < pairs; i++) {

@@ -23,6 +23,7 @@ typedef struct pc_preference_params {
     double label_smoothing; /* sigmoid and SimPO: probability that a pair is the wrong way round */
     double margin;          /* SimPO's gamma */
     double likelihood;      /* this times -log p of a chosen answer's token, the mean, is added (RPO) */
+    double centre;          /* this times (score_w + score_l)^2 is added: keeps rewards round 0 */
     bool averaged;          /* an answer's score is the mean over its tokens' weights, not the sum */
 } pc_preference_params;
 
@@ -30,9 +31,9 @@ enum { PC_PAIR_METRICS = 4 };
 
 typedef struct pc_preference_io {
     pc_tensor *losses;    /* f32 [R], pc_token_losses of the model that trains; the tokens of one answer behind another's */
-    pc_tensor *weights;   /* f32 [R]: weight of each token in its answer */
+    pc_tensor *weights;   /* f32 [R]: weight of each token in its answer; NULL = 1 */
     pc_tensor *reference; /* f32 [R]: losses of the reference model; NULL = a reference that finds everything certain */
-    pc_tensor *ends;      /* i32 [2P]: where the tokens of each answer end: chosen, rejected, chosen, rejected ... */
+    pc_tensor *ends;      /* i32 [2P]: where the tokens of each answer end: chosen, rejected, chosen ...; NULL = one each */
     pc_tensor *pairs;     /* f32 [P]: weight of each pair; 1/P gives a mean */
 } pc_preference_io;
 

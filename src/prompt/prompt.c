@@ -238,8 +238,14 @@ static pc_status push_front(builder *b, const pc_segments *segments, bool *skip)
 static pc_status push_segments(builder *b, const pc_segments *segments)
 {
     bool skip;
+    size_t opening = 0;
+    while (b->options->bos_behind_media && opening < segments->count &&
+           segments->items[opening].kind == PC_SEGMENT_MEDIA) {
+        PC_TRY(push_media(b, &segments->items[opening++]));
+    }
     PC_TRY(push_front(b, segments, &skip));
-    for (size_t i = skip; i < segments->count;) {
+    b->begun = opening ? false : b->begun;
+    for (size_t i = opening ? opening : skip; i < segments->count;) {
         const pc_segment *segment = &segments->items[i];
         size_t next = i + 1;
         if (segment->kind == PC_SEGMENT_TEXT) {

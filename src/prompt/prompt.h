@@ -43,6 +43,8 @@ typedef struct pc_prompt_options {
     /* end with what makes the model answer; else end behind the last message */
     bool invite;
     pc_prompt_bos bos;
+    /* media that open the prompt stand before a BOS that is put in front */
+    bool bos_behind_media;
     pc_prompt_turns turns;
     /* placeholder of each kind; <= 0: the model takes none of that kind */
     int32_t media_id[PC_MEDIA_KINDS];

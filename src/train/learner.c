@@ -56,17 +56,37 @@ static pc_params *trained(const pc_learner *learner)
     return learner->options.adapter ? &learner->options.adapter->params : &learner->model->params;
 }
 
-/* The parameters that the loss reaches; called when the loss graph exists without gradients. */
-static void choose_trained(pc_learner *learner)
+/* What trains besides. */
+static pc_params *head_params(const pc_learner *learner)
 {
-    const pc_params *all = &learner->model->params, *params = trained(learner);
-    for (size_t i = 0; i < all->count; i++) {
-        all->items[i]->param.trains = false;
+    return learner->options.head ? &learner->options.head->params : NULL;
+}
+
+static void zero_gradients(const pc_learner *learner)
+{
+    pc_params_zero_gradients(trained(learner));
+    if (head_params(learner)) {
+        pc_params_zero_gradients(head_params(learner));
     }
-    for (size_t i = 0; i < params->count; i++) {
+}
+
+static void let_train(const pc_learner *learner, const pc_params *params)
+{
+    for (size_t i = 0; params && i < params->count; i++) {
         pc_param *param = &params->items[i]->param;
         param->trains = rate_of(&learner->options, param->part) > 0;
     }
+}
+
+/* The parameters that the loss reaches; called when the loss graph exists without gradients. */
+static void choose_trained(pc_learner *learner)
+{
+    const pc_params *all = &learner->model->params;
+    for (size_t i = 0; i < all->count; i++) {
+        all->items[i]->param.trains = false;
+    }
+    let_train(learner, trained(learner));
+    let_train(learner, head_params(learner));
 }
 
 static bool trains_encoder(const pc_params *params)
@@ -110,6 +130,7 @@ static pc_status build_loss(pc_learner *learner)
         .limits = &learner->options.limits,
         .reference = learner->options.reference ? learner->options.reference : learner->model,
         .preference = learner->options.preference,
+        .head = learner->options.head ? &learner->options.head->weights : NULL,
     };
     learner->value = learner->options.stage->loss(&build, &setting, &learner->in);
     pc_keep(loss->graph, learner->value.value);
@@ -137,10 +158,8 @@ static bool is_used(const pc_learner *learner, const pc_param *param)
     return false;
 }
 
-static pc_status make_slots(pc_learner *learner)
+static pc_status add_slots(pc_learner *learner, pc_params *params)
 {
-    pc_params *params = trained(learner);
-    PC_TRY(PC_NEW_ARRAY(learner->slots, params->count + 1, "the optimizer"));
     for (size_t i = 0; i < params->count; i++) {
         pc_param *param = &params->items[i]->param;
         param->trains = param->trains && is_used(learner, param);
@@ -154,6 +173,14 @@ static pc_status make_slots(pc_learner *learner)
         }
     }
     return pc_params_make_gradients(params);
+}
+
+static pc_status make_slots(pc_learner *learner)
+{
+    pc_params *params = trained(learner), *head = head_params(learner);
+    PC_TRY(PC_NEW_ARRAY(learner->slots, params->count + (head ? head->count : 0) + 1, "the optimizer"));
+    PC_TRY(add_slots(learner, params));
+    return head ? add_slots(learner, head) : PC_OK;
 }
 
 /* An input whose memory never moves. */
@@ -281,6 +308,7 @@ static pc_status bind_batch(pc_learner *learner, const pc_batch *batch, double w
         int64_t side = model->encoder.info.image_size;
         PC_TRY(bind(learner, in->pixels, batch->pixels, pc_dims(4, batch->images, 3, side, side)));
     }
+    PC_TRY(pc_model_check_positions(model, batch->positions, in->positions && model->llm.type ? batch->tokens : 0));
     if (in->features) {
         const float *features;
         pc_shape shape = in->feature_shape;
@@ -297,6 +325,7 @@ static pc_status bind_batch(pc_learner *learner, const pc_batch *batch, double w
     PC_TRY(bind(learner, in->text_ends, batch->text_ends, pc_dims(1, batch->samples)));
     PC_TRY(bind(learner, in->weights, learner->weights, pc_dims(1, batch->targets)));
     PC_TRY(bind(learner, in->answer_ends, batch->answer_ends, pc_dims(1, 2 * batch->samples)));
+    PC_TRY(bind(learner, in->answer_rows, batch->answer_rows, pc_dims(1, 2 * batch->samples)));
     PC_TRY(bind(learner, in->pairs, learner->pairs, pc_dims(1, batch->samples)));
     return in->frequencies ? bind(learner, in->frequencies, model->llm.frequencies,
                                   pc_dims(1, model->llm.info.head_size / 2))
@@ -357,7 +386,7 @@ pc_status pc_learner_step(pc_learner *learner, const pc_batch *batches, int64_t 
     int64_t number = learner->steps++;
     double weight = 1 / step_weight(learner, batches, count);
     *out = (pc_step_result){0};
-    pc_params_zero_gradients(trained(learner));
+    zero_gradients(learner);
     for (int64_t i = 0; i < count; i++) {
         learner->draw.number = (uint64_t)(number * count + i);
         PC_TRY(accumulate(learner, &batches[i], weight, out));
@@ -381,7 +410,7 @@ pc_status pc_learner_loss(pc_learner *learner, const pc_batch *batch, double *lo
     learner->draw.off = false;
     PC_TRY(status);
     *loss = result.loss;
-    pc_params_zero_gradients(trained(learner));
+    zero_gradients(learner);
     return PC_OK;
 }
 

@@ -7,7 +7,7 @@
 #define PC_TRAIN_LEARNER_H
 
 #include "data/loader.h"
-#include "model/model.h"
+#include "model/head.h"
 #include "nn/adapter.h"
 #include "train/optimizer.h"
 #include "train/stage.h"
@@ -34,6 +34,7 @@ typedef struct pc_learner_options {
     int rate_count;
     const char *feature_cache; /* folder of a frozen encoder's features (features.h); NULL = pictures are encoded each time */
     pc_adapter *adapter;    /* trains in place of the model's parameters; borrowed; NULL = those train */
+    pc_head *head;          /* trains as well, in stages that have one; borrowed */
     const pc_model *reference; /* of stages that compare with one; borrowed; NULL = the model without its adapter */
     pc_preference_params preference; /* of stages over pairs of answers */
 } pc_learner_options;

@@ -13,6 +13,7 @@ enum { WARM_UP = 2, LEAST = 3 };
 typedef struct parts {
     pc_model *model, *reference;
     pc_adapter *adapter;
+    pc_head *head;
     pc_train_data data;
     pc_learner *learner;
 } parts;
@@ -100,7 +101,8 @@ static pc_status open_parts(parts *p, const pc_recipe *recipe, const pc_backend 
     PC_TRY(pc_train_data_open(&p->data, recipe, p->model, stage));
     PC_TRY(pc_setup_adapter(&p->adapter, recipe, p->model));
     PC_TRY(pc_setup_reference(&p->reference, recipe, stage));
-    pc_setup_parts learner = {p->model, p->reference, p->adapter, backend, stage, p->data.loader};
+    PC_TRY(pc_setup_head(&p->head, recipe, p->model, stage));
+    pc_setup_parts learner = {p->model, p->reference, p->adapter, p->head, backend, stage, p->data.loader};
     return pc_setup_learner(&p->learner, recipe, &learner);
 }
 
@@ -130,6 +132,7 @@ pc_status pc_plan_recipe(pc_plan *out, const pc_recipe *recipe, const pc_backend
     pc_status status = plan(out, &p, recipe, backend, seconds);
     pc_learner_free(p.learner);
     pc_train_data_close(&p.data);
+    pc_head_free(p.head);
     pc_adapter_free(p.adapter);
     pc_model_free(p.reference);
     pc_model_free(p.model);

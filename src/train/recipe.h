@@ -23,7 +23,7 @@ typedef struct pc_lora_keys {
 /* How one answer is preferred to another (ops/preference.h). */
 typedef struct pc_preference_keys {
     int loss; /* pc_pair_loss */
-    double beta, likelihood, label_smoothing, margin, changed_weight;
+    double beta, likelihood, label_smoothing, margin, changed_weight, centre;
     bool normalise;
     char *reference;
 } pc_preference_keys;

@@ -169,6 +169,12 @@ pc_status pc_setup_reference(pc_model **out, const pc_recipe *recipe, const pc_s
     return pc_model_load(out, path);
 }
 
+pc_status pc_setup_head(pc_head **out, const pc_recipe *recipe, const pc_model *model, const pc_stage *stage)
+{
+    *out = NULL;
+    return stage->has_head ? pc_head_new(out, model, (uint64_t)recipe->seed) : PC_OK;
+}
+
 /* As the papers score answers: IPO, ORPO and SimPO by means over their tokens. */
 static pc_preference_params preference_of(const pc_recipe *recipe)
 {
@@ -179,6 +185,7 @@ static pc_preference_params preference_of(const pc_recipe *recipe)
         .beta = keys->beta,
         .label_smoothing = keys->label_smoothing,
         .margin = keys->margin,
+        .centre = keys->centre,
         .likelihood = keys->likelihood,
         .averaged = keys->normalise || kind == PC_PAIR_IPO || kind == PC_PAIR_ORPO || kind == PC_PAIR_SIMPO,
     };
@@ -194,6 +201,7 @@ pc_status pc_setup_learner(pc_learner **out, const pc_recipe *recipe, const pc_s
         {"encoder", recipe->freeze_vision_tower && !adapter ? 0 : vision},
         {"connector", recipe->freeze_multi_modal_projector && !adapter ? 0 : projector},
         {"llm", recipe->freeze_language_model && !adapter ? 0 : recipe->learning_rate},
+        {"head", recipe->learning_rate},
         {"text", recipe->freeze_language_model && !adapter ? 0 : recipe->learning_rate},
     };
     pc_learner_options options = {
@@ -209,6 +217,7 @@ pc_status pc_setup_learner(pc_learner **out, const pc_recipe *recipe, const pc_s
         .max_norm = recipe->max_grad_norm,
         .feature_cache = recipe->feature_cache,
         .adapter = parts->adapter,
+        .head = parts->head,
         .reference = parts->reference,
         .preference = preference_of(recipe),
         .rates = rates,

@@ -16,6 +16,8 @@ pc_status pc_setup_adapter(pc_adapter **out, const pc_recipe *recipe, const pc_m
 /* The model that the stage compares with, as it lies on the disk; *out = NULL when none is needed or the model without its
  * adapter serves. pc_model_free. */
 pc_status pc_setup_reference(pc_model **out, const pc_recipe *recipe, const pc_stage *stage);
+/* The head of a stage that has one, fresh; *out = NULL for others. pc_head_free. */
+pc_status pc_setup_head(pc_head **out, const pc_recipe *recipe, const pc_model *model, const pc_stage *stage);
 /* Steps of the whole training. */
 int64_t pc_setup_steps(const pc_recipe *recipe, const pc_loader *loader);
 /* What a learner is made of; all borrowed. */
@@ -23,6 +25,7 @@ typedef struct pc_setup_parts {
     pc_model *model;
     const pc_model *reference; /* or NULL */
     pc_adapter *adapter;       /* or NULL */
+    pc_head *head;             /* or NULL */
     const pc_backend *backend;
     const pc_stage *stage;
     const pc_loader *loader;

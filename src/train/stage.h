@@ -12,7 +12,7 @@ typedef struct pc_stage_inputs {
     pc_shape feature_shape; /* [N,P,D] of a feature cache, set before the loss is built; no dims = pixels come */
     pc_tensor *features;    /* f32 [N,P,D], in place of pixels */
     pc_tensor *weights;     /* f32 [R]: weight of each target; of all of a step together 1, unless there are pairs */
-    pc_tensor *answer_ends; /* i32 [2B] */
+    pc_tensor *answer_ends, *answer_rows; /* i32 [2B] */
     pc_tensor *pairs;       /* f32 [B]: weight of each pair, 1 over the step's pairs */
     pc_tensor *frequencies; /* f32 [E/2] */
 } pc_stage_inputs;
@@ -24,6 +24,7 @@ typedef struct pc_stage_setting {
     const pc_model *model;
     const pc_batch_limits *limits;
     const pc_model *reference; /* stages with one: read without the adapter; the model itself when an adapter trains */
+    const pc_linear_weights *head; /* stages with one */
     pc_preference_params preference;
 } pc_stage_setting;
 
@@ -37,6 +38,7 @@ typedef struct pc_stage {
     const char *help;
     pc_batch_kind batches;
     bool cached; /* its loss takes features from a cache: it reads pictures by pc_stage_pictures alone */
+    bool has_head;      /* trains a head of its own beside the weights (model/head.h) */
     bool has_reference; /* compares with a model that stays as it is (unless the loss of the recipe needs none) */
     const char *const *metrics; /* [PC_STAGE_METRICS] names for the log; NULL = none */
     /* Creates its inputs with the planned sizes of the setting's limits. */

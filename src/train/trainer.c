@@ -26,6 +26,7 @@ typedef struct trainer {
     const pc_stage *stage;
     pc_model *model, *reference;
     pc_adapter *adapter; /* what trains; NULL = the model */
+    pc_head *head;       /* trains as well; NULL = none */
     pc_train_data data;
     pc_learner *learner;
     pc_train_log log;
@@ -99,12 +100,14 @@ static pc_status write_state(const trainer *t, pc_checkpoint_writer *writer)
 
 static pc_status save_weights(const trainer *t, const char *folder)
 {
+    PC_TRY(t->head ? pc_head_save(t->head, folder) : PC_OK);
     return t->adapter ? pc_adapter_save_weights(t->adapter, t->model, folder, PC_F32)
                       : pc_model_save_weights(t->model, folder, PC_F32);
 }
 
 static pc_status load_weights(trainer *t, const char *folder)
 {
+    PC_TRY(t->head ? pc_head_load_values(t->head, folder) : PC_OK);
     return t->adapter ? pc_adapter_load_values(t->adapter, t->model, folder)
                       : pc_model_load_values(t->model, folder, false, NULL);
 }
@@ -116,6 +119,9 @@ static pc_status write_checkpoint(const trainer *t, pc_checkpoint_writer *writer
     pc_status status = optimizer ? save_weights(t, folder) : pc_fail_memory(0, "a path");
     if (status == PC_OK) {
         status = pc_checkpoint_add(writer, t->adapter ? "adapter_model.safetensors" : "model.safetensors");
+    }
+    if (status == PC_OK && t->head) {
+        status = pc_checkpoint_add(writer, PC_HEAD_FILE);
     }
     if (status == PC_OK) {
         status = pc_learner_save(t->learner, optimizer);
@@ -353,6 +359,7 @@ static pc_status finish(trainer *t)
     PC_TRY(t->adapter ? pc_adapter_save(t->adapter, t->model, t->recipe->output_dir, t->recipe->model_name_or_path,
                                         (pc_dtype)dtype)
                       : pc_model_save(t->model, t->recipe->output_dir, (pc_dtype)dtype));
+    PC_TRY(t->head ? pc_head_save(t->head, t->recipe->output_dir) : PC_OK);
     PC_TRY(write_card(t));
     return t->recipe->plot_loss ? pc_train_log_plot(t->recipe->output_dir) : PC_OK;
 }
@@ -366,7 +373,8 @@ static pc_status carry_out(trainer *t)
     PC_TRY(pc_train_data_open(&t->data, recipe, t->model, t->stage));
     PC_TRY(pc_setup_adapter(&t->adapter, recipe, t->model));
     PC_TRY(pc_setup_reference(&t->reference, recipe, t->stage));
-    pc_setup_parts parts = {t->model, t->reference, t->adapter, t->backend, t->stage, t->data.loader};
+    PC_TRY(pc_setup_head(&t->head, recipe, t->model, t->stage));
+    pc_setup_parts parts = {t->model, t->reference, t->adapter, t->head, t->backend, t->stage, t->data.loader};
     PC_TRY(pc_setup_learner(&t->learner, recipe, &parts));
     plan_steps(t);
     PC_TRY(pc_make_directories(recipe->output_dir));
@@ -391,6 +399,7 @@ pc_status pc_train(const pc_recipe *recipe, const pc_backend *backend, const pc_
     pc_train_log_close(&t.log);
     pc_learner_free(t.learner);
     pc_train_data_close(&t.data);
+    pc_head_free(t.head);
     pc_adapter_free(t.adapter);
     pc_model_free(t.reference);
     pc_model_free(t.model);

@@ -29,22 +29,39 @@ make_rows() {
         printf "\n]\n" }' >"$1"
 }
 
+# A model of 54,000 parameters, so that what is timed is the data.
+cat >"$work/recipe.yaml" <<'END'
+model_init: tests/golden/llava/hf/config.json
+template: vicuna_v1
+stage: sft
+dataset: given below
+dataset_format: llava_json
+freeze_vision_tower: false
+per_device_train_batch_size: 4
+cutoff_len: 1024
+num_train_epochs: 1
+warmup_steps: 2
+learning_rate: 1e-4
+plot_loss: false
+threads: 1
+output_dir: given below
+END
+
 mkdir "$work/set"
 "$percept" data make scenes "$work/scenes" --n 8 >/dev/null 2>&1
 i=0
 for picture in $(find "$work/scenes" -name '*.png' | sort | head -n 8); do
     cp "$picture" "$work/set/p$i.png"; i=$((i + 1))
 done
-make_rows "$work/set/large.json" 1000
+make_rows "$work/set/large.json" "${PERCEPT_MEGABYTES:-1000}"
 make_rows "$work/set/small.json" 1
 ls -l "$work/set/large.json" | awk '{ printf "  rows of %.2f GB\n", $5 / 1e9 }'
 
 # train NAME FILE STEPS [KEY=VALUE ...]: kilobytes resident at most, seconds
 train() {
     name=$1 file=$2 steps=$3; shift 3
-    /usr/bin/time -o "$work/time" -f '%M %e' "$percept" train recipes/real/emoji.yaml "dataset=$work/set/$file.json" \
-        dataset_format=llava_json "output_dir=$work/$name" "max_steps=$steps" num_train_epochs=1 warmup_steps=2 plot_loss=false \
-        logging_steps=1000 cutoff_len=512 threads=1 "$@" >"$work/log" 2>&1 || { tail -n 3 "$work/log"; failed=$((failed + 1)); }
+    /usr/bin/time -o "$work/time" -f '%M %e' "$percept" train "$work/recipe.yaml" "dataset=$work/set/$file.json" \
+        "output_dir=$work/$name" "max_steps=$steps" "$@" >"$work/log" 2>&1 || { tail -n 3 "$work/log"; failed=$((failed + 1)); }
     read -r memory seconds <"$work/time"
 }
 
@@ -57,13 +74,14 @@ echo "  20 steps with the index at hand: $seconds s"
 
 # steps_of FOLDER: the last step in its log
 steps_of() {
-    tail -n 1 "$1/train_log.jsonl" 2>/dev/null | jq -r '.step // 0' 2>/dev/null || echo 0
+    step=$(tail -n 1 "$1/train_log.jsonl" 2>/dev/null | jq -r '.step // 0' 2>/dev/null)
+    echo "${step:-0}"
 }
 
 # long [KEY=VALUE ...]: a training of the whole file, in the background
 long() {
-    "$percept" train recipes/real/emoji.yaml "dataset=$work/set/large.json" dataset_format=llava_json "output_dir=$work/long" \
-        num_train_epochs=1 warmup_steps=2 plot_loss=false cutoff_len=512 threads=1 save_steps=0 "$@" >"$work/log" 2>&1 &
+    "$percept" train "$work/recipe.yaml" "dataset=$work/set/large.json" "output_dir=$work/long" save_steps=0 "$@" \
+        >"$work/log" 2>&1 &
     running=$!
 }
 

@@ -451,6 +451,73 @@ static void draft_models_must_fit(void **state)
     shut(&s);
 }
 
+/* --- votes --- */
+
+static void extracts_answers(void **state)
+{
+    (void)state;
+    static const char *const cases[][2] = {
+        {"Two and two. The answer is (B).", "b"},
+        {"The answer is 3. No: The answer is 4.\nReally.", "4"},
+        {"Step 1: look.\nAnswer: **Blue**", "blue"},
+        {"ANSWER IS: \"left of it\"!", "left of it"},
+        {" Yes. ", "yes"},
+        {"I cannot tell\nyou", "i cannot tell\nyou"},
+        {"The answer is", ""},
+        {"", ""},
+        {"(a) or (b)", "(a) or (b)"},
+    };
+    pc_str out = {0};
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        CHECK(pc_extract_answer(&out, cases[i][0]));
+        assert_string_equal(out.data, cases[i][1]);
+    }
+    pc_str_clear(&out);
+}
+
+static void votes_and_ties(void **state)
+{
+    (void)state;
+    pc_votes votes = {0};
+    assert_null(pc_votes_winner(&votes));
+    CHECK(pc_votes_add(&votes, "The answer is", -0.1)); /* no vote */
+    assert_null(pc_votes_winner(&votes));
+    CHECK(pc_votes_add(&votes, "The answer is red.", -2));
+    CHECK(pc_votes_add(&votes, "Answer: blue", -2));
+    assert_string_equal(pc_votes_winner(&votes)->answer.data, "red"); /* seen first */
+    CHECK(pc_votes_add(&votes, "Answer: green", -1));
+    assert_string_equal(pc_votes_winner(&votes)->answer.data, "green"); /* likelier */
+    CHECK(pc_votes_add(&votes, "I say the answer is Blue", -1.5));
+    const pc_vote *winner = pc_votes_winner(&votes); /* two of them */
+    assert_string_equal(winner->answer.data, "blue");
+    assert_int_equal(winner->chains, 2);
+    assert_int_equal(winner->best_chain, 4);
+    pc_votes_clear(&votes);
+}
+
+static void answers_by_votes(void **state)
+{
+    (void)state;
+    setup s = {0};
+    size_t chains = 0;
+    CHECK(try_open(&s, "votes=5", 1));
+    assert_int_equal(try_ask(&s, "What is the colour?", 2), PC_ERR_USAGE); /* greedy chains are all the same */
+    s.request.temperature = 0.7;
+    CHECK(try_ask(&s, "What is the colour?", 2));
+    const pc_votes *votes = pc_local_votes(s.local);
+    const pc_vote *winner = pc_votes_winner(votes);
+    for (size_t i = 0; i < votes->count; i++) {
+        chains += votes->items[i].chains;
+        assert_true(votes->items[i].chains <= winner->chains);
+    }
+    assert_in_range(chains, 1, 5);
+    pc_str said = {0};
+    CHECK(pc_extract_answer(&said, s.answer.text.data));
+    assert_string_equal(said.data, winner->answer.data);
+    pc_str_clear(&said);
+    shut(&s);
+}
+
 /* --- log-probabilities and choices --- */
 
 static void tells_log_probabilities(void **state)
@@ -526,6 +593,8 @@ int main(void)
         cmocka_unit_test(methods_as_their_equations), cmocka_unit_test(noise_as_published),
         cmocka_unit_test(says_what_is_wrong),        cmocka_unit_test(answers_by_beams),
         cmocka_unit_test(answers_by_methods),        cmocka_unit_test(methods_that_do_nothing),
+        cmocka_unit_test(extracts_answers),          cmocka_unit_test(votes_and_ties),
+        cmocka_unit_test(answers_by_votes),
         cmocka_unit_test(drafts_change_nothing),     cmocka_unit_test(draft_models_must_fit),
         cmocka_unit_test(noise_changes_answers),     cmocka_unit_test(tells_log_probabilities),
         cmocka_unit_test(chooses_the_likeliest),     cmocka_unit_test(every_allocation_may_fail),

@@ -153,6 +153,47 @@ truths() { local i=0; for line; do jq -c --argjson i $((i++)) '{id: $i} + .' <<<
     [[ "$output" == *'r.jsonl:3: prediction: expected "a", "b" or "tie"'* ]]
 }
 
+@test "score: which option an answer means" {
+    choices='"choices": ["a red ball", "a dog", "the sky"]'
+    answers "B" "(C)." "The answer is B because A and C are not." "It is the sky" "A dog runs in the park" "a dog or the sky" \
+        "Cannot determine the answer. B"
+    truths "{\"references\": [\"B\"], $choices}" "{\"references\": [\"C\"], $choices}" "{\"references\": [\"B\"], $choices}" \
+        "{\"references\": [\"C\"], $choices}" "{\"references\": [\"B\"], $choices}" "{\"references\": [\"B\"], $choices}" \
+        "{\"references\": [\"B\"], $choices}"
+    score choice
+    holds '[.items[].answer] == ["B", "C", "B", "C", "B", "", ""] and .corpus.unread == 2 and ([.items[].choice] | add) == 5'
+    truths '{"references": ["B"], "choices": ["one"]}'
+    answers "B"
+    run "$percept" score choice --predictions "$p" --references "$r"
+    [ "$status" -eq 3 ]
+    [[ "$output" == *"r.jsonl:1: choices: expected an array of 2 to 26 texts"* ]]
+}
+
+@test "score: CircularEval wants every rotation right" {
+    answers A B B B
+    truths '{"references": ["A"], "choices": ["x", "y"], "index": 3, "category": "c"}' \
+        '{"references": ["B"], "choices": ["y", "x"], "index": 1000003, "category": "c"}' \
+        '{"references": ["A"], "choices": ["x", "y"], "index": 4, "category": "d"}' \
+        '{"references": ["B"], "choices": ["y", "x"], "index": 1000004, "category": "d"}'
+    score mmbench
+    holds '.corpus | .mmbench == 75 and .circular == 50 and .questions == 2 and .category == {"c": 100, "d": 0}'
+}
+
+@test "score: HallusionBench by question, figure and group; SugarCrepe by pair" {
+    set='"category": "VS", "subcategory": "chart", "set_id": "0"'
+    answers "Yes." "No" "yes" "No, it is not"
+    truths "{\"references\": [\"1\"], $set, \"figure_id\": \"0\", \"question_id\": \"0\"}" \
+        "{\"references\": [\"0\"], $set, \"figure_id\": \"1\", \"question_id\": \"0\"}" \
+        "{\"references\": [\"1\"], $set, \"figure_id\": \"2\", \"question_id\": \"0\"}" \
+        "{\"references\": [\"1\"], $set, \"figure_id\": \"2\", \"question_id\": \"1\"}"
+    score hallusionbench
+    holds '.corpus | [.aAcc, .fAcc, .qAcc, .yes_difference] == [75, 50, 50, -0.25]'
+    printf '%s\n' '{"id": 0, "prediction": {"positive": 0.3, "negative": 0.2}}' '{"id": 1, "prediction": {"positive": 1, "negative": 1}}' >"$p"
+    truths '{"type": "add_att"}' '{"type": "swap_obj"}'
+    score sugarcrepe
+    holds '.corpus | .sugarcrepe == 50 and .type.add_att.value == 100'
+}
+
 @test "score: refusals name file and line" {
     answers "a" "b"
     truths '{"references": ["a"]}'

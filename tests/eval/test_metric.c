@@ -43,8 +43,12 @@ static void vqa_answers_are_normalised(void **state)
 /* Two items that the metrics below can read. */
 static const char predictions[] = "{\"id\": 1, \"prediction\": \"yes\"}\n{\"id\": 2, \"prediction\": \"no\"}\n";
 static const char references[] =
-    "{\"id\": 1, \"references\": [\"yes\"], \"task\": \"color\", \"image\": \"a\", \"split\": \"x\"}\n"
-    "{\"id\": 2, \"references\": [\"no\"], \"task\": \"color\", \"image\": \"a\", \"split\": \"x\"}\n";
+    "{\"id\": 1, \"references\": [\"yes\"], \"task\": \"color\", \"image\": \"a\", \"split\": \"x\", "
+    "\"choices\": [\"yes\", \"no\"], \"index\": 1, \"category\": \"VD\", \"subcategory\": \"s\", \"set_id\": \"0\", "
+    "\"figure_id\": \"0\", \"question_id\": \"0\"}\n"
+    "{\"id\": 2, \"references\": [\"no\"], \"task\": \"color\", \"image\": \"a\", \"split\": \"x\", "
+    "\"choices\": [\"yes\", \"no\"], \"index\": 2, \"category\": \"VD\", \"subcategory\": \"s\", \"set_id\": \"0\", "
+    "\"figure_id\": \"0\", \"question_id\": \"1\"}\n";
 
 typedef struct scored {
     const pc_metric *metric;
@@ -73,7 +77,7 @@ static void every_allocation_may_fail(void **state)
     pc_test_write(folder, "p.jsonl", predictions, sizeof predictions - 1);
     pc_test_write(folder, "r.jsonl", references, sizeof references - 1);
     static const char *const names[] = {"bleu", "rouge_l", "cider", "vqa", "anls", "pope", "mme", "exact", "scienceqa", "tabmwp",
-                                        "math_vision"};
+                                        "math_vision", "choice", "mmbench", "hallusionbench"};
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
         scored s = {.p = pc_test_path(p, folder, "p.jsonl"), .r = pc_test_path(r, folder, "r.jsonl")};
         CHECK(pc_metric_find(&s.metric, names[i]));

@@ -26,6 +26,21 @@ static void test_encoders(void **state)
     parity_check_levels(encoders, sizeof encoders / sizeof encoders[0]);
 }
 
+static const parity_fixture systems[] = {
+    {"blip-2 opt", GOLDEN("blip2/opt"), GOLDEN("blip2/opt.safetensors"), false},
+    {"mobilevlm", GOLDEN("mobilevlm/v1"), GOLDEN("mobilevlm/v1.safetensors"), false},
+    {"mplug-owl", GOLDEN("mplug_owl/v1"), GOLDEN("mplug_owl/v1.safetensors"), false},
+    {"mobilevlm v2", GOLDEN("mobilevlm/v2"), GOLDEN("mobilevlm/v2.safetensors"), false},
+};
+
+enum { SYSTEMS = sizeof systems / sizeof systems[0] };
+
+static void test_systems(void **state)
+{
+    (void)state;
+    parity_check_levels(systems, SYSTEMS);
+}
+
 #define DECODER(name) {name, GOLDEN("decoders/" name), GOLDEN("decoders/" name ".safetensors"), false}
 static const parity_fixture decoders[] = {
     DECODER("mistral"), DECODER("mistral_open"), DECODER("qwen2"),  DECODER("qwen2_window"), DECODER("linear"),
@@ -182,6 +197,9 @@ static void test_saved(void **state)
     for (size_t i = 0; i < sizeof encoders / sizeof encoders[0]; i++) {
         check_saved(&encoders[i]);
     }
+    for (int i = 0; i < SYSTEMS; i++) {
+        check_saved(&systems[i]);
+    }
     for (int i = 0; i < DECODERS; i++) {
         check_saved(&decoders[i]);
     }
@@ -253,6 +271,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_encoders),
+        cmocka_unit_test(test_systems),
         cmocka_unit_test(test_decoders),
         cmocka_unit_test(test_greedy),
         cmocka_unit_test(test_llavas),

@@ -152,6 +152,21 @@ static void test_config_of_decoders(void **state)
     drill(*state, GOLDEN("decoders/qwen2_window"), "config.json");
 }
 
+static void test_config_of_queries(void **state)
+{
+    drill(*state, GOLDEN("blip2/opt"), "config.json");
+}
+
+static void test_config_of_mobilevlm(void **state)
+{
+    drill(*state, GOLDEN("mobilevlm/v2"), "config.json");
+}
+
+static void test_config_of_owl(void **state)
+{
+    drill(*state, GOLDEN("mplug_owl/v1"), "config.json");
+}
+
 static void test_config_of_siglip(void **state)
 {
     drill(*state, GOLDEN("siglip/both"), "config.json");
@@ -326,6 +341,9 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_config_of_tiles, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_config_of_original, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_config_of_decoders, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_config_of_queries, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_config_of_mobilevlm, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_config_of_owl, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_config_of_siglip, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_processor_config, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_preprocessor_config, set_up, tear_down),

@@ -9,12 +9,14 @@
 #include "ops/experts.h"
 #include "ops/dora.h"
 #include "ops/grid.h"
+#include "ops/hard.h"
 #include "ops/loss.h"
 #include "ops/matmul.h"
 #include "ops/multiply.h"
 #include "ops/norm.h"
 #include "ops/patches.h"
 #include "ops/relative_bias.h"
+#include "ops/repeat.h"
 #include "ops/resample.h"
 #include "ops/rope.h"
 #include "ops/rows.h"
@@ -51,7 +53,7 @@ static const pc_op *const without_gradient[] = {
     &pc_op_sigmoid_loss_grad, &pc_op_cross_entropy_grad, &pc_op_router_grad,       &pc_op_expert_linear_grad,
     &pc_op_expert_combine_grad, &pc_op_relative_bias_grad, &pc_op_sum_to,          &pc_op_group_ranges,
     &pc_op_window_ranges,     &pc_op_cross_ranges,       &pc_op_resize_grid_grad,    &pc_op_pool_grid_grad,
-    &pc_op_depthwise_grad,    &pc_op_preference_grad,
+    &pc_op_depthwise_grad,    &pc_op_hard_sigmoid_grad,  &pc_op_preference_grad,
     &pc_op_grid,
     &pc_op_expert_dispatch, &pc_op_store_rows,         &pc_op_adamw,
     &pc_op_sgd,
@@ -222,6 +224,9 @@ static void activations(check *c)
     for (int kind = PC_ACT_GELU; kind <= PC_ACT_EXP; kind++) {
         check_out(c, pc_activate(c->graph, check_wanted(c, pc_dims(2, -2, 5)), (pc_activation)kind));
     }
+    pc_tensor *x = check_wanted(c, pc_dims(2, -2, 5));
+    check_out(c, pc_hard_swish(c->graph, pc_scale(c->graph, x, 3)));
+    check_out(c, pc_hard_sigmoid(c->graph, x));
 }
 
 static void gated_units(check *c)
@@ -394,6 +399,13 @@ static void joining(check *c)
     check_out(c, pc_concat_features(c->graph, x, z));
 }
 
+static void repeating(check *c)
+{
+    pc_tensor *rows = check_wanted(c, pc_dims(2, 3, 2)), *like = check_wanted(c, pc_dims(3, -2, 1, 4));
+    check_out(c, pc_repeat(c->graph, rows, like));
+    check_out(c, like);
+}
+
 static void attention_across_groups(check *c)
 {
     static const int32_t lengths[] = {1, 2};
@@ -464,6 +476,8 @@ static void preferences(check *c)
     }
     io.reference = NULL;
     check_out(c, pc_preference(c->graph, &io, &cases[0]));
+    pc_preference_io rewards = {.losses = check_wanted(c, pc_dims(1, 4)), .pairs = io.pairs};
+    check_out(c, pc_preference(c->graph, &rewards, &(pc_preference_params){.beta = 1, .centre = 0.01}));
 }
 
 static void contrast(check *c)
@@ -520,7 +534,7 @@ static void experts_without_tokens(check *c)
     X(attention_in_a_window) X(grouped_attention_over_ranges) X(attention_with_bias) X(attention_in_groups) X(attention_in_windows_of_a_grid) X(relative_biases)      \
     X(gathering)                                                                                                       \
     X(tied_table) X(splicing) X(prepending_and_slicing) X(patching) X(entropies) X(preferences) X(contrast) X(routing) X(experts)     \
-    X(experts_without_tokens) X(joining) X(attention_across_groups) X(grids) X(convolving_channels)
+    X(experts_without_tokens) X(joining) X(repeating) X(attention_across_groups) X(grids) X(convolving_channels)
 
 #define TEST(name)                        \
     static void gradient_of_##name(void **state) \

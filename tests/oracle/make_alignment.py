@@ -137,6 +137,36 @@ def train(proc, keys):
     return out
 
 
+def train_rewards(proc, centre):
+    """A reward model: a linear head on the last answer token's hidden state; its start is a fixed pattern, which the test
+    sets as well."""
+    model = load(torch.float64)
+    batch, trained, _ = batch_of(proc, 1)
+    last = torch.tensor([max(i for i, t in enumerate(row) if t) for row in trained.tolist()])
+    head = torch.nn.Linear(model.config.text_config.hidden_size, 1).double()
+    with torch.no_grad():
+        head.weight.copy_(torch.sin(0.7 * torch.arange(head.in_features).double() + 1)[None] * 0.5)
+        head.bias.zero_()
+    named = list(model.named_parameters()) + [("v_head.summary." + n, p) for n, p in head.named_parameters()]
+    groups = [{"params": [p for n, p in named if not no_decay(n, p)], "weight_decay": DECAY},
+              {"params": [p for n, p in named if no_decay(n, p)], "weight_decay": 0.0}]
+    optimizer = torch.optim.AdamW(groups, lr=LR, betas=BETAS, eps=EPS, foreach=False)
+    out = {"loss": [], "grad_norm": [], "metrics": []}
+    for _ in range(STEPS):
+        optimizer.zero_grad(set_to_none=True)
+        hidden = model.model(**batch).last_hidden_state
+        rewards = head(hidden[torch.arange(len(last)), last])[:, 0]
+        won, lost = rewards[0::2], rewards[1::2]
+        loss = (-F.logsigmoid(won - lost) + centre * (won + lost) ** 2).mean()
+        loss.backward()
+        out["loss"].append(loss.item())
+        out["metrics"].append([won.mean().item(), lost.mean().item(), (won - lost).mean().item(),
+                               (won > lost).double().mean().item()])
+        out["grad_norm"].append(torch.nn.utils.clip_grad_norm_([p for _, p in named], CLIP).item())
+        optimizer.step()
+    return out
+
+
 c.quiet()
 proc = AutoProcessor.from_pretrained(LLAVA / "hf", backend="pil")
 OUT.mkdir(exist_ok=True)
@@ -146,6 +176,7 @@ for name, keys in CASES.items():
     got = train(proc, keys)
     expected[name] = {"keys": [f"{k}={str(v).lower()}" for k, v in keys.items()], **got}
     print(name, got["loss"], got["grad_norm"])
+c.save_json(OUT / "rewards.json", train_rewards(proc, 0.01))
 assert math.isclose(expected["sigmoid"]["loss"][0], math.log(2))
 c.save_json(OUT / "expected.json", expected)
 c.readable(OUT)

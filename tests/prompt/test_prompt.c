@@ -249,6 +249,42 @@ static void test_bos(void **state)
     pc_tokenizer_free(without);
 }
 
+/* BLIP-2: the picture that opens a prompt stands before BOS; one behind text stays where it is. */
+static void test_bos_behind_media(void **state)
+{
+    (void)state;
+    pc_tokenizer *tokenizer = load("llama");
+    int32_t bos = pc_tokenizer_special(tokenizer, PC_TOKEN_BOS);
+    for (int late = 0; late < 2; late++) {
+        pc_prompt_options options = options_for(tokenizer);
+        options.bos_behind_media = true;
+        pc_conversation c = {0};
+        pc_prompt plain = {0}, prompt = {0};
+        assert_int_equal(pc_conversation_say(&c, PC_ROLE_USER, "red?"), PC_OK);
+        assert_int_equal(pc_prompt_build(&plain, tokenizer, by_name("raw"), &c, &options), PC_OK);
+        pc_conversation_clear(&c);
+        assert_int_equal(pc_conversation_begin(&c, PC_ROLE_USER), PC_OK);
+        if (late) {
+            assert_int_equal(pc_conversation_add_text(&c, "red?", 4), PC_OK);
+        }
+        assert_int_equal(pc_conversation_add_media(&c, PC_MEDIA_IMAGE, 0), PC_OK);
+        if (!late) {
+            assert_int_equal(pc_conversation_add_text(&c, "red?", 4), PC_OK);
+        }
+        assert_int_equal(pc_prompt_build(&prompt, tokenizer, by_name("raw"), &c, &options), PC_OK);
+        assert_int_equal(prompt.slot_count, 1);
+        size_t first = late ? plain.ids.count : 0, text = late ? 0 : prompt.slots[0].count;
+        assert_int_equal(plain.ids.data[0], bos);
+        assert_int_equal(prompt.slots[0].first, first);
+        assert_int_equal(prompt.ids.count, plain.ids.count + prompt.slots[0].count);
+        assert_memory_equal(prompt.ids.data + text, plain.ids.data, plain.ids.count * sizeof(int32_t));
+        pc_prompt_clear(&prompt);
+        pc_prompt_clear(&plain);
+        pc_conversation_clear(&c);
+    }
+    pc_tokenizer_free(tokenizer);
+}
+
 static pc_status two_turns(pc_conversation *c, bool first, bool second, bool image)
 {
     PC_TRY(pc_conversation_say(c, PC_ROLE_SYSTEM, "You are helpful."));
@@ -464,6 +500,7 @@ int main(void)
         cmocka_unit_test(test_tokens_round_a_picture),
         cmocka_unit_test(test_control_tokens_enter_by_template_only),
         cmocka_unit_test(test_bos),
+        cmocka_unit_test(test_bos_behind_media),
         cmocka_unit_test(test_independent_turns),
         cmocka_unit_test(test_independent_turns_refused),
         cmocka_unit_test(test_refusals),

@@ -6,6 +6,8 @@
 #include "data/segments.h"
 #include "store/store.h"
 #include "support/folder.h"
+#include "train/data.h"
+#include "train/setup.h"
 #include "train/trainer.h"
 
 #include <math.h>
@@ -147,6 +149,79 @@ static void test_torch(void **state)
     pc_json_free(all);
 }
 
+/* --- a reward model --- */
+
+typedef struct whole_setup {
+    pc_recipe recipe;
+    pc_train_data data;
+    pc_setup_parts of;
+    pc_model *model;
+    pc_head *head;
+    pc_backend *backend;
+    pc_learner *learner;
+} whole_setup;
+
+static pc_status set_up_parts(whole_setup *p, const run *r)
+{
+    const char *overrides[] = {NULL, "stage=rm", "center_rewards_coefficient=0.01"};
+    char path[512], output[600];
+    snprintf(output, sizeof output, "output_dir=%s/out", r->folder);
+    overrides[0] = output;
+    PC_TRY(pc_file_write(pc_test_path(path, r->folder, "recipe.yaml"), RECIPE, sizeof RECIPE - 1));
+    PC_TRY(pc_recipe_read(&p->recipe, path, overrides, 3));
+    PC_TRY(pc_cpu_backend_new(&p->backend, 2, 0));
+    PC_TRY(pc_setup_check(&p->recipe, &p->of.stage));
+    PC_TRY(pc_setup_model(&p->model, &p->recipe));
+    PC_TRY(pc_train_data_open(&p->data, &p->recipe, p->model, p->of.stage));
+    PC_TRY(pc_setup_head(&p->head, &p->recipe, p->model, p->of.stage));
+    p->of.model = p->model;
+    p->of.head = p->head;
+    p->of.backend = p->backend;
+    p->of.loader = p->data.loader;
+    return pc_setup_learner(&p->learner, &p->recipe, &p->of);
+}
+
+static void clear_parts(whole_setup *p)
+{
+    pc_learner_free(p->learner);
+    pc_train_data_close(&p->data);
+    pc_head_free(p->head);
+    pc_model_free(p->model);
+    pc_cpu_backend_free(p->backend);
+    pc_recipe_clear(&p->recipe);
+}
+
+static void test_rewards(void **state)
+{
+    pc_json *expected;
+    whole_setup p = {0};
+    run r = {0};
+    (void)state;
+    pc_test_folder_new(r.folder);
+    assert_int_equal(pc_json_read(&expected, GOLDEN "alignment/rewards.json", 1 << 20), PC_OK);
+    assert_int_equal(set_up_parts(&p, &r), PC_OK);
+    pc_param *weight = pc_params_find(&p.head->params, "v_head.summary.weight");
+    for (int64_t i = 0; i < pc_shape_count(&weight->shape); i++) {
+        ((float *)weight->data)[i] = (float)(0.5 * sin(0.7 * (double)i + 1));
+    }
+    for (int step = 0; step < STEPS; step++) {
+        const pc_json *row = pc_json_at(pc_json_get(expected, "metrics"), (size_t)step);
+        const pc_batch *batches;
+        pc_step_result got;
+        assert_int_equal(pc_loader_next(p.data.loader, &batches), PC_OK);
+        assert_int_equal(pc_learner_step(p.learner, batches, 1, 1, &got), PC_OK);
+        assert_close("rm", step, "loss", got.loss, pc_json_number(pc_json_at(pc_json_get(expected, "loss"), (size_t)step), NAN));
+        assert_close("rm", step, "grad_norm", got.grad_norm,
+                     pc_json_number(pc_json_at(pc_json_get(expected, "grad_norm"), (size_t)step), NAN));
+        for (size_t i = 0; i < sizeof metrics / sizeof metrics[0]; i++) {
+            assert_close("rm", step, metrics[i], got.metrics[i], pc_json_number(pc_json_at(row, i), NAN));
+        }
+    }
+    clear_parts(&p);
+    pc_json_free(expected);
+    pc_test_folder_free(r.folder);
+}
+
 /* --- what holds of any --- */
 
 static void hash(const run *r, const char *name, char out[65])
@@ -193,6 +268,40 @@ static void test_resume_lora(void **state)
 {
     (void)state;
     resumes("adapter_model.safetensors", (const char *const[]){"finetuning_type=lora", "freeze_vision_tower=true"}, 2);
+}
+
+static void test_resume_rewards(void **state)
+{
+    (void)state;
+    resumes("value_head.safetensors", (const char *const[]){"stage=rm"}, 1);
+    resumes("adapter_model.safetensors", (const char *const[]){"stage=rm", "finetuning_type=lora"}, 2);
+}
+
+/* Pairs about scenes: different answers to one question, reproducible, the corrections alike but for a segment. */
+static void test_scene_pairs(void **state)
+{
+    static const char *const kinds[] = {"scene_pairs?seed=3&n=200", "scene_pairs?seed=3&n=50&content=corrections&lang=zh"};
+    (void)state;
+    for (int k = 0; k < 2; k++) {
+        pc_dataset *dataset;
+        pc_sample a = {0}, b = {0};
+        assert_int_equal(pc_dataset_open(&dataset, kinds[k], NULL, NULL), PC_OK);
+        for (int64_t i = 0; i < pc_dataset_count(dataset); i++) {
+            assert_int_equal(pc_dataset_read(dataset, i, &a), PC_OK);
+            assert_int_equal(pc_dataset_read(dataset, i, &b), PC_OK);
+            assert_int_equal(a.image_count, 1);
+            assert_int_equal(a.conversation.count, 2);
+            assert_int_equal(a.rejected.count, 1);
+            const char *won = a.conversation.parts[a.conversation.part_count - 1].text, *lost = a.rejected.parts[0].text;
+            assert_string_not_equal(won, lost);
+            assert_string_equal(lost, b.rejected.parts[0].text);
+        }
+        pc_sample_clear(&a);
+        pc_sample_clear(&b);
+        pc_dataset_close(dataset);
+    }
+    pc_dataset *none;
+    assert_int_equal(pc_dataset_open(&none, "scene_pairs?seed=3&n=5&content=captions", NULL, NULL), PC_ERR_USAGE);
 }
 
 /* The model without its adapter is the reference: at the start nothing is preferred, then the chosen answers are. */
@@ -274,8 +383,11 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_torch),
+        cmocka_unit_test(test_rewards),
         cmocka_unit_test(test_resume),
         cmocka_unit_test(test_resume_lora),
+        cmocka_unit_test(test_resume_rewards),
+        cmocka_unit_test(test_scene_pairs),
         cmocka_unit_test(test_lora_starts_at_log_2),
         cmocka_unit_test(test_refusals),
         cmocka_unit_test(test_segments),

@@ -6,7 +6,10 @@
  * absolute path says. There are no chat template and no picture recipe: the tower's directory has the recipe,
  * image_aspect_ratio changes it.
  *
- * Source: LLaVA (Liu et al. 2023, arXiv:2304.08485, 2310.03744), llava_arch.py, mm_utils.py, clip_encoder.py.
+ * MobileVLM 1 and 2 lay their checkpoints out alike, with a projector of their own (mm_projector_type ldpnet, ldpnetv2).
+ *
+ * Source: LLaVA (Liu et al. 2023, arXiv:2304.08485, 2310.03744), llava_arch.py, mm_utils.py, clip_encoder.py; MobileVLM
+ * (Chu et al. 2023, arXiv:2312.16886; 2024, arXiv:2402.03766), vision_projector.py.
  * Easy to get wrong: the placeholder is no token of the vocabulary; the default projector is one linear layer;
  * mm_use_im_start_end puts two tokens round each picture; grids are width first.
  */
@@ -26,6 +29,7 @@ static const struct {
     {"llava_llama", "llama"},
     {"llava_mistral", "mistral"},
     {"llava_qwen", "qwen2"},
+    {"mobilevlm", "llama"},
 };
 
 static const char *llm_of(const pc_json *config)
@@ -207,6 +211,21 @@ static pc_status set_aspect(pc_model *model, const char *where)
 
 /* --- the rest --- */
 
+/* The connectors that are no stack of linear layers, by mm_projector_type. */
+static const char *connector_of(const pc_json *config)
+{
+    static const struct {
+        const char *type, *connector;
+    } kinds[] = {{"ldpnet", "ldp"}, {"ldpnetv2", "ldpv2"}};
+    const char *type = pc_json_get_text(config, "mm_projector_type", "");
+    for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++) {
+        if (strcmp(kinds[i].type, type) == 0) {
+            return kinds[i].connector;
+        }
+    }
+    return "projector";
+}
+
 static pc_status configure(pc_model *model, const char *where)
 {
     const char *extra[] = {"mm_resampler_type", "mm_spatial_pool_mode", "faster_token_stride"};
@@ -219,7 +238,7 @@ static pc_status configure(pc_model *model, const char *where)
     PC_TRY(pc_import_rope(model->config, where));
     PC_TRY(set_tower(model, where));
     PC_TRY(pc_model_set_llm(model, llm_of(model->config), model->config, where));
-    PC_TRY(pc_model_set_connector(model, "projector", model->config, where));
+    PC_TRY(pc_model_set_connector(model, connector_of(model->config), model->config, where));
     PC_TRY(set_tiles(model, where));
     model->image_token = model->llm.info.vocabulary; /* LLaVA's own placeholder is -200: outside the vocabulary as well */
     return PC_OK;
@@ -269,7 +288,7 @@ static pc_status describe(const pc_model *model, pc_json *config)
 }
 
 const pc_import pc_import_llava_original = {
-    .prefixes = {.encoder = "model.vision_tower.vision_tower.vision_model.", .connector = "model.mm_projector", .llm = ""},
+    .prefixes = {.encoder = "model.vision_tower.vision_tower.vision_model.", .connector = "model.mm_projector.", .llm = ""},
     .matches = matches,
     .configure = configure,
     .finish = finish,

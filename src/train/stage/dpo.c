@@ -30,7 +30,8 @@ static pc_tensor *reference_losses(const pc_build *build, const pc_stage_setting
 static pc_stage_loss loss(const pc_build *build, const pc_stage_setting *setting, pc_stage_inputs *in)
 {
     pc_graph *graph = build->graph;
-    pc_stage_language_inputs(build, setting, in);
+    pc_stage_reading_inputs(build, setting, in);
+    pc_stage_target_inputs(build, setting, in);
     in->answer_ends = pc_graph_input(graph, "answer_ends", PC_I32, pc_dims(1, 2 * setting->limits->samples));
     in->pairs = pc_graph_input(graph, "pairs", PC_F32, pc_dims(1, setting->limits->samples));
     pc_tensor *soft = pc_stage_soft_tokens(build, setting, in);

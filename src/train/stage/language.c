@@ -19,7 +19,7 @@ pc_status pc_stage_check_language(const pc_model *model)
     return PC_OK;
 }
 
-void pc_stage_language_inputs(const pc_build *build, const pc_stage_setting *setting, pc_stage_inputs *in)
+void pc_stage_reading_inputs(const pc_build *build, const pc_stage_setting *setting, pc_stage_inputs *in)
 {
     pc_graph *graph = build->graph;
     const pc_model *model = setting->model;
@@ -28,6 +28,12 @@ void pc_stage_language_inputs(const pc_build *build, const pc_stage_setting *set
     in->positions = pc_graph_input(graph, "positions", PC_I32, pc_dims(1, limits->tokens));
     in->ranges = pc_graph_input(graph, "ranges", PC_I32, pc_dims(2, limits->tokens, 4));
     in->frequencies = pc_graph_input(graph, "frequencies", PC_F32, pc_dims(1, model->llm.info.head_size / 2));
+}
+
+void pc_stage_target_inputs(const pc_build *build, const pc_stage_setting *setting, pc_stage_inputs *in)
+{
+    pc_graph *graph = build->graph;
+    const pc_batch_limits *limits = setting->limits;
     in->target_rows = pc_graph_input(graph, "target_rows", PC_I32, pc_dims(1, limits->targets));
     in->target_ids = pc_graph_input(graph, "target_ids", PC_I32, pc_dims(1, limits->targets));
     in->weights = pc_graph_input(graph, "weights", PC_F32, pc_dims(1, limits->targets));
@@ -44,7 +50,7 @@ pc_tensor *pc_stage_soft_tokens(const pc_build *build, const pc_stage_setting *s
     return pc_model_connect(build, model, pc_stage_pictures(build, model, limits, in)); /* [S,D'] */
 }
 
-pc_tensor *pc_stage_logits(const pc_build *build, const pc_model *model, const pc_stage_inputs *in, pc_tensor *soft)
+pc_tensor *pc_stage_hidden(const pc_build *build, const pc_model *model, const pc_stage_inputs *in, pc_tensor *soft)
 {
     pc_reading reading = {
         .ids = in->ids,
@@ -54,14 +60,20 @@ pc_tensor *pc_stage_logits(const pc_build *build, const pc_model *model, const p
         .soft = soft,
         .soft_rows = soft ? in->soft_rows : NULL,
     };
-    pc_tensor *hidden = pc_model_read(build, model, &reading);         /* [T,D'] */
-    hidden = pc_take_rows(build->graph, hidden, in->target_rows);      /* [R,D'] */
-    return pc_model_logits(build, model, hidden);                      /* [R,V] */
+    return pc_model_read(build, model, &reading);
+}
+
+pc_tensor *pc_stage_logits(const pc_build *build, const pc_model *model, const pc_stage_inputs *in, pc_tensor *soft)
+{
+    pc_tensor *hidden = pc_stage_hidden(build, model, in, soft);      /* [T,D'] */
+    hidden = pc_take_rows(build->graph, hidden, in->target_rows);     /* [R,D'] */
+    return pc_model_logits(build, model, hidden);                     /* [R,V] */
 }
 
 static pc_stage_loss loss(const pc_build *build, const pc_stage_setting *setting, pc_stage_inputs *in)
 {
-    pc_stage_language_inputs(build, setting, in);
+    pc_stage_reading_inputs(build, setting, in);
+    pc_stage_target_inputs(build, setting, in);
     pc_tensor *soft = pc_stage_soft_tokens(build, setting, in);
     pc_tensor *logits = pc_stage_logits(build, setting->model, in, soft);
     return (pc_stage_loss){.value = pc_cross_entropy(build->graph, logits, in->target_ids, in->weights)};
