@@ -44,8 +44,3 @@ pc_status pc_draft_guess(pc_draft *draft, const pc_ids *history, size_t answer, 
     *count = 0;
     return most ? draft->type->guess(draft->self, history, answer, most, out, count) : PC_OK;
 }
-
-pc_status pc_draft_end(pc_draft *draft, const pc_ids *answer)
-{
-    return draft->type->end(draft->self, answer);
-}

@@ -30,8 +30,6 @@ void pc_draft_free(pc_draft *draft);
 pc_status pc_draft_begin(pc_draft *draft, const pc_answer_request *request);
 /* Guess what follows history [prompt + answer], of which the last `answer` ids are the answer's; *count <= most ids. */
 pc_status pc_draft_guess(pc_draft *draft, const pc_ids *history, size_t answer, size_t most, int32_t *out, size_t *count);
-/* The answer is over. */
-pc_status pc_draft_end(pc_draft *draft, const pc_ids *answer);
 
 /* One way to guess, behind pc_draft. */
 typedef struct pc_draft_type {
@@ -39,7 +37,6 @@ typedef struct pc_draft_type {
     void (*release)(void *self);
     pc_status (*begin)(void *self, const pc_answer_request *request);
     pc_status (*guess)(void *self, const pc_ids *history, size_t answer, size_t most, int32_t *out, size_t *count);
-    pc_status (*end)(void *self, const pc_ids *answer);
 } pc_draft_type;
 
 #endif

@@ -153,10 +153,4 @@ static pc_status guess(void *self, const pc_ids *history, size_t answer, size_t 
     return PC_OK;
 }
 
-static pc_status end(void *self, const pc_ids *answer)
-{
-    (void)self, (void)answer;
-    return PC_OK;
-}
-
-const pc_draft_type pc_draft_ngram = {.make = make, .release = release, .begin = begin, .guess = guess, .end = end};
+const pc_draft_type pc_draft_ngram = {.make = make, .release = release, .begin = begin, .guess = guess};

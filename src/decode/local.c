@@ -439,11 +439,10 @@ static pc_status read_ahead(answering *a, int32_t id)
 }
 
 /* Forget what was read on a guess that didn't come true. */
-static pc_status end_ahead(pc_local *local)
+static void end_ahead(pc_local *local)
 {
     pc_session_rewind(local->session, (int64_t)local->inputs[0].prompt.ids.count + local->lanes.written);
     local->ahead.count = local->ahead.at = 0;
-    return pc_draft_end(local->draft, &local->report.ids);
 }
 
 /* Let the session read the newest id, so that the next one has its scores. */
@@ -494,7 +493,10 @@ static pc_status generate(answering *a)
         }
         PC_TRY(read_on(a, id));
     }
-    return local->draft ? end_ahead(local) : PC_OK;
+    if (local->draft) {
+        end_ahead(local);
+    }
+    return PC_OK;
 }
 
 /* Say what a search has found. */
