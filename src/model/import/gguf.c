@@ -140,8 +140,8 @@ static bool place(const pc_model *model, const char *name, const pc_store **stor
     }
     if (connector && pc_starts_with(name, connector)) { /* "model.mm_projector.2.weight"; one layer has no number */
         const char *rest = name + strlen(connector);
-        bool numbered = rest[0] == '.' && rest[1] >= '0' && rest[1] <= '9';
-        return pc_import_replace_prefix(name, connector, numbered ? "mm" : "mm.0", out, size);
+        bool numbered = rest[0] >= '0' && rest[0] <= '9';
+        return pc_import_replace_prefix(name, connector, numbered ? "mm." : "mm.0.", out, size);
     }
     if (strcmp(name, "model.image_newline") == 0) {
         return pc_import_replace_prefix(name, name, name, out, size);
