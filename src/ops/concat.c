@@ -70,6 +70,9 @@ pc_tensor *pc_concat_features(pc_graph *graph, pc_tensor *x, pc_tensor *y)
 {
     int64_t width = pc_shape_last(&x->max) + pc_shape_last(&y->max);
     pc_shape shape = x->max;
+    if (pc_graph_failed(graph)) {
+        return x; /* its shape may be empty */
+    }
     pc_tensor *a = pc_reshape(graph, x, pc_dims(3, -1, pc_shape_last(&x->max), 1));
     pc_tensor *b = pc_reshape(graph, y, pc_dims(3, -1, pc_shape_last(&y->max), 1));
     shape.dim[0] = -1;
