@@ -105,7 +105,7 @@ pc_grid pc_grid_layout(pc_graph *graph, pc_tensor *like, pc_grid_params params)
 
 pc_tensor *pc_merge_blocks(pc_graph *graph, pc_tensor *x, int64_t rows, int64_t columns, int64_t side)
 {
-    int64_t width = x->max.dim[x->max.ndim - 1];
+    int64_t width = pc_shape_last(&x->max);
     pc_grid grid = pc_grid_layout(graph, x, (pc_grid_params){rows, columns, side, 0});
     x = pc_take_rows(graph, pc_reshape(graph, x, pc_dims(2, -1, width)), grid.order); /* [N*P,D] */
     return pc_reshape(graph, x, pc_dims(3, -1, rows / side * (columns / side), side * side * width));
