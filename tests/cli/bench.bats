@@ -39,7 +39,7 @@ refuses() {
 }
 
 @test "bench --train: both arithmetics" {
-    "$percept" bench --train --filter vlm -r 1 --json | jq -e '[.results[].test] == ["vlm-17m f32", "vlm-17m bf16"]'
+    "${PERCEPT_PLAIN:-$percept}" bench --train --filter vlm -r 1 --json | jq -e '[.results[].test] == ["vlm-17m f32", "vlm-17m bf16"]'
 }
 
 @test "bench: refusals" {
