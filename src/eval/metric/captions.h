@@ -1,5 +1,5 @@
 /* Captions and their references as words of one dictionary: what BLEU, ROUGE-L and CIDEr start from. Words are what white
- * space separates; the texts come lower-cased and without punctuation (coco-caption's PTB tokenizer), or --tokenize does it. */
+ * space separates; the texts come lower-cased and without punctuation (coco-caption's PTB tokenizer). */
 #ifndef PC_EVAL_METRIC_CAPTIONS_H
 #define PC_EVAL_METRIC_CAPTIONS_H
 
