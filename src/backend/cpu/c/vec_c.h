@@ -77,6 +77,7 @@ INLINE vf vf_load_f16(const pc_f16 *p, vmask n)
     return x;
 }
 INLINE vf vf_fma(vf a, vf b, vf c) { return a * b + c; }
+INLINE vf vf_whole(vi x) { return (vf){(float)x[0], (float)x[1], (float)x[2], (float)x[3]}; }
 INLINE vf vf_pick(vi mask, vf a, vf b) { return (vf)((mask & (vi)a) | (~mask & (vi)b)); }
 INLINE vf vf_max(vf a, vf b) { return vf_pick(a > b, a, b); } /* b when one is NaN */
 INLINE vf vf_min(vf a, vf b) { return vf_pick(a < b, a, b); } /* b when one is NaN */

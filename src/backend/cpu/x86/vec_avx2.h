@@ -53,6 +53,7 @@ INLINE vf vf_load_bf16(const pc_bf16 *p, vmask m)
 }
 INLINE vf vf_load_f16(const pc_f16 *p, vmask m) { return _mm256_cvtph_ps(load_short(p, m)); }
 INLINE vf vf_fma(vf a, vf b, vf c) { return _mm256_fmadd_ps(a, b, c); }
+INLINE vf vf_whole(vi x) { return _mm256_cvtepi32_ps((__m256i)x); }
 INLINE vf vf_max(vf a, vf b) { return _mm256_max_ps(a, b); } /* b when one is NaN */
 INLINE vf vf_min(vf a, vf b) { return _mm256_min_ps(a, b); } /* b when one is NaN */
 INLINE vf vf_pick_less(vf x, vf y, vf a, vf b) /* x < y ? a : b */
