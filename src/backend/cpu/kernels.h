@@ -174,10 +174,13 @@ typedef struct pc_cpu_int8_type {
     /* `columns` rows of blocks, b_bytes apart, `count` numbers of each; the panel's other columns are zeros. */
     void (*panel)(void *dst, const void *src, int64_t b_bytes, int columns, int64_t count);
     void (*tile)(const pc_cpu_tile *tile); /* a: rounded rows, b: a panel, k: groups */
+    /* a: rows that were rounded alone, lda bytes apart; b: rows of blocks, ldb bytes apart; k: numbers; any cols. Or NULL. */
+    void (*dot)(const pc_cpu_tile *tile);
 } pc_cpu_int8_type;
 
 typedef struct pc_cpu_int8 {
     int rows, cols; /* largest tile; panels are `cols` wide */
+    int dot_rows;   /* most rows of `dot`; 0: none */
     void (*round)(void *dst, const pc_cpu_rounding *from);
     pc_cpu_int8_type of[PC_CPU_BLOCK_TYPES];
     double (*peak)(int64_t rounds);

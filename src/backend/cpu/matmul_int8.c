@@ -5,6 +5,8 @@
  *       for each panel:  unpack its codes into the thread's cache
  *           for each tile of rows:  C tile (+)= rounded rows . panel
  *
+ *   few rows (decoding):  items = rows of the weight, whose blocks are used as they come
+ *
  * Products of codes are exact, groups of the type follow in order (kernels.h): a row has the same bits in any batch, on any
  * number of threads. A panel's block (18 KiB) stays in an L1 cache, a block of A (700 KiB of 1000 rows) in an L2 cache.
  */
@@ -18,6 +20,8 @@ enum {
     ITEM_PANELS = 4,  /* most panels of an item: A is read once for all of them */
     ITEMS = 4,        /* aimed at for each thread */
     ROUND_TILES = 4,  /* tiles of rows in an item of rounding */
+    DOT_COLUMNS = 32, /* few rows: what items' rows of the weight are a multiple of */
+    DOT_STRIPS = 16,  /* and so many of them at most */
 };
 
 typedef struct product {
@@ -32,6 +36,7 @@ typedef struct product {
     bool accumulate;
     const float *bias, *residual;
 
+    int64_t dot_columns; /* an item of few rows */
     int64_t tile_rows, tiles, panels;
     int64_t item_tiles, item_panels, row_items; /* an item */
     char *rounded;
@@ -115,6 +120,45 @@ static void block_item(void *context, int64_t item, int thread)
     }
 }
 
+/* --- few rows --- */
+
+static void dot_item(void *context, int64_t item, int thread)
+{
+    const product *p = context;
+    const int64_t column = item * p->dot_columns;
+    (void)thread;
+    p->type->dot(&(pc_cpu_tile){
+        .a = p->rounded,
+        .b = p->b + column * p->b_bytes,
+        .c = p->c + column,
+        .lda = p->k / p->type->group * group_bytes_of_row(p),
+        .ldb = p->b_bytes,
+        .ldc = p->n,
+        .k = p->k,
+        .rows = (int)p->m,
+        .cols = (int)pc_least(p->dot_columns, p->n - column),
+        .load = p->accumulate,
+        .bias = p->bias ? p->bias + column : NULL,
+        .residual = p->residual ? p->residual + column : NULL,
+        .ldr = p->n,
+    });
+}
+
+static void run_few_rows(product *p, pc_pool *pool)
+{
+    const int64_t row_bytes = p->k / p->type->group * group_bytes_of_row(p);
+    const int64_t strips = pc_ceil_div(p->n, DOT_COLUMNS), wanted = (int64_t)ITEMS * pc_pool_threads(pool);
+    for (int64_t row = 0; row < p->m; row++) {
+        p->functions->round(p->rounded + row * row_bytes,
+                            &(pc_cpu_rounding){.x = p->a + row * p->k, .ldx = p->k, .count = p->k, .rows = 1,
+                                               .group = p->type->group, .offset = p->type->offset});
+    }
+    p->dot_columns = DOT_COLUMNS * pc_most(1, pc_least(strips / wanted, DOT_STRIPS));
+    pc_pool_run(pool, pc_ceil_div(p->n, p->dot_columns), dot_item, p);
+}
+
+/* --- many rows --- */
+
 /* Enough items for all threads; a cut through the rows unpacks the weight again, so that comes last. */
 static int64_t cut_items(product *p, int threads)
 {
@@ -169,6 +213,10 @@ static void run(const pc_call *call, const pc_cpu_level *level)
         return;
     }
     place_scratch(&p, call->scratch, &at, threads);
+    if (p.m <= p.functions->dot_rows) {
+        run_few_rows(&p, call->pool);
+        return;
+    }
     p.tile_rows = pc_ceil_div(p.m, pc_ceil_div(p.m, p.functions->rows));
     p.tiles = pc_ceil_div(p.m, p.tile_rows);
     p.panels = pc_ceil_div(p.n, p.functions->cols);

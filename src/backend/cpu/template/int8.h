@@ -6,6 +6,7 @@
  *                                                  wide: of 8 bits (offset 128), narrow: below 64
  *     WIDE_SIGNED                                  panels hold wide codes as signed numbers, less their offset
  *     TILE8_ROWS                                   rows of a tile, two vectors each
+ *     DOT8, if template/dots8.h shall serve few rows
  * Sums of products of codes are exact, so that only the order of the groups counts.
  */
 #include "base/block.h"
@@ -21,38 +22,40 @@ enum { TILE8_COLS = 2 * LANES };
 
 /* --- rounding, as pc_block_round_eight --- */
 
-INLINE float round_group(int8_t code[PC_BLOCK_SMALL], const float *x)
+enum { EIGHT_VECTORS = PC_BLOCK_SMALL / LANES };
+
+/* The codes of a group, and their sums vector by vector. */
+INLINE float round_group(int8_t code[PC_BLOCK_SMALL], int32_t sum[EIGHT_VECTORS], const float *x)
 {
-    enum { VECTORS = PC_BLOCK_SMALL / LANES };
     const vf shift = vf_set(12582912.0f); /* 1.5 * 2^23: the sum has units of 1 */
-    vf most = vf_set(0), check = vf_set(0);
-    int32_t whole[PC_BLOCK_SMALL];
-    for (int v = 0; v < VECTORS; v++) {
-        const vf y = vf_load(x + v * LANES);
-        most = vf_max(vf_abs(y), most);
-        check = vf_fma(y, vf_set(0), check); /* NaN unless all are finite */
+    const int32_t infinity = 0x7f800000;
+    vi bits = vi_set(0);
+#pragma GCC unroll 8
+    for (int v = 0; v < EIGHT_VECTORS; v++) { /* magnitudes compare as their bits, NaN above all */
+        bits = vi_max(bits, (vi)vf_abs(vf_load(x + v * LANES)));
     }
-    const float top = vf_top(most);
-    const bool finite = vf_sum(check) == 0;
-    const vf inverse = vf_set(finite && top >= 1e-30f ? 127.0f / top : 0);
-    for (int v = 0; v < VECTORS; v++) {
+    const int32_t top_bits = vi_top(bits);
+    float top;
+    memcpy(&top, &top_bits, sizeof top);
+    const bool finite = top_bits < infinity, counts = finite && top >= 1e-30f;
+    const vf inverse = vf_set(counts ? 127.0f / top : 0);
+    int32_t whole[PC_BLOCK_SMALL];
+#pragma GCC unroll 8
+    for (int v = 0; v < EIGHT_VECTORS; v++) {
         const vf y = finite ? vf_load(x + v * LANES) : vf_set(0);
         const vi rounded = (vi)(y * inverse + shift) - (vi)shift;
         memcpy(whole + v * LANES, &rounded, sizeof rounded);
+        sum[v] = vi_sum(rounded);
     }
     for (int i = 0; i < PC_BLOCK_SMALL; i++) {
         code[i] = (int8_t)whole[i];
     }
-    return !finite ? NAN : top >= 1e-30f ? top / 127.0f : 0;
+    return !finite ? NAN : counts ? top / 127.0f : 0;
 }
 
 /* The codes of one group of one row to their place. */
-INLINE void place_group(unit *to, const int8_t *code, float scale, const pc_cpu_rounding *r, const int group)
+INLINE void place_group(unit *to, const int8_t *code, float scale, int32_t sum, const pc_cpu_rounding *r, const int group)
 {
-    int32_t sum = 0;
-    for (int i = 0; i < group; i++) {
-        sum += code[i];
-    }
 #pragma GCC unroll 8
     for (int u = 0; u < group / 4; u++) {
         memcpy(to + u * r->rows, code + 4 * u, sizeof *to);
@@ -65,18 +68,24 @@ INLINE void place_group(unit *to, const int8_t *code, float scale, const pc_cpu_
 
 static void round_rows(void *dst, const pc_cpu_rounding *r)
 {
+    enum { HALF = PC_BLOCK_SMALL / 2 };
     const int64_t stride = (r->group / 4 + 3) * r->rows; /* units of a group */
     for (int row = 0; row < r->rows; row++) {
         unit *to = (unit *)dst + row;
         for (int64_t k = 0; k < r->count; k += PC_BLOCK_SMALL) {
             int8_t code[PC_BLOCK_SMALL];
-            const float scale = round_group(code, r->x + row * r->ldx + k);
+            int32_t part[EIGHT_VECTORS], sum[2] = {0, 0};
+            const float scale = round_group(code, part, r->x + row * r->ldx + k);
+#pragma GCC unroll 8
+            for (int v = 0; v < EIGHT_VECTORS; v++) {
+                sum[2 * v / EIGHT_VECTORS] += part[v];
+            }
             if (r->group == PC_BLOCK_SMALL) {
-                place_group(to, code, scale, r, PC_BLOCK_SMALL);
+                place_group(to, code, scale, sum[0] + sum[1], r, PC_BLOCK_SMALL);
             } else {
-                place_group(to, code, scale, r, PC_BLOCK_SMALL / 2);
+                place_group(to, code, scale, sum[0], r, HALF);
                 to += stride;
-                place_group(to, code + PC_BLOCK_SMALL / 2, scale, r, PC_BLOCK_SMALL / 2);
+                place_group(to, code + HALF, scale, sum[1], r, HALF);
             }
             to += stride;
         }
@@ -187,18 +196,34 @@ INLINE void tile8_group(vf acc[TILE8_ROWS][2], const unit *a, const unit *b, con
     }
 }
 
+/* What the sums of row r, columns [column, column + LANES) begin with, and what follows them. */
+INLINE vf sum_begin(const pc_cpu_tile *t, int r, int64_t column)
+{
+    return t->load ? vf_load_mask(t->c + r * t->ldc + column, vm_first(t->cols - column)) : vf_set(0);
+}
+
+INLINE void sum_end(const pc_cpu_tile *t, int r, int64_t column, vf x)
+{
+    const vmask m = vm_first(t->cols - column);
+    if (t->bias) {
+        x = x + vf_load_mask(t->bias + column, m);
+    }
+    if (t->residual) {
+        x = x + vf_load_mask(t->residual + r * t->ldr + column, m);
+    }
+    vf_store_mask(t->c + r * t->ldc + column, x, m);
+}
+
 INLINE void tile8_body(const pc_cpu_tile *t, const int rows, const int vectors, const int size, const bool has_min,
                        const bool wide)
 {
     const unit *a = t->a, *b = t->b;
-    const vmask mask = vm_first(t->cols - (vectors - 1) * LANES);
     vf acc[TILE8_ROWS][2];
 #pragma GCC unroll 8
     for (int r = 0; r < rows; r++) {
 #pragma GCC unroll 2
         for (int j = 0; j < vectors; j++) {
-            const vmask m = j + 1 < vectors ? vm_first(LANES) : mask;
-            acc[r][j] = t->load ? vf_load_mask(t->c + r * t->ldc + j * LANES, m) : vf_set(0);
+            acc[r][j] = sum_begin(t, r, j * LANES);
         }
     }
     for (int64_t k = t->k; k > 0; k--) {
@@ -210,15 +235,7 @@ INLINE void tile8_body(const pc_cpu_tile *t, const int rows, const int vectors, 
     for (int r = 0; r < rows; r++) {
 #pragma GCC unroll 2
         for (int j = 0; j < vectors; j++) {
-            const vmask m = j + 1 < vectors ? vm_first(LANES) : mask;
-            vf x = acc[r][j];
-            if (t->bias) {
-                x = x + vf_load_mask(t->bias + j * LANES, m);
-            }
-            if (t->residual) {
-                x = x + vf_load_mask(t->residual + r * t->ldr + j * LANES, m);
-            }
-            vf_store_mask(t->c + r * t->ldc + j * LANES, x, m);
+            sum_end(t, r, j * LANES, acc[r][j]);
         }
     }
 }
@@ -254,6 +271,14 @@ TILE8(tile8_wide, 32, false, true)
 TILE8(tile8_halves, 16, false, false)
 TILE8(tile8_halves_min, 16, true, false)
 
+#ifdef DOT8
+#include "backend/cpu/template/dots8.h"
+#define INT8_DOT(type) dot8_##type
+#else
+enum { DOT8_ROWS = 0 };
+#define INT8_DOT(type) NULL
+#endif
+
 #define INT8_TILE(size, offset, has_min) \
     ((size) == 16 ? (has_min) ? tile8_halves_min : tile8_halves : (offset) == 128 ? tile8_wide : (has_min) ? tile8_min : tile8_plain)
 #define INT8_FIELD(type, dtype, unit_, size, offset_, has_min_)          \
@@ -263,6 +288,7 @@ TILE8(tile8_halves_min, 16, true, false)
         .has_min = has_min_,                                             \
         .panel = panel_##type,                                           \
         .tile = INT8_TILE(size, offset_, has_min_),                      \
+        .dot = INT8_DOT(type),                                           \
     },
 
 /* As many independent sums as a tile has. */
@@ -275,6 +301,7 @@ static double int8_peak(int64_t rounds)
         sum[r][0] = sum[r][1] = vi_set(0);
     }
     for (int64_t i = 0; i < rounds; i++) {
+        __asm__ volatile("" : "+" IN_REGISTER(w), "+" IN_REGISTER(y)); /* so that nothing moves out of the loop */
 #pragma GCC unroll 8
         for (int r = 0; r < TILE8_ROWS; r++) {
             sum[r][0] = DOT_NARROW(sum[r][0], w, y);
@@ -289,6 +316,7 @@ static double int8_peak(int64_t rounds)
 
 #define INT8_TABLE                                                                              \
     {                                                                                           \
-        .rows = TILE8_ROWS, .cols = TILE8_COLS, .round = round_rows, .peak = int8_peak,         \
+        .rows = TILE8_ROWS, .cols = TILE8_COLS, .dot_rows = DOT8_ROWS, .round = round_rows,     \
+        .peak = int8_peak,                                                                      \
         .of = {PC_BLOCK_FORMATS(INT8_FIELD)},                                                   \
     }

@@ -2,13 +2,16 @@
 #include "backend/cpu/x86/vec_avx512.h"
 
 #include "backend/cpu/kernels.h"
-#include "backend/cpu/x86/groups_avx2.h"
 #include "base/cpu.h"
 
 #define DOT_NARROW(sum, w, y) (vi)_mm512_dpbusd_epi32((__m512i)(sum), (__m512i)(w), (__m512i)(y))
 #define DOT_WIDE DOT_NARROW
 #define WIDE_SIGNED false
 #define TILE8_ROWS 6
+
+#include "backend/cpu/x86/steps_avx512.h"
+#include "backend/cpu/x86/sums_avx512.h"
+#define DOT8
 
 #include "backend/cpu/template/int8.h"
 
