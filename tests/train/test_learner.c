@@ -271,6 +271,75 @@ static void test_recompute(void **state)
     compare_recomputed(*state, 0.3);
 }
 
+/* Sample `which` of the two as a batch of its own, in `own`. */
+static void one_sample(fixture *own, const fixture *f, int which)
+{
+    const pc_batch *all = &f->batch;
+    int64_t first = 0, end = 0;
+    while (end < all->tokens && (end == first || all->positions[end] > 0 || which-- > 0)) {
+        first = all->positions[end] == 0 ? end : first;
+        end++;
+    }
+    pc_batch *batch = &own->batch;
+    *batch = (pc_batch){.samples = 1, .images = 1, .pixels = own->pixels, .ids = own->ids, .positions = own->positions,
+                        .ranges = own->ranges, .soft_rows = own->soft_rows, .target_rows = own->target_rows,
+                        .target_ids = own->target_ids, .target_weights = own->target_weights, .tokens = end - first};
+    memcpy(own->pixels, f->pixels + (first > 0 ? 3 * 21 * 21 : 0), 3 * 21 * 21 * sizeof *own->pixels);
+    for (int64_t t = first; t < end; t++) {
+        int32_t at = (int32_t)(t - first);
+        own->ids[at] = f->ids[t];
+        own->positions[at] = f->positions[t];
+        own->ranges[at] = (pc_attention_range){0, 0, 0, at + 1};
+    }
+    for (int64_t i = 0; i < all->soft; i++) {
+        if (f->soft_rows[i] >= first && f->soft_rows[i] < end) {
+            own->soft_rows[batch->soft++] = (int32_t)(f->soft_rows[i] - first);
+        }
+    }
+    for (int64_t i = 0; i < all->targets; i++) {
+        if (f->target_rows[i] >= first && f->target_rows[i] < end) {
+            own->target_rows[batch->targets] = (int32_t)(f->target_rows[i] - first);
+            own->target_weights[batch->targets] = 1;
+            own->target_ids[batch->targets++] = f->target_ids[i];
+        }
+    }
+}
+
+/* Two samples with pictures packed into one micro-batch have the loss and the gradients of the two one by one. */
+static void test_packed(void **state)
+{
+    fixture *f = *state, *a = calloc(1, sizeof *a), *b = calloc(1, sizeof *b);
+    pc_learner *learner = new_learner(f);
+    const pc_params *params = &f->model->params;
+    pc_step_result result;
+    size_t count;
+    double loss, worst = 0, top = 0;
+    float *packed = gradients_of(learner, f, &count, &loss);
+    one_sample(a, f, 0);
+    one_sample(b, f, 1);
+    assert_int_equal(a->batch.tokens + b->batch.tokens, f->batch.tokens);
+    assert_int_equal(a->batch.targets + b->batch.targets, f->batch.targets);
+    assert_true(a->batch.targets > 0 && b->batch.targets > 0 && a->batch.soft == b->batch.soft);
+    const pc_batch apart[] = {a->batch, b->batch};
+    assert_int_equal(pc_learner_step(learner, apart, 2, 0, &result), PC_OK);
+    assert_true(fabs(result.loss / loss - 1) < 1e-6);
+    size_t at = 0;
+    for (size_t i = 0; i < params->count; i++) {
+        const pc_param *param = &params->items[i]->param;
+        for (int64_t k = 0; param->trains && k < pc_shape_count(&param->shape); k++, at++) {
+            top = fmax(top, fabs(packed[at]));
+            worst = fmax(worst, fabs(packed[at] - param->grad[k]));
+        }
+    }
+    assert_int_equal(at, count);
+    print_message("largest difference of a gradient, packed and one by one: %.2e of the largest\n", worst / top);
+    assert_true(worst < 1e-5 * top);
+    pc_learner_free(learner);
+    free(packed);
+    free(a);
+    free(b);
+}
+
 /* Something is dropped in training, something else in the next step, nothing in validation; a learner that continues at a
  * step drops what the first one would have. */
 static void test_dropout(void **state)
@@ -347,6 +416,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_gradients, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_ten_steps, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_recompute, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_packed, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_dropout, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_not_finite, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_out_of_memory, set_up, tear_down),
