@@ -34,6 +34,7 @@ typedef struct fixture {
     char folder[256];
     bool recompute;
     double dropout;
+    int64_t logit_rows;
 } fixture;
 
 static const pc_array *need(const pc_store *store, const char *format, int sample)
@@ -116,6 +117,7 @@ static pc_status make_learner(pc_learner **out, fixture *f)
         .settings = {.beta1 = 0.9, .beta2 = 0.95, .eps = 1e-6}, .weight_decay = 0.1, .max_norm = 1,
         .rates = rates, .rate_count = 3,
         .recompute = f->recompute, .dropout = f->dropout, .seed = 7,
+        .logit_rows = f->logit_rows,
     };
     return pc_learner_new(out, f->model, f->backend, &options);
 }
@@ -271,6 +273,76 @@ static void test_recompute(void **state)
     compare_recomputed(*state, 0.3);
 }
 
+static size_t bytes_for(fixture *f, int64_t targets, int64_t logit_rows)
+{
+    pc_learner *learner;
+    int64_t before = f->batch.targets;
+    f->batch.targets = targets;
+    f->logit_rows = logit_rows;
+    assert_int_equal(make_learner(&learner, f), PC_OK);
+    f->batch.targets = before;
+    f->logit_rows = 0;
+    size_t bytes = pc_learner_bytes(learner);
+    pc_learner_free(learner);
+    return bytes;
+}
+
+/* Logits take memory for one chunk, whatever a micro-batch may hold. */
+static void test_logits_are_never_whole(void **state)
+{
+    fixture *f = *state;
+    size_t row = (size_t)f->model->llm.info.vocabulary * sizeof(float);
+    size_t whole = bytes_for(f, 8000, 8000) - bytes_for(f, 4000, 8000);
+    size_t chunks = bytes_for(f, 8000, 500) - bytes_for(f, 4000, 500);
+    print_message("4000 rows more, %zu bytes of logits each: %zu bytes whole, %zu in chunks\n", row, whole, chunks);
+    assert_true(whole >= 4000 * row);
+    assert_true(chunks < 4000 * row / 8);
+}
+
+/* The loss over the vocabulary in chunks, the last of them empty at run time: the gradients of the whole one but for rounding,
+ * less memory, and the same bits for any number of threads, also where layers are computed again. */
+static void test_chunks(void **state)
+{
+    static const int threads[] = {1, 3};
+    fixture *f = *state;
+    const pc_batch whole = f->batch;
+    size_t count;
+    double loss, chunked, worst = 0, top = 0;
+    pc_learner *learner = new_learner(f);
+    size_t bytes = pc_learner_bytes(learner);
+    float *truth = gradients_of(learner, f, &count, &loss), *first = NULL;
+    pc_learner_free(learner);
+    f->logit_rows = 3;
+    for (int i = 0; i < 4; i++) {
+        pc_backend *backend = f->backend;
+        f->recompute = i >= 2;
+        assert_int_equal(pc_cpu_backend_new(&f->backend, threads[i % 2], 0), PC_OK);
+        f->batch.targets += 7; /* room that the batch leaves empty */
+        assert_int_equal(make_learner(&learner, f), PC_OK);
+        f->batch.targets = whole.targets;
+        assert_true(f->recompute || pc_learner_bytes(learner) < bytes);
+        float *found = gradients_of(learner, f, &count, &chunked);
+        assert_true(fabs(chunked / loss - 1) < 1e-6);
+        for (size_t k = 0; k < count; k++) {
+            top = fmax(top, fabs(truth[k]));
+            worst = fmax(worst, fabs(truth[k] - found[k]));
+        }
+        if (first) {
+            assert_memory_equal(first, found, count * sizeof *first);
+        }
+        pc_learner_free(learner);
+        pc_cpu_backend_free(f->backend);
+        f->backend = backend;
+        free(first);
+        first = found;
+    }
+    print_message("largest difference of a gradient in chunks of 3 of %d rows: %.2e of the largest\n", (int)whole.targets,
+                  worst / top);
+    assert_true(worst < 1e-5 * top);
+    free(first);
+    free(truth);
+}
+
 /* Sample `which` of the two as a batch of its own, in `own`. */
 static void one_sample(fixture *own, const fixture *f, int which)
 {
@@ -416,6 +488,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_gradients, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_ten_steps, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_recompute, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_chunks, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_logits_are_never_whole, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_packed, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_dropout, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_not_finite, set_up, tear_down),
