@@ -65,7 +65,8 @@ static pc_status print_json(const pc_plan *p)
         {"steps_per_epoch", (double)p->steps_per_epoch}, {"tokens_per_step", p->tokens_per_step},
         {"images_per_step", p->images_per_step}, {"tokens_per_image", (double)p->tokens_per_image},
         {"seconds_per_step", p->seconds_per_step}, {"seconds_per_step_cached", p->seconds_per_step_cached},
-        {"seconds_to_start", p->seconds_to_start}, {"seconds", p->seconds}, {"steps_measured", (double)p->measured},
+        {"seconds_to_start", p->seconds_to_start}, {"seconds", p->seconds}, {"flops_per_step", p->flops_per_step},
+        {"steps_measured", (double)p->measured},
     };
     pc_json *root = pc_json_new_object();
     pc_str text = {0};

@@ -147,6 +147,7 @@ static pc_status plan(pc_plan *out, parts *p, const pc_recipe *recipe, const pc_
     int64_t first = out->steps < out->steps_per_epoch ? out->steps : out->steps_per_epoch;
     out->seconds = out->seconds_to_start + out->seconds_per_step * (double)first +
                    out->seconds_per_step_cached * (double)(out->steps - first);
+    out->flops_per_step = pc_learner_cost(p->learner).flops * (double)recipe->accumulation;
     return PC_OK;
 }
 
