@@ -109,7 +109,7 @@ static pc_status name_sizes(char **out, const pc_train_data *data, const pc_reci
 static pc_status open_loader(pc_train_data *data, const pc_recipe *recipe, const pc_model *model, const pc_stage *stage)
 {
     int64_t side = model->encoder.type ? model->encoder.info.image_size : 0;
-    bool conversations = stage->batches == PC_BATCH_LANGUAGE || stage->batches == PC_BATCH_PREFERENCES;
+    bool conversations = pc_batch_is_of_language(stage->batches);
     pc_loader_options options = {
         .kind = stage->batches,
         .tokenizer = model->tokenizer,

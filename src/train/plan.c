@@ -13,14 +13,6 @@
 
 enum { WARM_UP = 2, LEAST = 3 };
 
-typedef struct parts {
-    pc_model *model, *reference;
-    pc_adapter *adapter;
-    pc_head *head;
-    pc_train_data data;
-    pc_learner *learner;
-} parts;
-
 static double now(void)
 {
     struct timespec time;
@@ -52,7 +44,7 @@ typedef struct timing {
 } timing;
 
 /* Steps from the first one on, for about `seconds`, at most `most`. */
-static pc_status take_steps(timing *out, const parts *p, const pc_recipe *recipe, double seconds, int64_t most)
+static pc_status take_steps(timing *out, const pc_training *p, const pc_recipe *recipe, double seconds, int64_t most)
 {
     double started = now();
     const pc_batch *batches;
@@ -62,7 +54,7 @@ static pc_status take_steps(timing *out, const parts *p, const pc_recipe *recipe
     for (int64_t step = 0; step < most && (step < WARM_UP + LEAST || now() - started < seconds); step++) {
         double before = now();
         PC_TRY(pc_loader_next(p->data.loader, &batches));
-        PC_TRY(pc_learner_step(p->learner, batches, recipe->accumulation, 0, &result)); /* rate 0: weights stay good */
+        PC_TRY(pc_rollout_step(p->rollout, p->learner, batches, recipe->accumulation, step, 0, &result)); /* rate 0: weights stay good */
         if (step >= WARM_UP || step == most - 1) {
             out->spent += now() - before;
             out->tokens += result.tokens;
@@ -73,7 +65,7 @@ static pc_status take_steps(timing *out, const parts *p, const pc_recipe *recipe
     return PC_OK;
 }
 
-static pc_status measure(pc_plan *out, const parts *p, const pc_recipe *recipe, double seconds)
+static pc_status measure(pc_plan *out, const pc_training *p, const pc_recipe *recipe, double seconds)
 {
     bool cached = recipe->feature_cache != NULL;
     timing first, later;
@@ -99,7 +91,7 @@ static size_t stored_bytes(const pc_params *params)
     return bytes;
 }
 
-static void compute_sizes(pc_plan *out, const parts *p, const pc_recipe *recipe)
+static void compute_sizes(pc_plan *out, const pc_training *p, const pc_recipe *recipe)
 {
     size_t state = pc_learner_state_bytes(p->learner);
     size_t own = p->adapter ? stored_bytes(&p->adapter->params) : 0; /* the weights themselves are not saved again */
@@ -109,7 +101,7 @@ static void compute_sizes(pc_plan *out, const parts *p, const pc_recipe *recipe)
     out->weights = stored_bytes(&p->model->params) + own;
     out->gradients = (size_t)out->trained * sizeof(float);
     out->moments = state;
-    out->activations = pc_learner_bytes(p->learner) - out->gradients - state;
+    out->activations = pc_learner_bytes(p->learner) - out->gradients - state + (p->rollout ? pc_rollout_bytes(p->rollout) : 0);
     size_t saved = p->adapter ? own : out->weights, checkpoint = saved + state;
     int64_t kept = recipe->save_total_limit > 0 ? recipe->save_total_limit
                    : recipe->save_steps > 0     ? out->steps / recipe->save_steps + 1
@@ -117,23 +109,10 @@ static void compute_sizes(pc_plan *out, const parts *p, const pc_recipe *recipe)
     out->disk = checkpoint * (size_t)(kept + 1) + saved; /* one more while the oldest is still there */
 }
 
-static pc_status open_parts(parts *p, const pc_recipe *recipe, const pc_backend *backend)
-{
-    const pc_stage *stage;
-    PC_TRY(pc_setup_check(recipe, &stage));
-    PC_TRY(pc_setup_model(&p->model, recipe));
-    PC_TRY(pc_train_data_open(&p->data, recipe, p->model, stage));
-    PC_TRY(pc_setup_adapter(&p->adapter, recipe, p->model));
-    PC_TRY(pc_setup_reference(&p->reference, recipe, stage));
-    PC_TRY(pc_setup_head(&p->head, recipe, p->model, stage));
-    pc_setup_parts learner = {p->model, p->reference, p->adapter, p->head, backend, stage, p->data.loader};
-    return pc_setup_learner(&p->learner, recipe, &learner);
-}
-
-static pc_status plan(pc_plan *out, parts *p, const pc_recipe *recipe, const pc_backend *backend, double seconds)
+static pc_status plan(pc_plan *out, pc_training *p, const pc_recipe *recipe, const pc_backend *backend, double seconds)
 {
     double started = now();
-    PC_TRY(open_parts(p, recipe, backend));
+    PC_TRY(pc_training_open(p, recipe, backend));
     size_t before = peak_bytes();
     out->seconds_to_start = now() - started;
     out->steps_per_epoch = pc_loader_steps_per_epoch(p->data.loader);
@@ -153,7 +132,7 @@ static pc_status plan(pc_plan *out, parts *p, const pc_recipe *recipe, const pc_
 
 pc_status pc_plan_recipe(pc_plan *out, const pc_recipe *recipe, const pc_backend *backend, double seconds)
 {
-    parts p = {0};
+    pc_training p = {0};
     pc_recipe alone = *recipe;
     pc_str cache = {0};
     pc_status status = PC_OK;
@@ -163,12 +142,7 @@ pc_status pc_plan_recipe(pc_plan *out, const pc_recipe *recipe, const pc_backend
         alone.feature_cache = cache.data;
     }
     status = status == PC_OK ? plan(out, &p, &alone, backend, seconds) : status;
-    pc_learner_free(p.learner);
-    pc_train_data_close(&p.data);
-    pc_head_free(p.head);
-    pc_adapter_free(p.adapter);
-    pc_model_free(p.reference);
-    pc_model_free(p.model);
+    pc_training_close(&p);
     if (cache.data && pc_remove_tree(cache.data) != PC_OK && status == PC_OK) {
         status = PC_ERR_IO;
     }
