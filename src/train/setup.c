@@ -2,6 +2,7 @@
 #include "train/setup.h"
 
 #include "base/log.h"
+#include "train/sparse.h"
 #include "train/vocabulary.h"
 
 #include <math.h>
@@ -54,6 +55,10 @@ static pc_status load_model(pc_model **out, const pc_recipe *recipe)
         bool stays = recipe->tuning == PC_TUNING_LORA && !recipe->vision_tower_path; /* mapped, in its stored type */
         PC_TRY(stays ? PC_OK : pc_params_own(&(*out)->params));
     }
+    if (recipe->sparse.experts && recipe->tuning == PC_TUNING_LORA) {
+        return pc_fail(PC_ERR_USAGE, "moe_experts: experts are trained as whole weights, not with finetuning_type: lora");
+    }
+    PC_TRY(pc_sparse_make(out, &recipe->sparse, (uint64_t)recipe->seed));
     if (recipe->template_name) {
         PC_TRY(pc_template_by_name(&(*out)->chat, recipe->template_name));
     }
