@@ -2,6 +2,7 @@
 PC_COMMAND(version)
 PC_COMMAND(train)
 PC_COMMAND(plan)
+PC_COMMAND(sweep)
 PC_COMMAND(merge)
 PC_COMMAND(quantize)
 PC_COMMAND(run)

@@ -119,6 +119,7 @@ static pc_status plan(pc_plan *out, parts *p, const pc_recipe *recipe, const pc_
     out->most = before + out->gradients + out->moments + out->activations;
     out->most = out->most > out->expected ? out->most : out->expected;
     out->seconds = out->seconds_per_step * (double)out->steps;
+    out->flops_per_step = pc_learner_cost(p->learner).flops * (double)recipe->accumulation;
     return PC_OK;
 }
 

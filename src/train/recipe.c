@@ -31,6 +31,7 @@ static const pc_field fields[] = {
     FLAG(resize_vocab, "false",
          "give both: model_init's model takes the weights of model_name_or_path, tables of the vocabulary token by token"),
     TEXT(vision_tower_path, NULL, "take the encoder's weights from this directory (a contrastive model, for example)"),
+    TEXT(language_model_path, NULL, "take the language model's weights from this directory; its vocabulary is this model's"),
     TEXT(stage, "sft", "pt, sft, regions, contrastive, dpo or rm"),
     FIELD(template_name, "template", PC_FIELD_TEXT, NULL, 0, 0, "chat template; unset = the model's own"),
     FLAG(freeze_vision_tower, "true", "the encoder does not train"),

@@ -38,7 +38,7 @@ typedef struct pc_sparse_keys {
 
 typedef struct pc_recipe {
     /* model */
-    char *model_name_or_path, *model_init, *tokenizer_name_or_path, *vision_tower_path, *stage, *template_name;
+    char *model_name_or_path, *model_init, *tokenizer_name_or_path, *vision_tower_path, *language_model_path, *stage, *template_name;
     bool resize_vocab;
     bool freeze_vision_tower, freeze_multi_modal_projector, freeze_language_model;
     int tuning; /* pc_tuning */

@@ -52,8 +52,8 @@ static pc_status load_model(pc_model **out, const pc_recipe *recipe)
         PC_TRY(recipe->resize_vocab ? carry_over(*out, recipe) : PC_OK);
     } else {
         PC_TRY(pc_model_load(out, recipe->model_name_or_path));
-        bool stays = recipe->tuning == PC_TUNING_LORA && !recipe->vision_tower_path; /* mapped, in its stored type */
-        PC_TRY(stays ? PC_OK : pc_params_own(&(*out)->params));
+        bool changed = recipe->tuning != PC_TUNING_LORA || recipe->vision_tower_path || recipe->language_model_path;
+        PC_TRY(changed ? pc_params_own(&(*out)->params) : PC_OK); /* else they stay mapped, in their stored type */
     }
     if (recipe->sparse.experts && recipe->tuning == PC_TUNING_LORA) {
         return pc_fail(PC_ERR_USAGE, "moe_experts: experts are trained as whole weights, not with finetuning_type: lora");
@@ -74,34 +74,38 @@ int64_t pc_setup_steps(const pc_recipe *recipe, const pc_loader *loader)
     return recipe->max_steps >= 0 ? recipe->max_steps : by_epochs;
 }
 
-/* The encoder's parameters, by their names without the part's prefix. */
-static pc_status load_vision_tower(pc_model *model, const pc_recipe *recipe)
+static const char *prefix_of(const pc_model *model, const char *part)
+{
+    return strcmp(part, "encoder") == 0 ? model->import->prefixes.encoder : model->import->prefixes.llm;
+}
+
+/* The parameters of one part, by their names without the part's prefix; path NULL = they stay as they are. */
+static pc_status load_part(pc_model *model, const char *part, const char *path)
 {
     pc_model *donor = NULL;
-    const char *path = recipe->vision_tower_path;
     if (!path) {
         return PC_OK;
     }
     PC_TRY(pc_model_load(&donor, path));
-    const char *from = donor->import->prefixes.encoder, *to = model->import->prefixes.encoder;
+    const char *from = prefix_of(donor, part), *to = prefix_of(model, part);
     int copied = 0;
     pc_status status = PC_OK;
     for (size_t i = 0; i < model->params.count && status == PC_OK; i++) {
         pc_param *param = &model->params.items[i]->param;
         char name[600];
-        if (!from || !to || strcmp(param->part, "encoder") != 0) {
+        if (!from || !to || strcmp(param->part, part) != 0) {
             continue;
         }
         snprintf(name, sizeof name, "%s%s", from, param->name + strlen(to));
         const pc_param *source = pc_params_find(&donor->params, name);
         if (!source || !pc_shape_equal(&source->shape, &param->shape)) {
-            status = pc_fail(PC_ERR_DATA, "%s: no tensor '%s' of the encoder's shape", path, name);
+            status = pc_fail(PC_ERR_DATA, "%s: no tensor '%s' of the %s's shape", path, name, part);
         } else {
             pc_convert_to_f32(param->data, source->data, source->dtype, (size_t)pc_shape_count(&param->shape));
             copied++;
         }
     }
-    pc_log(PC_LOG_INFO, "took %d tensors of the encoder from %s", copied, path);
+    pc_log(PC_LOG_INFO, "took %d tensors of the %s from %s", copied, part, path);
     pc_model_free(donor);
     return status;
 }
@@ -111,7 +115,10 @@ pc_status pc_setup_model(pc_model **out, const pc_recipe *recipe)
     *out = NULL;
     pc_status status = load_model(out, recipe);
     if (status == PC_OK) {
-        status = load_vision_tower(*out, recipe);
+        status = load_part(*out, "encoder", recipe->vision_tower_path);
+    }
+    if (status == PC_OK) {
+        status = load_part(*out, "llm", recipe->language_model_path);
     }
     if (status != PC_OK) {
         pc_model_free(*out);
