@@ -311,12 +311,8 @@ void pc_learner_free(pc_learner *learner)
 static pc_status bind_batch(pc_learner *learner, const pc_batch *batch, double weight)
 {
     const pc_stage_inputs *in = &learner->in;
-<<<<<<< HEAD
-    const pc_model *model = learner->model;
-    learner->share_value = in->pairs ? (float)(weight * (double)batch->samples) : 0;
-=======
     pc_exec *exec = learner->loss.exec;
->>>>>>> main
+    learner->share_value = in->pairs ? (float)(weight * (double)batch->samples) : 0;
     for (int64_t i = 0; i < batch->targets; i++) {
         learner->share_value += in->pairs ? 0 : (float)(weight * batch->target_weights[i]);
         learner->weights[i] = (float)((in->pairs ? 1 : weight) * batch->target_weights[i]);
@@ -331,27 +327,10 @@ static pc_status bind_batch(pc_learner *learner, const pc_batch *batch, double w
         PC_TRY(pc_features_get(learner->features, batch->pixels, batch->images, &features));
         PC_TRY(pc_exec_bind(exec, in->features, features, shape));
     }
-<<<<<<< HEAD
-    PC_TRY(bind(learner, in->ids, batch->ids, pc_dims(1, batch->tokens)));
-    PC_TRY(bind(learner, in->positions, batch->positions, pc_dims(1, batch->tokens)));
-    PC_TRY(bind(learner, in->ranges, batch->ranges, pc_dims(2, batch->tokens, 4)));
-    PC_TRY(bind(learner, in->soft_rows, batch->soft_rows, pc_dims(1, batch->soft)));
-    PC_TRY(bind(learner, in->target_rows, batch->target_rows, pc_dims(1, batch->targets)));
-    PC_TRY(bind(learner, in->target_ids, batch->target_ids, pc_dims(1, batch->targets)));
-    PC_TRY(bind(learner, in->text_ends, batch->text_ends, pc_dims(1, batch->samples)));
-    PC_TRY(bind(learner, in->weights, learner->weights, pc_dims(1, batch->targets)));
-    PC_TRY(bind(learner, in->answer_ends, batch->answer_ends, pc_dims(1, 2 * batch->samples)));
-    PC_TRY(bind(learner, in->answer_rows, batch->answer_rows, pc_dims(1, 2 * batch->samples)));
-    PC_TRY(bind(learner, learner->share, &learner->share_value, pc_dims(1, 1)));
-    PC_TRY(bind(learner, in->pairs, learner->pairs, pc_dims(1, batch->samples)));
-    return in->frequencies ? bind(learner, in->frequencies, model->llm.frequencies,
-                                  pc_dims(1, model->llm.info.head_size / 2))
-                           : PC_OK;
-=======
     PC_TRY(in->weights ? pc_exec_bind(exec, in->weights, learner->weights, pc_dims(1, batch->targets)) : PC_OK);
     PC_TRY(in->pairs ? pc_exec_bind(exec, in->pairs, learner->pairs, pc_dims(1, batch->samples)) : PC_OK);
+    PC_TRY(learner->share ? pc_exec_bind(exec, learner->share, &learner->share_value, pc_dims(1, 1)) : PC_OK);
     return pc_stage_bind(exec, in, learner->model, batch);
->>>>>>> main
 }
 
 /* Adds the micro-batch's gradients; its share of the step's loss and metrics goes to *out. */

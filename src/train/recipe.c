@@ -61,8 +61,7 @@ static const pc_field fields[] = {
     REAL(preference.centre, "center_rewards_coefficient", "0", 0, 1e3,
          "stage rm: this times the square of two rewards' sum is added, to keep them round 0"),
     FIELD(preference.reference, "ref_model", PC_FIELD_TEXT, NULL, 0, 0,
-<<<<<<< HEAD
-          "stage dpo: reference model; unset = model_name_or_path as it was, without its adapter"),
+          "stages dpo, ppo, grpo: reference model; unset = model_name_or_path as it was, without its adapter"),
     FIELD(sparse.experts, "moe_experts", PC_FIELD_INT, "0", 0, 1024,
           "turn MLPs of a dense language model into so many experts each, copies at first (MoE-LLaVA); 0 = leave it as it is"),
     FIELD(sparse.top_k, "moe_top_k", PC_FIELD_INT, "2", 1, 1024, "experts that a token goes to"),
@@ -71,8 +70,6 @@ static const pc_field fields[] = {
     REAL(sparse.capacity, "moe_capacity_factor", "1.5", 0, 1e6, "tokens that an expert takes in training, in even shares; 0 = all"),
     REAL(sparse.balance, "moe_aux_loss_coef", "0.01", 0, 1e3, "weight of the loss that balances the experts"),
     REAL(sparse.z, "moe_z_loss_coef", "0", 0, 1e3, "weight of the loss that keeps router logits small"),
-=======
-          "stages dpo, ppo, grpo: reference model; unset = model_name_or_path as it was, without its adapter"),
     FIELD(rollout.reward_model, "reward_model", PC_FIELD_TEXT, NULL, 0, 0,
           "stages ppo, grpo: what stage rm left (adapter of this model, or a model; with value_head.safetensors)"),
     FIELD(rollout.reward_rule, "reward_rule", PC_FIELD_TEXT, NULL, 0, 0,
@@ -94,7 +91,6 @@ static const pc_field fields[] = {
     REAL(rollout.value_clip, "cliprange_value", "0.2", 0, 1e6, "stage ppo: how far a value counts as changed; 0 = any"),
     REAL(rollout.value_weight, "vf_coef", "0.1", 0, 1e6, "stage ppo: weight of the values' loss"),
     FLAG_AS(rollout.whiten_rewards, "ppo_whiten_rewards", "false", "rewards of all tokens of a step get variance 1"),
->>>>>>> main
     TEXT(dataset, NULL, "datasets, separated by commas: FILE, FOLDER, scenes?seed=1&n=1000 or a name in dataset_info.json"),
     TEXT(dataset_dir, "data", "folder of dataset_info.json"),
     TEXT(dataset_format, NULL, "kind of the datasets; unset = found by looking"),

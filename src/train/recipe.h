@@ -28,7 +28,6 @@ typedef struct pc_preference_keys {
     char *reference;
 } pc_preference_keys;
 
-<<<<<<< HEAD
 /* Experts in place of a dense model's MLPs (sparse.h). */
 typedef struct pc_sparse_keys {
     int64_t experts; /* 0 = the model stays as it is */
@@ -36,7 +35,7 @@ typedef struct pc_sparse_keys {
     char *layers;    /* sparse, dense, first_half, second_half */
     double capacity, balance, z;
 } pc_sparse_keys;
-=======
+
 /* How a model learns from answers of its own (rollout.h). */
 typedef struct pc_rollout_keys {
     char *reward_model, *reward_rule;
@@ -45,7 +44,6 @@ typedef struct pc_rollout_keys {
     double temperature, kl_weight, kl_target, gamma, lambda, clip, value_clip, value_weight;
     bool whiten_rewards;
 } pc_rollout_keys;
->>>>>>> main
 
 typedef struct pc_recipe {
     /* model */
@@ -56,11 +54,8 @@ typedef struct pc_recipe {
     char *adapter_name_or_path;
     pc_lora_keys lora;
     pc_preference_keys preference;
-<<<<<<< HEAD
     pc_sparse_keys sparse;
-=======
     pc_rollout_keys rollout;
->>>>>>> main
     /* data */
     char *dataset, *dataset_dir, *dataset_format, *media_dir, *interleave_probs;
     int64_t cutoff_len, max_samples, max_images, dataloader_num_workers, image_shift;
