@@ -22,6 +22,7 @@ typedef struct pc_learner_options {
     const pc_stage *stage;
     pc_batch_limits limits;
     bool recompute;         /* values inside of layers are computed again for their gradients: less memory, the same bits */
+    int64_t logit_rows;     /* stage.h; 0 = by their bytes */
     pc_dtype compute;       /* PC_F32; PC_BF16: products in bf16, masters and sums in f32 */
     const pc_optimizer *optimizer;
     pc_optimizer_settings settings;
@@ -37,6 +38,8 @@ typedef struct pc_learner_options {
     pc_head *head;          /* trains as well, in stages that have one; borrowed */
     const pc_model *reference; /* of stages that compare with one; borrowed; NULL = the model without its adapter */
     pc_preference_params preference; /* of stages over pairs of answers */
+    pc_policy_params policy;         /* of stages over answers that the model has written */
+    double temperature;              /* at which it has; 0 = 1 */
 } pc_learner_options;
 
 typedef struct pc_learner pc_learner;
