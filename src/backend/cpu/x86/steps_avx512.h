@@ -7,6 +7,7 @@
 #define PC_BACKEND_CPU_STEPS_AVX512_H
 
 #include "backend/cpu/x86/groups_avx2.h"
+#include "backend/cpu/x86/vec_avx512.h"
 
 /* Shifts of 16-bit lanes, by quarters of a vector. */
 GROUP_INLINE __m512i quarters_of_16(int a, int b, int c, int d)
