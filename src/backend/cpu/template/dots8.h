@@ -8,7 +8,8 @@
  * The including file gives step_<type>, fill_<type>, scale_table (x86/steps_avx512.h), and
  *     vi_sums(a, b, c, d)       sums of four neighbouring lanes: in each quarter those of a, b, c, d
  *     vi_quarters(x[LANES / 4]) x[q]: quarter q of each, in their order
- *     vi_codes(a, stride, size) 4 LANES codes of a rounded row, whose groups of `size` begin `stride` bytes apart
+ *     vi_codes(a, stride, size, left) 4 LANES codes of a rounded row, whose groups of `size` begin `stride` bytes apart
+ *     HALF_STEP(type)           where a step is 64 numbers: the first 32 of them alone
  */
 enum { DOT8_ROWS = 4, DOT8_STEP = 4 * LANES };
 
@@ -19,7 +20,6 @@ INLINE void dot8_groups(vf acc[DOT8_ROWS], vi sums[DOT8_ROWS][LANES / 4], const 
     for (int r = 0; r < rows; r++) {
         const unit *a = (const unit *)((const char *)t->a + r * t->lda) + group * (size / 4 + 3) + size / 4;
         vi_quarters(sums[r]);
-#pragma GCC unroll 4
         for (int g = 0; g < DOT8_STEP / size; g++) {
             if (g < groups) {
                 const vi sum = (size == 32 ? sums[r][2 * g] + sums[r][2 * g + 1] : sums[r][g]) + vi_set(a[1].i);
@@ -46,7 +46,7 @@ INLINE void dot8_rows_of(const char *row[LANES], const pc_cpu_tile *t, int64_t c
 INLINE void dot8_ask(const pc_cpu_tile *t, int64_t column, int64_t from, int64_t to)
 {
     const char *next = (const char *)t->b + (column + LANES) * t->ldb;
-    for (int64_t i = from & -64; i < to; i += 64) {
+    for (int64_t i = from; i < to; i += 64) {
         __builtin_prefetch(next + i, 0, 2);
     }
 }
@@ -55,6 +55,7 @@ INLINE void dot8_ask(const pc_cpu_tile *t, int64_t column, int64_t from, int64_t
     INLINE void dot8_strip_##type(const pc_cpu_tile *t, int64_t column, const int rows)                                 \
     {                                                                                                                   \
         enum { BYTES = PC_BLOCK_LARGE / unit_ * (int)sizeof(pc_block_##type) }; /* of 256 numbers */                    \
+        enum { ASKED = BYTES * LANES * DOT8_STEP / PC_BLOCK_LARGE };            /* of a step */                         \
         const int64_t stride = (size / 4 + 3) * (int64_t)sizeof(unit);                                                  \
         const char *row[LANES];                                                                                         \
         vf acc[DOT8_ROWS];                                                                                              \
@@ -66,18 +67,18 @@ INLINE void dot8_ask(const pc_cpu_tile *t, int64_t column, int64_t from, int64_t
             const int64_t count = t->k - k < PC_BLOCK_LARGE ? t->k - k : PC_BLOCK_LARGE;                                \
             scale_table table;                                                                                          \
             fill_##type(&table, row, count);                                                                            \
-            dot8_ask(t, column, k / PC_BLOCK_LARGE * BYTES * LANES, (k / PC_BLOCK_LARGE + 1) * BYTES * LANES);          \
             for (int64_t at = 0; at < count; at += DOT8_STEP) {                                                         \
                 vi sums[DOT8_ROWS][LANES / 4], y[DOT8_ROWS];                                                            \
                 const int left = (int)(count - at < DOT8_STEP ? count - at : DOT8_STEP);                                \
+                dot8_ask(t, column, (k + at) / DOT8_STEP * ASKED, ((k + at) / DOT8_STEP + 1) * ASKED);                  \
                 _Pragma("GCC unroll 4") for (int r = 0; r < rows; r++) {                                                \
                     y[r] = vi_codes((const char *)t->a + r * t->lda + (k + at) / size * stride, stride, size, left);    \
                 }                                                                                                       \
                 _Pragma("GCC unroll 4") for (int q = 0; q < LANES / 4; q++) {                                           \
                     vi w[4];                                                                                            \
                     _Pragma("GCC unroll 4") for (int i = 0; i < 4; i++) {                                               \
-                        w[i] = left == DOT8_STEP ? (vi)step_##type(row[4 * q + i], (int)(at / DOT8_STEP))               \
-                                                 : (vi)half_step_##type(row[4 * q + i], (int)(at / DOT8_STEP));         \
+                        w[i] = (vi)(left == DOT8_STEP ? step_##type(row[4 * q + i], (int)(at / DOT8_STEP))              \
+                                                      : HALF_STEP(type)(row[4 * q + i], (int)(at / DOT8_STEP)));        \
                     }                                                                                                   \
                     _Pragma("GCC unroll 4") for (int r = 0; r < rows; r++) {                                            \
                         vi product[4];                                                                                  \

@@ -5,7 +5,7 @@
  */
 #include "backend/cpu/x86/vec_avx2.h"
 
-#include "backend/cpu/x86/groups_avx2.h"
+#include "backend/cpu/x86/steps_avx2.h"
 #include "base/cpu.h"
 #define GROUP_OF(type, dtype, unit, size, offset, has_min) \
     INLINE void group_##type(vf x[4], const void *block, int group) { floats_##type(x, block, group); }
@@ -23,5 +23,6 @@ INLINE vi add_products(vi sum, __m256i w, __m256i y)
     add_products(sum, _mm256_abs_epi8((__m256i)(w)), _mm256_sign_epi8((__m256i)(y), (__m256i)(w)))
 #define WIDE_SIGNED true
 #define TILE8_ROWS 3
+#define DOT8
 
 #include "backend/cpu/template/level.h"

@@ -128,6 +128,7 @@ GROUP_INLINE __m512i step_q3_k(const char *block, int pair)
         return _mm512_zextsi256_si512(_mm256_set_m128i(code[1], code[0]));                                              \
     }
 PC_BLOCK_FORMATS(HALF_STEP_OF)
+#define HALF_STEP(type) half_step_##type
 
 /* --- scales --- */
 
