@@ -18,7 +18,7 @@
 
 enum {
     PIXELS, IDS, POSITIONS, RANGES, SOFT_ROWS, TARGET_ROWS, TARGET_IDS, TARGET_WEIGHTS, TEXT_ENDS, ANSWER_ENDS, ANSWER_ROWS,
-    EXPERIENCE, ARRAYS
+    LABELS, EXPERIENCE, ARRAYS
 };
 _Static_assert((int)ARRAYS == (int)PC_BATCH_ARRAYS, "one capacity for each array of a batch");
 
@@ -52,6 +52,7 @@ void pc_batch_clear(pc_batch *batch)
     pc_free(batch->text_ends);
     pc_free(batch->answer_ends);
     pc_free(batch->answer_rows);
+    pc_free(batch->labels);
     pc_free(batch->experience);
     memset(batch, 0, sizeof *batch);
 }
@@ -70,6 +71,7 @@ pc_status pc_batch_room_for_rows(pc_batch *batch, int64_t rows)
 pc_status pc_batch_room_for_answers(pc_batch *batch)
 {
     PC_TRY(ROOM(answer_ends, ANSWER_ENDS, batch->answers + 2));
+    PC_TRY(ROOM(labels, LABELS, batch->samples + 1));
     return ROOM(answer_rows, ANSWER_ROWS, batch->answers + 2);
 }
 
@@ -413,6 +415,7 @@ pc_status pc_batch_add(pc_batch *batch, pc_batch_maker *maker, int dx, int dy, b
     switch (maker->options->kind) {
     case PC_BATCH_PAIRS: return add_pair(batch, maker, dx, dy, shortened);
     case PC_BATCH_PREFERENCES: return pc_batch_add_preference(batch, maker, dx, dy);
+    case PC_BATCH_LABELLED:
     case PC_BATCH_PROMPTS: return pc_batch_add_prompt(batch, maker, dx, dy);
     case PC_BATCH_REGIONS: return add_regions(batch, maker, dx, dy, shortened);
     default: return add_conversation(batch, maker, dx, dy, shortened);

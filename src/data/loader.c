@@ -50,6 +50,7 @@ typedef struct worker {
     struct pc_loader *loader;
     pthread_t thread;
     pc_batch_maker maker;
+    pc_batch prompts; /* LABELLED: samples before their answers are crossed */
 } worker;
 
 struct pc_loader {
@@ -147,16 +148,27 @@ static pc_status add_draw(const pc_loader *loader, pc_batch *batch, pc_batch_mak
     }
 }
 
-static pc_status fill_step(const pc_loader *loader, step_slot *slot, pc_batch_maker *maker, int64_t step)
+/* Samples from `draw` on. */
+static pc_status fill_batch(const pc_loader *loader, pc_batch *batch, pc_batch_maker *maker, uint64_t draw, tally *t)
+{
+    pc_batch_reset(batch);
+    for (int64_t b = 0; b < loader->options.batch_size; b++) {
+        PC_TRY(add_draw(loader, batch, maker, draw++, t));
+    }
+    return PC_OK;
+}
+
+static pc_status fill_step(const pc_loader *loader, step_slot *slot, worker *self, int64_t step)
 {
     const pc_loader_options *options = &loader->options;
     uint64_t draw = (uint64_t)step * (uint64_t)options->accumulation * (uint64_t)options->batch_size;
     memset(&slot->tally, 0, sizeof slot->tally);
-    for (int64_t m = 0; m < options->accumulation; m++) {
-        pc_batch_reset(&slot->batches[m]);
-        for (int64_t b = 0; b < options->batch_size; b++) {
-            PC_TRY(add_draw(loader, &slot->batches[m], maker, draw++, &slot->tally));
-        }
+    bool labelled = options->kind == PC_BATCH_LABELLED;
+    int64_t picture = 3 * options->image_width * options->image_height;
+    for (int64_t m = 0; m < options->accumulation; m++, draw += (uint64_t)options->batch_size) {
+        pc_batch *out = &slot->batches[m];
+        PC_TRY(fill_batch(loader, labelled ? &self->prompts : out, &self->maker, draw, &slot->tally));
+        PC_TRY(labelled ? pc_batch_label(out, &self->prompts, options->cutoff, picture) : PC_OK);
     }
     return PC_OK;
 }
@@ -178,7 +190,7 @@ static void *work(void *argument)
         slot->ready = false;
         loader->busy++;
         pthread_mutex_unlock(&loader->lock);
-        slot->status = fill_step(loader, slot, &self->maker, step);
+        slot->status = fill_step(loader, slot, self, step);
         snprintf(slot->error, sizeof slot->error, "%s", slot->status == PC_OK ? "" : pc_error());
         pthread_mutex_lock(&loader->lock);
         slot->ready = true;
@@ -208,12 +220,12 @@ static pc_status check_pictures(const pc_loader_options *o)
 
 bool pc_batch_is_of_language(pc_batch_kind kind)
 {
-    return kind == PC_BATCH_LANGUAGE || kind == PC_BATCH_PREFERENCES || kind == PC_BATCH_PROMPTS;
+    return kind == PC_BATCH_LANGUAGE || kind == PC_BATCH_PREFERENCES || kind == PC_BATCH_PROMPTS || kind == PC_BATCH_LABELLED;
 }
 
 static pc_status check_options(const pc_loader_options *o)
 {
-    bool language = pc_batch_is_of_language(o->kind), answers = o->kind == PC_BATCH_PREFERENCES || o->kind == PC_BATCH_PROMPTS;
+    bool language = pc_batch_is_of_language(o->kind), answers = language && o->kind != PC_BATCH_LANGUAGE;
     int64_t rows;
     if (!o->tokenizer || (!language && !o->recipe) || (language && !o->chat)) {
         return pc_fail(PC_ERR_USAGE, "a loader needs a tokenizer, and an image recipe for pairs or regions or a chat "
@@ -325,6 +337,7 @@ void pc_loader_free(pc_loader *loader)
     stop_workers(loader);
     for (int i = 0; loader->workers && i < loader->options.workers; i++) {
         pc_batch_maker_clear(&loader->workers[i].maker);
+        pc_batch_clear(&loader->workers[i].prompts);
     }
     for (int64_t i = 0; loader->slots && i < loader->slot_count; i++) {
         for (int64_t m = 0; loader->slots[i].batches && m < loader->options.accumulation; m++) {
@@ -454,7 +467,7 @@ void pc_loader_limits(const pc_loader *loader, pc_batch_limits *out)
     out->samples = o->batch_size;
     out->images = pairs ? o->batch_size : o->recipe ? o->batch_size * o->max_images : 0;
     out->tokens = o->kind == PC_BATCH_REGIONS ? 0 : o->batch_size * o->cutoff;
-    out->tokens *= o->kind == PC_BATCH_PREFERENCES ? 2 : 1;
+    out->tokens *= o->kind == PC_BATCH_PREFERENCES || o->kind == PC_BATCH_LABELLED ? 2 : 1;
     out->soft = pairs ? 0 : out->images * o->tokens_per_image;
     out->targets = pairs ? o->batch_size : out->tokens;
     if (!pairs && o->region_weight > 0) {

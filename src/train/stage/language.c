@@ -70,6 +70,18 @@ pc_tensor *pc_stage_logits(const pc_build *build, const pc_model *model, const p
     return pc_model_logits(build, model, hidden);                     /* [R,V] */
 }
 
+pc_tensor *pc_stage_reference_losses(const pc_build *build, const pc_stage_setting *setting, const pc_stage_inputs *in,
+                                     pc_tensor *soft)
+{
+    pc_build frozen = {.graph = build->graph, .compute = build->compute};
+    bool shared = setting->reference == setting->model && soft && !soft->needs_grad;
+    pc_tensor *own = soft;
+    if (in->pixels && !shared) {
+        own = pc_model_connect(&frozen, setting->reference, pc_model_encode(&frozen, setting->reference, in->pixels));
+    }
+    return pc_token_losses(build->graph, pc_stage_logits(&frozen, setting->reference, in, own), in->target_ids);
+}
+
 static pc_stage_loss loss(const pc_build *build, const pc_stage_setting *setting, pc_stage_inputs *in)
 {
     pc_stage_reading_inputs(build, setting, in);

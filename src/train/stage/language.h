@@ -15,4 +15,9 @@ pc_tensor *pc_stage_hidden(const pc_build *build, const pc_model *model, const p
 /* Logits [R,V] of the rows that predict a target. soft may be NULL. */
 pc_tensor *pc_stage_logits(const pc_build *build, const pc_model *model, const pc_stage_inputs *in, pc_tensor *soft);
 
+/* -log p [R] of the targets under the setting's reference, without gradients. soft: the model's own, reused where it must be
+ * the reference's. */
+pc_tensor *pc_stage_reference_losses(const pc_build *build, const pc_stage_setting *setting, const pc_stage_inputs *in,
+                                     pc_tensor *soft);
+
 #endif
