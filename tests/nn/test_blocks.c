@@ -2,7 +2,7 @@
  * gradients within 1e-4 of the largest magnitude, by the references and by the kernels; then each learns a few steps.
  */
 #include "backend/cpu/cpu.h"
-#include "connector/gated_cross_attention.h"
+#include "connector/bridge/gated_cross_attention.h"
 #include "nn/moe.h"
 #include "nn/t5.h"
 #include "ops/add.h"
@@ -303,22 +303,16 @@ static void gated_build(bench *b, const pc_build *build)
     }
     pc_media_ranges(ranges, pictures, ROWS, QUERIES);
     pc_tensor *x = use(b, "x", pc_dims(2, ROWS, 24)), *media = use(b, "media", pc_dims(2, PICTURES * QUERIES, 20));
-    pc_gated_cross_attention state = {
-        .config = &gated_config, .blocks = b->weights, .count = pc_gated_blocks(&gated_config, 1), .media = media,
-        .ranges = use_ints(b, &ranges[0].prefix_begin, pc_dims(2, ROWS, 4)),
-    };
-    pc_hook hook = pc_gated_cross_attention_hook(&state);
-    pc_hooks hooks = {&hook, 1};
-    x = pc_hooks_before_layer(&hooks, build, 0, x);
-    give(b, "y", pc_hooks_before_layer(&hooks, build, 1, x)); /* one layer: nothing stands behind it */
+    const pc_bridge_input in = {.media = media, .seen = use_ints(b, &ranges[0].prefix_begin, pc_dims(2, ROWS, 4))};
+    give(b, "y", pc_gated_block_forward(build, b->weights, &gated_config, x, &in, 0));
 }
 
 /* --- mixture of experts --- */
 
 enum { TOKENS = 13 };
 
-static const pc_moe_config moe_config = {.balance = 1, 
-    .width = 16, .hidden = 24, .experts = 4, .top_k = 2, .renormalise = true, .activation = PC_ACT_SILU,
+static const pc_moe_config moe_config = {
+    .width = 16, .hidden = 24, .experts = 4, .top_k = 2, .renormalise = true, .activation = PC_ACT_SILU, .balance = 1,
 };
 
 /* The fixture keeps gate and up of an expert in one array [E,2F,D]. */
