@@ -82,6 +82,14 @@ pc_tensor *pc_gated_block_forward(const pc_build *build, const pc_gated_block_we
     return add_gated(build, x, h, weights->mlp_gate); /* [T,D] */
 }
 
+void pc_media_ranges(pc_attention_range *ranges, const int32_t *image_of, int64_t rows, int64_t queries)
+{
+    for (int64_t t = 0; t < rows; t++) {
+        int32_t end = image_of[t] > 0 ? image_of[t] * (int32_t)queries : 0;
+        ranges[t] = (pc_attention_range){.begin = end ? end - (int32_t)queries : 0, .end = end};
+    }
+}
+
 /* --- the bridge --- */
 
 typedef struct bridge_config {

@@ -7,6 +7,7 @@
 #define PC_CONNECTOR_BRIDGE_GATED_CROSS_ATTENTION_H
 
 #include "connector/bridge/bridge.h"
+#include "ops/attention.h"
 
 typedef struct pc_gated_config {
     int64_t width;       /* D, of the decoder */
@@ -35,5 +36,9 @@ void pc_gated_block_declare(pc_scope *scope, pc_gated_block_weights *weights, co
 /* x [T,D] -> [T,D]: x += tanh(attention_gate) attention(norm x, media); x += tanh(mlp_gate) mlp(norm x). */
 pc_tensor *pc_gated_block_forward(const pc_build *build, const pc_gated_block_weights *weights,
                                   const pc_gated_config *config, pc_tensor *x, const pc_bridge_input *in, int64_t block);
+
+/* Flamingo's mask: a row sees the Q = `queries` soft tokens of the last picture before it; image_of[t] = pictures up to
+ * row t, 0 = none. ranges [rows]. */
+void pc_media_ranges(pc_attention_range *ranges, const int32_t *image_of, int64_t rows, int64_t queries);
 
 #endif

@@ -73,8 +73,8 @@ static bool split_layer(const char *name, const char *prefix, int *layer, const 
 static bool alias(const char *name, int i, char *out, size_t size)
 {
     static const pc_import_rename renames[] = {{"lang_encoder.", ""}};
-    const char *rest;
-    int layer, length = -1;
+    const char *rest = "";
+    int layer = 0, length = -1;
     bool in_layer = split_layer(name, "lang_encoder.model.layers.", &layer, &rest);
     bool in_block = split_layer(name, "lang_encoder.gated_cross_attn_layers.", &layer, &rest);
     if (i == 0 || (!in_layer && !in_block)) {

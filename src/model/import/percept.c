@@ -115,18 +115,18 @@ static pc_status configure(pc_model *model, const char *where)
     PC_TRY(set_connector(model, connector, where));
     model->bos_behind_pictures = pc_json_get_bool(model->config, "bos_behind_pictures", false);
     model->image_token = pc_json_get_integer(model->config, "image_token_index", model->llm.info.vocabulary);
-    return check_placeholder(model, where);
+    /* Without the key the tokenizer says it, later. */
+    return pc_json_is_null(pc_json_get(model->config, "image_token_index")) ? PC_OK : check_placeholder(model, where);
 }
 
 static pc_status finish(pc_model *model, const char *where)
 {
-    (void)where;
-    if (!model->connector.type || !model->tokenizer || !pc_json_is_null(pc_json_get(model->config, "image_token_index"))) {
+    if (!model->connector.type || !pc_json_is_null(pc_json_get(model->config, "image_token_index"))) {
         return PC_OK;
     }
-    int32_t id = pc_tokenizer_id(model->tokenizer, "<image>");
+    int32_t id = model->tokenizer ? pc_tokenizer_id(model->tokenizer, "<image>") : -1;
     model->image_token = id >= 0 ? id : model->image_token;
-    return PC_OK;
+    return check_placeholder(model, where);
 }
 
 static bool alias(const char *name, int i, char *out, size_t size)
