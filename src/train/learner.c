@@ -143,6 +143,7 @@ static pc_status build_loss(pc_learner *learner)
     pc_stage_setting setting = {
         .model = learner->model,
         .limits = &learner->options.limits,
+        .logit_rows = learner->options.logit_rows,
         .reference = learner->options.reference ? learner->options.reference : learner->model,
         .preference = learner->options.preference,
         .policy = learner->options.policy,

@@ -17,6 +17,7 @@
 #include "ops/norm.h"
 #include "ops/patches.h"
 #include "ops/relative_bias.h"
+#include "ops/part.h"
 #include "ops/repeat.h"
 #include "ops/resample.h"
 #include "ops/rope.h"
@@ -60,7 +61,7 @@ static const pc_op *const without_gradient[] = {
     &pc_op_policy_grad,
     &pc_op_grid,              &pc_op_axis_frequencies,
     &pc_op_expert_dispatch, &pc_op_store_rows,         &pc_op_adamw,
-    &pc_op_sgd,
+    &pc_op_sgd,             &pc_op_part,
 };
 
 /* Of those, what no backward pass contains. */
@@ -460,6 +461,9 @@ static void entropies(check *c)
     pc_tensor *goals = check_ints(c, pc_dims(1, -4), targets);
     check_numbers(c, weights)[1] = 0;
     check_out(c, pc_cross_entropy(c->graph, logits, goals, weights));
+    pc_tensor *goal = pc_part_of(c->graph, goals, 1, 1), *last = pc_part_of(c->graph, goals, 3, 2); /* one row of two is there */
+    check_out(c, pc_cross_entropy(c->graph, pc_take_rows(c->graph, logits, goal), goal, pc_part_of(c->graph, weights, 2, 1)));
+    check_out(c, pc_cross_entropy(c->graph, pc_take_rows(c->graph, logits, last), last, pc_part_of(c->graph, weights, 3, 2)));
     pc_cross_entropy_params params = {.label_smoothing = 0.1};
     pc_tensor *in[] = {pc_scale(c->graph, logits, 3), goals, weights};
     check_out(c, pc_graph_add(c->graph, &pc_op_cross_entropy, in, 3, 2, &params));
