@@ -29,6 +29,7 @@ typedef struct pc_llm_io {
     pc_tensor *cache_rows; /* i32 [T]: the cache row where each row's key is kept */
     pc_tensor *pages;      /* i32 [P]: page of the cache that holds key rows [i * PC_CACHE_PAGE, ...) of the ranges */
     pc_tensor *frequencies;/* f32 [E/2]: rotary frequencies (pc_llm_type.frequencies) */
+    pc_tensor *source_rows, *target_rows; /* i32 [S], [T-S]: rows of either side (ops/sides.h); with pc_llm_info.source */
     const pc_hooks *hooks; /* or NULL */
     pc_llm_tap *taps;      /* [tap_count]: filled by forward */
     int tap_count;
@@ -44,6 +45,8 @@ typedef struct pc_llm_info {
     bool tied;          /* the head is the embedding table */
     int64_t axes;       /* A: numbers of one position: 1, or 3 for M-RoPE (time, row, column) */
     bool position_table; /* there are no positions from `context` on */
+    bool source;        /* an encoder-decoder: a text is its source, all read at once, then `start` and what is written */
+    int64_t start;      /* the id that ends a source and opens what is written */
     int64_t rotary_limit; /* the rotary frequencies depend on the length of texts beyond this; 0 = they never do */
 } pc_llm_info;
 

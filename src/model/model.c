@@ -257,6 +257,8 @@ void pc_model_prompt(const pc_model *model, const pc_model_pictures *pictures, p
 {
     options->slot_tokens = pictures ? tokens_of_tiled : pc_model_slot_tokens;
     options->user = pictures ? (void *)pictures : (void *)model;
+    options->source = model->llm.info.source;
+    options->start = (int32_t)model->llm.info.start;
     options->bos_behind_media = model->bos_behind_pictures;
     options->media_id[PC_MEDIA_IMAGE] = (int32_t)model->image_token;
     options->media_open[PC_MEDIA_IMAGE] = model->image_open;

@@ -2,6 +2,7 @@
 #include "train/learner.h"
 
 #include "ops/multiply.h"
+#include "ops/sides.h"
 #include "store/writer.h"
 #include "tensor/exec.h"
 #include "train/features.h"
@@ -38,6 +39,7 @@ struct pc_learner {
     pc_stage_loss value;
     float *weights; /* [targets] */
     float *pairs;   /* [samples] */
+    int32_t *sides; /* [2,tokens]: rows of either side of an encoder-decoder */
 };
 
 static double rate_of(const pc_learner_options *options, const char *part)
@@ -233,6 +235,7 @@ static pc_status build(pc_learner *learner)
     PC_TRY(learner->options.stage->check(learner->model));
     PC_TRY(PC_NEW_ARRAY(learner->weights, (size_t)rows + 1, "a learner"));
     PC_TRY(PC_NEW_ARRAY(learner->pairs, (size_t)limits->samples + 1, "a learner"));
+    PC_TRY(PC_NEW_ARRAY(learner->sides, 2 * (size_t)limits->tokens + 1, "a learner"));
     choose_trained(learner);
     PC_TRY(open_features(learner));
     PC_TRY(build_loss(learner));
@@ -286,6 +289,7 @@ void pc_learner_free(pc_learner *learner)
     pc_free(learner->slots);
     pc_free(learner->weights);
     pc_free(learner->pairs);
+    pc_free(learner->sides);
     pc_free(learner);
 }
 
@@ -319,6 +323,12 @@ static pc_status bind_batch(pc_learner *learner, const pc_batch *batch, double w
     PC_TRY(bind(learner, in->ids, batch->ids, pc_dims(1, batch->tokens)));
     PC_TRY(bind(learner, in->positions, batch->positions, pc_dims(1, batch->tokens)));
     PC_TRY(bind(learner, in->ranges, batch->ranges, pc_dims(2, batch->tokens, 4)));
+    if (in->sides[0]) {
+        int32_t *written = learner->sides + learner->options.limits.tokens;
+        int64_t sources = pc_sides_rows(batch->ranges, batch->tokens, learner->sides, written);
+        PC_TRY(bind(learner, in->sides[0], learner->sides, pc_dims(1, sources)));
+        PC_TRY(bind(learner, in->sides[1], written, pc_dims(1, batch->tokens - sources)));
+    }
     PC_TRY(bind(learner, in->soft_rows, batch->soft_rows, pc_dims(1, batch->soft)));
     PC_TRY(bind(learner, in->target_rows, batch->target_rows, pc_dims(1, batch->targets)));
     PC_TRY(bind(learner, in->target_ids, batch->target_ids, pc_dims(1, batch->targets)));

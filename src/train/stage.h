@@ -15,6 +15,7 @@ typedef struct pc_stage_inputs {
     pc_tensor *answer_ends, *answer_rows; /* i32 [2B] */
     pc_tensor *pairs;       /* f32 [B]: weight of each pair, 1 over the step's pairs */
     pc_tensor *frequencies; /* f32 [E/2] */
+    pc_tensor *sides[2];    /* i32 [S], [T-S]: rows of the source and of what is written (ops/sides.h), or NULL */
 } pc_stage_inputs;
 
 enum { PC_STAGE_METRICS = 4 };

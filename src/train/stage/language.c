@@ -28,6 +28,10 @@ void pc_stage_reading_inputs(const pc_build *build, const pc_stage_setting *sett
     in->positions = pc_graph_input(graph, "positions", PC_I32, pc_dims(1, limits->tokens));
     in->ranges = pc_graph_input(graph, "ranges", PC_I32, pc_dims(2, limits->tokens, 4));
     in->frequencies = pc_graph_input(graph, "frequencies", PC_F32, pc_dims(1, model->llm.info.head_size / 2));
+    if (model->llm.info.source) {
+        in->sides[0] = pc_graph_input(graph, "source_rows", PC_I32, pc_dims(1, limits->tokens));
+        in->sides[1] = pc_graph_input(graph, "written_rows", PC_I32, pc_dims(1, limits->tokens));
+    }
 }
 
 void pc_stage_target_inputs(const pc_build *build, const pc_stage_setting *setting, pc_stage_inputs *in)
@@ -57,6 +61,8 @@ pc_tensor *pc_stage_hidden(const pc_build *build, const pc_model *model, const p
         .positions = in->positions,
         .ranges = in->ranges,
         .frequencies = in->frequencies,
+        .source_rows = in->sides[0],
+        .target_rows = in->sides[1],
         .soft = soft,
         .soft_rows = soft ? in->soft_rows : NULL,
     };
