@@ -33,7 +33,7 @@ typedef struct eval_options {
      .fallback = standard, .low = least, .high = most, .help = text}
 static const pc_field fields[] = {
     FIELD(tasks, PC_FIELD_TEXT, NULL,
-          "what to ask, separated by commas: scenes, scenes_zh, pope_scenes, perplexity, FILE.jsonl, FILE.yaml, an easy-VQA folder, NAME:PATH"),
+          "what to ask, separated by commas: scenes, scenes_zh, pope_scenes, pope:FILE.json, perplexity, FILE.jsonl, FILE.yaml, an easy-VQA folder, NAME:PATH"),
     FIELD(data, PC_FIELD_TEXT, NULL, "file or folder of a task that needs one: of perplexity, for example"),
     NUMBER(limit, "0", 0, 9e15, "questions of each task; 0 = all (scenes: 1000)"),
     NUMBER(seed, "900001", 0, 9e15, "of scenes; recipes train on others"),

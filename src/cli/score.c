@@ -9,7 +9,7 @@
 #include <stdio.h>
 
 typedef struct score_options {
-    char *predictions, *references;
+    char *predictions, *references, *data;
     bool json;
 } score_options;
 
@@ -18,6 +18,8 @@ static const pc_field fields[] = {
      .help = "JSONL file of {\"id\", \"prediction\"}"},
     {.name = "references", .type = PC_FIELD_TEXT, .offset = offsetof(score_options, references),
      .help = "JSONL file of {\"id\", \"references\": [...]} and the metric's own fields"},
+    {.name = "data", .type = PC_FIELD_TEXT, .offset = offsetof(score_options, data),
+     .help = "file or folder of what the metric knows beside: synonyms, word lists"},
     {.name = "json", .type = PC_FIELD_BOOL, .offset = offsetof(score_options, json), .fallback = "false",
      .help = "print JSON, with the values of each item"},
 };
@@ -66,6 +68,7 @@ static pc_status score(const score_options *o, const char *name)
         return pc_fail(PC_ERR_USAGE, "%s is needed", o->predictions ? "--references FILE" : "--predictions FILE");
     }
     PC_GO(pc_metric_read(&items, metric, o->predictions, o->references));
+    items.data = o->data;
     PC_GO(pc_metric_score(&result, metric, &items, o->json));
     PC_GO(print(result, o->json));
 done:

@@ -3,6 +3,7 @@
 PC_TASK(scenes)
 PC_TASK(scenes_zh)
 PC_TASK(pope_scenes)
+PC_TASK(pope)
 PC_TASK(easy_vqa)
 PC_TASK(questions)
 PC_TASK(yaml)

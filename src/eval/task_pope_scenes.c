@@ -1,31 +1,26 @@
-/* Task `pope_scenes`: POPE (Li et al. 2023) over drawn scenes: is an object named that isn't there?
+/* Task `pope_scenes`: POPE (pope.h) over drawn scenes: is an object named that isn't there?
  *
- * An object is a colour and a shape. Of every scene with at least three different ones, the first three are asked for, each
- * followed by one that is absent and was not asked for in this split:
- *   random       any, drawn uniformly
- *   popular      the most frequent one in the 500 scenes of the pool
- *   adversarial  the one that stands most often in a scene with the object just asked for
- * The splits are the kinds of the questions; the metric `pope` tells precision, recall, F1 and the share of yes of each.
+ * An object is a colour and a shape; the pool is 500 scenes. The splits are the kinds of the questions; the metric `pope` tells
+ * precision, recall, F1 and the share of yes of each.
  */
 #include "base/memory.h"
 #include "base/rng.h"
 #include "data/scenes.h"
+#include "eval/pope.h"
 #include "eval/task.h"
 
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
-enum { CLASSES = PC_SCENE_COLOURS * PC_SCENE_SHAPES, POOL = 500, ASKED = 3, SPLITS = 3, QUESTIONS = SPLITS * ASKED * 2 };
-
-static const char *const splits[SPLITS] = {"random", "popular", "adversarial"};
+enum { CLASSES = PC_SCENE_COLOURS * PC_SCENE_SHAPES, POOL = 500 };
 
 typedef struct pope {
     uint64_t seed, next_scene;
     const pc_scene_language *language;
-    int frequency[CLASSES], together[CLASSES][CLASSES]; /* scenes of the pool */
+    pc_pope *counts;
     pc_image *image;
-    int object[QUESTIONS], at;
+    int object[PC_POPE_QUESTIONS], at;
     bool present[CLASSES];
     char question[128];
 } pope;
@@ -55,61 +50,9 @@ static pc_status count_pool(pope *self)
         bool present[CLASSES];
         pc_scene scene;
         PC_TRY(pc_scene_draw(&scene, self->seed, i, NULL));
-        int count = find_classes(class, present, &scene);
-        for (int a = 0; a < count; a++) {
-            self->frequency[class[a]]++;
-            for (int b = 0; b < count; b++) {
-                self->together[class[a]][class[b]] += a != b;
-            }
-        }
+        pc_pope_count(self->counts, class, find_classes(class, present, &scene));
     }
     return PC_OK;
-}
-
-static int most(const int count[CLASSES], const bool taken[CLASSES])
-{
-    int best = -1;
-    for (int i = 0; i < CLASSES; i++) {
-        if (!taken[i] && (best < 0 || count[i] > count[best])) {
-            best = i;
-        }
-    }
-    return best;
-}
-
-static int any(pc_rng *rng, const bool taken[CLASSES])
-{
-    uint64_t left = 0;
-    for (int i = 0; i < CLASSES; i++) {
-        left += !taken[i];
-    }
-    uint64_t chosen = pc_rng_below(rng, left);
-    for (int i = 0; i < CLASSES; i++) {
-        if (!taken[i] && chosen-- == 0) {
-            return i;
-        }
-    }
-    return 0;
-}
-
-static void choose(pope *self, const int class[PC_SCENE_OBJECTS])
-{
-    pc_rng rng;
-    int at = 0;
-    pc_rng_init(&rng, self->seed, self->next_scene);
-    for (int split = 0; split < SPLITS; split++) {
-        bool taken[CLASSES];
-        memcpy(taken, self->present, sizeof taken);
-        for (int i = 0; i < ASKED; i++) {
-            int absent = split == 0   ? any(&rng, taken)
-                         : split == 1 ? most(self->frequency, taken)
-                                      : most(self->together[class[i]], taken);
-            taken[absent] = true;
-            self->object[at++] = class[i];
-            self->object[at++] = absent;
-        }
-    }
-    self->at = 0;
 }
 
 static pc_status draw(pope *self)
@@ -118,8 +61,11 @@ static pc_status draw(pope *self)
         int class[PC_SCENE_OBJECTS];
         pc_scene scene;
         PC_TRY(pc_scene_draw(&scene, self->seed, self->next_scene++, NULL));
-        if (find_classes(class, self->present, &scene) >= ASKED) {
-            choose(self, class);
+        if (find_classes(class, self->present, &scene) >= PC_POPE_ASKED) {
+            pc_rng rng;
+            pc_rng_init(&rng, self->seed, self->next_scene);
+            pc_pope_choose(self->counts, self->object, class, self->present, &rng);
+            self->at = 0;
             pc_image_free(self->image);
             self->image = NULL;
             return pc_scene_image(&self->image, &scene);
@@ -131,6 +77,7 @@ static void close_pope(void *state)
 {
     pope *self = state;
     pc_image_free(self->image);
+    pc_pope_free(self->counts);
     pc_free(self);
 }
 
@@ -140,8 +87,9 @@ static pc_status open_pope(void **state, const pc_task_options *options)
     PC_TRY(PC_NEW(self, "a task"));
     self->seed = options->seed;
     self->language = pc_scene_language_find("en");
-    self->at = QUESTIONS;
-    pc_status status = count_pool(self);
+    self->at = PC_POPE_QUESTIONS;
+    pc_status status = pc_pope_new(&self->counts, CLASSES);
+    status = status == PC_OK ? count_pool(self) : status;
     if (status != PC_OK) {
         close_pope(self);
         return status;
@@ -153,13 +101,13 @@ static pc_status open_pope(void **state, const pc_task_options *options)
 static pc_status next(void *state, pc_task_question *out, bool *have)
 {
     pope *self = state;
-    PC_TRY(self->at == QUESTIONS ? draw(self) : PC_OK);
+    PC_TRY(self->at == PC_POPE_QUESTIONS ? draw(self) : PC_OK);
     int class = self->object[self->at];
     const char *colour = pc_scene_colour_word(self->language, class / PC_SCENE_SHAPES);
     snprintf(self->question, sizeof self->question, "Is there %s %s %s in the picture? Answer with one word.",
              strchr("aeiou", colour[0]) ? "an" : "a", colour, pc_scene_noun_word(self->language, class % PC_SCENE_SHAPES));
     *out = (pc_task_question){
-        .kind = splits[self->at / (ASKED * 2)],
+        .kind = pc_pope_split(self->at),
         .question = self->question,
         .answer = self->present[class] ? "yes" : "no",
         .image = self->image,

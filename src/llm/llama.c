@@ -12,6 +12,7 @@ static const pc_field fields[] = {
 
 const pc_llm_type pc_llm_llama = {
     .model_type = "llama",
+    .gguf = "llama",
     .fields = {fields, sizeof fields / sizeof fields[0]},
     .config_size = sizeof(pc_decoder_config),
     .weights_size = sizeof(pc_decoder_weights),

@@ -20,6 +20,7 @@ static pc_status read(void *any, const pc_json *json, const char *where)
 
 const pc_llm_type pc_llm_mistral = {
     .model_type = "mistral",
+    .gguf = "llama",
     .fields = {fields, sizeof fields / sizeof fields[0]},
     .config_size = sizeof(pc_decoder_config),
     .weights_size = sizeof(pc_decoder_weights),

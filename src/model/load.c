@@ -64,7 +64,9 @@ static pc_status load_tokenizer(pc_model *model, const char *path)
 
 pc_status pc_model_recognise_template(pc_model *model, const char *text, size_t length)
 {
-    pc_status status = pc_template_find(&model->chat, text, length);
+    pc_free(model->chat_text);
+    model->chat_text = pc_strndup(text, length);
+    pc_status status = model->chat_text ? pc_template_find(&model->chat, text, length) : pc_fail_memory(length, "a template");
     if (status == PC_ERR_DATA) {
         pc_log(PC_LOG_DEBUG, "%s", pc_error());
         model->chat = NULL;

@@ -86,6 +86,7 @@ typedef struct pc_model {
     pc_tokenizer *tokenizer;    /* NULL when the directory has none */
     const pc_template *chat;    /* NULL when the chat template is unknown or absent */
     bool chat_unknown;          /* the checkpoint brings a chat template that is none of ours */
+    char *chat_text;            /* that template, or ours, as the checkpoint spells it; NULL = none */
     pc_image_recipe recipe;     /* how pictures are prepared; valid when there is an encoder */
     const pc_backend *packed_by;/* backend whose packed weights the parameters carry */
 } pc_model;
@@ -110,6 +111,16 @@ pc_status pc_model_save(const pc_model *model, const char *folder, pc_dtype dtyp
 /* Everything but the weights. */
 pc_status pc_model_save_description(const pc_model *model, const char *folder, pc_dtype dtype);
 pc_status pc_model_save_weights(const pc_model *model, const char *folder, pc_dtype dtype);
+
+typedef struct pc_gguf_options {
+    pc_dtype type;        /* of the language model's matrices, as gguf_quantise.h chooses them */
+    const char *vision;   /* file of the vision side; NULL = it is not written */
+    pc_dtype vision_type; /* of its matrices: F32, F16 or BF16 */
+} pc_gguf_options;
+
+/* Write GGUF files as llama.cpp reads them: the language model (LLaMA, Mistral, Qwen2) with its tokenizer and chat template into
+ * `path`, CLIP's tower with LLaVA's projector into options->vision. PC_ERR_DATA says what such a file can't hold. */
+pc_status pc_model_save_gguf(const pc_model *model, const char *path, const pc_gguf_options *options);
 
 /* Copy values of every parameter that `path` (safetensors or directory) has under a name this model knows; with
  * `partial` missing ones are fine. *loaded (may be NULL) counts them. Parameters must be owned (pc_params_own). */

@@ -93,7 +93,8 @@ static pc_status save_generation(const pc_model *model, const char *folder)
 static pc_status save_template(const pc_model *model, const char *folder)
 {
     char *path = pc_path_join(folder, "chat_template.jinja");
-    pc_status status = path ? pc_file_write(path, model->chat->jinja, strlen(model->chat->jinja))
+    const char *text = model->chat ? model->chat->jinja : model->chat_text;
+    pc_status status = path ? pc_file_write(path, text, strlen(text))
                             : pc_fail_memory(0, "a path");
     pc_free(path);
     return status;
@@ -147,7 +148,7 @@ pc_status pc_model_save_description(const pc_model *model, const char *folder, p
     if (model->tokenizer) {
         PC_TRY(pc_tokenizer_save(model->tokenizer, folder));
     }
-    if (model->chat) {
+    if (model->chat || model->chat_text) {
         PC_TRY(save_template(model, folder));
     }
     if (model->encoder.type) {

@@ -132,6 +132,8 @@ static pc_status build_loss(pc_learner *learner)
         .limits = &learner->options.limits,
         .reference = learner->options.reference ? learner->options.reference : learner->model,
         .preference = learner->options.preference,
+        .policy = learner->options.policy,
+        .temperature = learner->options.temperature,
         .head = learner->options.head ? &learner->options.head->weights : NULL,
     };
     learner->value = learner->options.stage->loss(&build, &setting, &learner->in);
@@ -293,53 +295,33 @@ void pc_learner_free(pc_learner *learner)
     pc_free(learner);
 }
 
-static pc_status bind(const pc_learner *learner, pc_tensor *input, const void *data, pc_shape shape)
-{
-    return input ? pc_exec_bind(learner->loss.exec, input, data, shape) : PC_OK;
-}
-
+/* The weights of targets or pairs, which depend on the whole step, and features in place of pixels. */
 static pc_status bind_batch(pc_learner *learner, const pc_batch *batch, double weight)
 {
     const pc_stage_inputs *in = &learner->in;
-    const pc_model *model = learner->model;
+    pc_exec *exec = learner->loss.exec;
     for (int64_t i = 0; i < batch->targets; i++) {
         learner->weights[i] = (float)((in->pairs ? 1 : weight) * batch->target_weights[i]);
     }
     for (int64_t i = 0; i < batch->samples; i++) {
         learner->pairs[i] = (float)weight;
     }
-    if (in->pixels) {
-        int64_t side = model->encoder.info.image_size;
-        PC_TRY(bind(learner, in->pixels, batch->pixels, pc_dims(4, batch->images, 3, side, side)));
-    }
-    PC_TRY(pc_model_check_positions(model, batch->positions, in->positions && model->llm.type ? batch->tokens : 0));
     if (in->features) {
         const float *features;
         pc_shape shape = in->feature_shape;
         shape.dim[0] = batch->images;
         PC_TRY(pc_features_get(learner->features, batch->pixels, batch->images, &features));
-        PC_TRY(bind(learner, in->features, features, shape));
+        PC_TRY(pc_exec_bind(exec, in->features, features, shape));
     }
-    PC_TRY(bind(learner, in->ids, batch->ids, pc_dims(1, batch->tokens)));
-    PC_TRY(bind(learner, in->positions, batch->positions, pc_dims(1, batch->tokens)));
-    PC_TRY(bind(learner, in->ranges, batch->ranges, pc_dims(2, batch->tokens, 4)));
     if (in->sides[0]) {
         int32_t *written = learner->sides + learner->options.limits.tokens;
         int64_t sources = pc_sides_rows(batch->ranges, batch->tokens, learner->sides, written);
-        PC_TRY(bind(learner, in->sides[0], learner->sides, pc_dims(1, sources)));
-        PC_TRY(bind(learner, in->sides[1], written, pc_dims(1, batch->tokens - sources)));
+        PC_TRY(pc_exec_bind(exec, in->sides[0], learner->sides, pc_dims(1, sources)));
+        PC_TRY(pc_exec_bind(exec, in->sides[1], written, pc_dims(1, batch->tokens - sources)));
     }
-    PC_TRY(bind(learner, in->soft_rows, batch->soft_rows, pc_dims(1, batch->soft)));
-    PC_TRY(bind(learner, in->target_rows, batch->target_rows, pc_dims(1, batch->targets)));
-    PC_TRY(bind(learner, in->target_ids, batch->target_ids, pc_dims(1, batch->targets)));
-    PC_TRY(bind(learner, in->text_ends, batch->text_ends, pc_dims(1, batch->samples)));
-    PC_TRY(bind(learner, in->weights, learner->weights, pc_dims(1, batch->targets)));
-    PC_TRY(bind(learner, in->answer_ends, batch->answer_ends, pc_dims(1, 2 * batch->samples)));
-    PC_TRY(bind(learner, in->answer_rows, batch->answer_rows, pc_dims(1, 2 * batch->samples)));
-    PC_TRY(bind(learner, in->pairs, learner->pairs, pc_dims(1, batch->samples)));
-    return in->frequencies ? bind(learner, in->frequencies, model->llm.frequencies,
-                                  pc_dims(1, model->llm.info.head_size / 2))
-                           : PC_OK;
+    PC_TRY(in->weights ? pc_exec_bind(exec, in->weights, learner->weights, pc_dims(1, batch->targets)) : PC_OK);
+    PC_TRY(in->pairs ? pc_exec_bind(exec, in->pairs, learner->pairs, pc_dims(1, batch->samples)) : PC_OK);
+    return pc_stage_bind(exec, in, learner->model, batch);
 }
 
 /* Adds the micro-batch's gradients; its share of the step's loss and metrics goes to *out. */
@@ -348,7 +330,8 @@ static pc_status accumulate(pc_learner *learner, const pc_batch *batch, double w
     PC_TRY(bind_batch(learner, batch, weight));
     PC_TRY(pc_exec_run(learner->loss.exec));
     out->loss += pc_f32(learner->value.value)[0];
-    for (int i = 0; learner->value.metrics && i < PC_STAGE_METRICS; i++) {
+    int metrics = learner->value.metrics ? (int)pc_shape_count(&learner->value.metrics->shape) : 0;
+    for (int i = 0; i < metrics; i++) {
         out->metrics[i] += pc_f32(learner->value.metrics)[i];
     }
     return PC_OK;

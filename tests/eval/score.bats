@@ -227,3 +227,72 @@ truths() { local i=0; for line; do jq -c --argjson i $((i++)) '{id: $i} + .' <<<
     run "$percept" score bleu --predictions "$p" --references "$BATS_TEST_TMPDIR/none"
     [ "$status" -eq 1 ]
 }
+
+# The values of METEOR 1.5 itself (-norm, its modules and weights), without and with the sets of synonyms below.
+@test "score: METEOR, by stems and by synonyms" {
+    answers "a big car is parked next to two cats" "the ladies ran down the street" "men are walking quickly" \
+        "it 's a red-hot stove , mr. smith 's own" "a dog a cat a dog a cat" "the the the the" "yes"
+    truths '{"references": ["two kittens sit beside a large automobile that is parked", "a large car parked with two cats next to it"]}' \
+        '{"references": ["women jogging along the street", "the woman runs down a street"]}' \
+        '{"references": ["the men walked quickly home", "a man walks"]}' \
+        '{"references": ["it is a red hot stove and it '\''s smith '\''s", "a red hot stove"]}' \
+        '{"references": ["a cat and a dog and a cat", "a dog a cat"]}' '{"references": ["the cat", "there the"]}' \
+        '{"references": ["no", "nothing at all"]}'
+    score meteor
+    holds '[.items[].meteor * 1e12 | round] == [331774363459, 200000000000, 277652189185, 445130636773, 474160895693, 173913043478, 0]'
+    holds '(.corpus.meteor * 1e12 | round) == 314125409079 and .corpus.modules == "exact stem"'
+    d="$BATS_TEST_TMPDIR/words"
+    mkdir "$d"
+    printf '%s\n' car "1 2" automobile 2 cat 7 kitten "7 9" large 4 big 4 run 11 jog 11 woman 15 lady 15 glass 20 >"$d/english.synsets"
+    printf '%s\n' run ran woman women >"$d/english.exceptions"
+    out=$("$percept" score meteor --predictions "$p" --references "$r" --data "$d" --json)
+    holds '[.items[].meteor * 1e12 | round] == [418712953108, 421823092257, 277652189185, 445130636773, 474160895693, 173913043478, 0]'
+    holds '(.corpus.meteor * 1e12 | round) == 384714627581'
+    printf 'car\n1 x\n' >"$d/english.synsets"
+    run "$percept" score meteor --predictions "$p" --references "$r" --data "$d"
+    [ "$status" -eq 3 ] && [[ $output == *"english.synsets:2"*"'x'"* ]]
+}
+
+@test "score: CHAIR counts the objects that aren't there" {
+    answers "A baby bird and two dogs sit near a fire hydrant, beside a truck." "The seat of the toilet is white; a glass of wine." "Nothing."
+    truths '{"objects": ["bird", "dog"], "references": ["a lorry stands by the road"]}' '{"objects": ["toilet"], "references": []}' \
+        '{"objects": [], "references": []}'
+    names="$BATS_TEST_TMPDIR/names.txt"
+    printf '%s\n' "person, baby, man" "bird, ostrich" "dog, puppy" "fire hydrant, hydrant" "truck, lorry" "toilet" "chair, seat" "wine glass" >"$names"
+    out=$("$percept" score chair --predictions "$p" --references "$r" --data "$names" --json)
+    holds '[.items[].hallucinated] == [["fire hydrant"], [], []] and [.items[].mentions] == [4, 1, 0]'
+    holds '(.corpus.chair_s * 100 | round) == 3333 and .corpus.chair_i == 20 and .corpus.recall == 100 and (.corpus.length * 1000 | round) == 9667'
+    run "$percept" score chair --predictions "$p" --references "$r"
+    [ "$status" -eq 2 ] && [[ $output == *"--data"* ]]
+    truths '{"objects": ["unicorn"]}' '{}' '{}'
+    run "$percept" score chair --predictions "$p" --references "$r" --data "$names"
+    [ "$status" -eq 3 ] && [[ $output == *"r.jsonl:1: objects[0]: 'unicorn'"* ]]
+}
+
+@test "score: AMBER, questions to the letter and descriptions in words" {
+    answers "Yes" "No" "yes" "No" "People walk on grass under the sky. A dog." "a tree"
+    truths '{"type": "discriminative-hallucination", "references": ["yes"]}' '{"type": "discriminative-attribute-state", "references": ["no"]}' \
+        '{"type": "discriminative-attribute-number", "references": ["yes"]}' '{"type": "discriminative-relation", "references": ["yes"]}' \
+        '{"type": "generative", "truth": ["person", "sky"], "hallu": ["dog"]}' '{"type": "generative", "truth": ["tree"], "hallu": ["bird"]}'
+    d="$BATS_TEST_TMPDIR/amber"
+    mkdir "$d"
+    echo '{"person": ["people"], "sky": [], "grass": [], "dog": ["puppy"], "tree": [], "bird": []}' >"$d/relation.json"
+    echo light >"$d/safe_words.txt"
+    out=$("$percept" score amber --predictions "$p" --references "$r" --data "$d" --json)
+    holds '[.items[].amber] == [1, 1, 0, 0, 0, 1]'
+    holds '.corpus.all | [.accuracy, .precision, .recall, .n] == [50, 50, 99.9, 4]'
+    holds '[.corpus.chair_words, .corpus.cover_words, .corpus.hal_words, .corpus.cog_words] == [40, 100, 50, 50]'
+    run "$percept" score amber --predictions "$p" --references "$r"
+    [ "$status" -eq 2 ] && [[ $output == *"relation.json"* ]]
+}
+
+@test "score: MMMU reads choices and open answers in its own ways" {
+    answers "The answer is (B), not (A)." "B." "I would say that it is the blue car here" "no idea" "So the result is 1,234.567." \
+        "x = 3 so the answer is 4 m
+y = 12" "It is a cat" "5"
+    truths '{"references": ["A"], "choices": ["red car", "blue car"]}' '{"references": ["B"], "choices": ["red car", "blue car"]}' \
+        '{"references": ["B"], "choices": ["red car", "blue car"]}' '{"references": ["B"], "choices": ["red car", "blue car"]}' \
+        '{"references": ["1234.57"]}' '{"references": ["12"]}' '{"references": ["a"], "question_type": "open"}' '{"references": ["15"]}'
+    score mmmu
+    holds '[.items[].mmmu] == [1, 1, 1, 0, 1, 1, 1, 0] and .corpus.unread == 1'
+}

@@ -43,16 +43,21 @@ static void vqa_answers_are_normalised(void **state)
 /* Two items that the metrics below can read. */
 static const char predictions[] = "{\"id\": 1, \"prediction\": \"yes\"}\n{\"id\": 2, \"prediction\": \"no\"}\n";
 static const char references[] =
-    "{\"id\": 1, \"references\": [\"yes\"], \"task\": \"color\", \"image\": \"a\", \"split\": \"x\", "
+    "{\"id\": 1, \"references\": [\"yes\"], \"type\": \"generative\", \"truth\": [\"yes\"], \"hallu\": [\"no\"], \"objects\": [\"no\"], \"task\": \"color\", \"image\": \"a\", \"split\": \"x\", "
     "\"choices\": [\"yes\", \"no\"], \"index\": 1, \"category\": \"VD\", \"subcategory\": \"s\", \"set_id\": \"0\", "
     "\"figure_id\": \"0\", \"question_id\": \"0\"}\n"
-    "{\"id\": 2, \"references\": [\"no\"], \"task\": \"color\", \"image\": \"a\", \"split\": \"x\", "
+    "{\"id\": 2, \"references\": [\"no\"], \"type\": \"discriminative-relation\", \"task\": \"color\", \"image\": \"a\", \"split\": \"x\", "
     "\"choices\": [\"yes\", \"no\"], \"index\": 2, \"category\": \"VD\", \"subcategory\": \"s\", \"set_id\": \"0\", "
     "\"figure_id\": \"0\", \"question_id\": \"1\"}\n";
 
+/* What some metrics know beside. */
+static const char *const files[][2] = {
+    {"names.txt", "yes, sure\nno\n"}, {"english.synsets", "yes\n1\nno\n2 1\n"}, {"english.exceptions", "yes\nyep\n"},
+    {"relation.json", "{\"yes\": [\"sure\"], \"no\": []}"}, {"safe_words.txt", "light\n"}};
+
 typedef struct scored {
     const pc_metric *metric;
-    const char *p, *r;
+    const char *p, *r, *data;
 } scored;
 
 static pc_status score_once(void *user)
@@ -61,6 +66,7 @@ static pc_status score_once(void *user)
     pc_metric_items items;
     pc_json *out = NULL;
     pc_status status = pc_metric_read(&items, s->metric, s->p, s->r);
+    items.data = s->data;
     if (status == PC_OK) {
         status = pc_metric_score(&out, s->metric, &items, true);
     }
@@ -72,15 +78,20 @@ static pc_status score_once(void *user)
 static void every_allocation_may_fail(void **state)
 {
     (void)state;
-    char folder[256], p[512], r[512];
+    char folder[256], p[512], r[512], data[512];
     pc_test_folder_new(folder);
     pc_test_write(folder, "p.jsonl", predictions, sizeof predictions - 1);
     pc_test_write(folder, "r.jsonl", references, sizeof references - 1);
+    for (size_t i = 0; i < sizeof files / sizeof files[0]; i++) {
+        pc_test_write(folder, files[i][0], files[i][1], strlen(files[i][1]));
+    }
     static const char *const names[] = {"bleu", "rouge_l", "cider", "vqa", "anls", "pope", "mme", "exact", "scienceqa", "tabmwp",
-                                        "math_vision", "choice", "mmbench", "hallusionbench"};
+                                        "math_vision", "choice", "mmbench", "hallusionbench", "meteor", "chair", "amber", "mmmu"};
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
         scored s = {.p = pc_test_path(p, folder, "p.jsonl"), .r = pc_test_path(r, folder, "r.jsonl")};
         CHECK(pc_metric_find(&s.metric, names[i]));
+        s.data = strcmp(names[i], "chair") == 0 ? pc_test_path(data, folder, "names.txt")
+                 : strcmp(names[i], "meteor") == 0 || strcmp(names[i], "amber") == 0 ? folder : NULL;
         CHECK(score_once(&s));
         pc_test_each_allocation(score_once, &s);
     }

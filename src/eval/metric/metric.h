@@ -26,6 +26,7 @@ typedef struct pc_metric_item {
 typedef struct pc_metric_items {
     pc_metric_item *item;
     size_t count;
+    const char *data; /* file or folder of what the metric knows beside (synonyms, word lists), or NULL; borrowed */
     struct pc_json_lines *answers, *truths; /* what the items borrow from */
 } pc_metric_items;
 

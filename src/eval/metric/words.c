@@ -66,7 +66,7 @@ static pc_status grow_slots(pc_word_ids *ids)
     return PC_OK;
 }
 
-static pc_status number(pc_word_ids *ids, const char *text, size_t length, int *out)
+pc_status pc_word_ids_add(pc_word_ids *ids, const char *text, size_t length, int *out)
 {
     PC_TRY(grow_slots(ids));
     size_t at = find_slot(ids, text, length);
@@ -82,6 +82,21 @@ static pc_status number(pc_word_ids *ids, const char *text, size_t length, int *
     }
     *out = ids->slot[at] - 1;
     return PC_OK;
+}
+
+int pc_word_ids_find(const pc_word_ids *ids, const char *text, size_t length)
+{
+    return ids->slots ? ids->slot[find_slot(ids, text, length)] - 1 : -1;
+}
+
+size_t pc_word_ids_count(const pc_word_ids *ids)
+{
+    return ids->count;
+}
+
+const char *pc_word_ids_text(const pc_word_ids *ids, int id)
+{
+    return ids->word[id];
 }
 
 static bool is_space(char c)
@@ -101,7 +116,7 @@ pc_status pc_word_ids_read(pc_word_ids *ids, pc_words *out, const char *text)
         }
         if (length) {
             PC_TRY(pc_grow(&out->id, &capacity, out->count + 1, sizeof *out->id, "words"));
-            PC_TRY(number(ids, text, length, &out->id[out->count]));
+            PC_TRY(pc_word_ids_add(ids, text, length, &out->id[out->count]));
             out->count++;
         }
         text += length;

@@ -19,6 +19,11 @@ typedef struct pc_word_ids pc_word_ids;
 
 pc_status pc_word_ids_new(pc_word_ids **out);
 void pc_word_ids_free(pc_word_ids *ids); /* NULL is fine */
+/* The number of the word text[0..length), given to it when it is new. / The same, or -1 when it has none. */
+pc_status pc_word_ids_add(pc_word_ids *ids, const char *text, size_t length, int *out);
+int pc_word_ids_find(const pc_word_ids *ids, const char *text, size_t length);
+size_t pc_word_ids_count(const pc_word_ids *ids);
+const char *pc_word_ids_text(const pc_word_ids *ids, int id); /* id < count; borrowed */
 /* *out = the words of a text, numbered; pc_free(out->id). */
 pc_status pc_word_ids_read(pc_word_ids *ids, pc_words *out, const char *text);
 
