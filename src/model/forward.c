@@ -57,11 +57,13 @@ pc_tensor *pc_model_read(const pc_build *build, const pc_model *model, const pc_
         .cache_rows = reading->cache_rows,
         .pages = reading->cache_pages,
         .frequencies = reading->frequencies,
+        .rows = llm->type->narrows ? reading->rows : NULL,
         .hooks = reading->hooks,
         .taps = reading->taps,
         .tap_count = reading->tap_count,
     };
-    return llm->type->forward(build, llm->config, llm->weights, &io);
+    pc_tensor *hidden = llm->type->forward(build, llm->config, llm->weights, &io);
+    return reading->rows && !llm->type->narrows ? pc_take_rows(build->graph, hidden, reading->rows) : hidden;
 }
 
 pc_tensor *pc_model_logits(const pc_build *build, const pc_model *model, pc_tensor *hidden)
