@@ -11,6 +11,7 @@
 #include "data/batch_parts.h"
 
 #include "base/memory.h"
+#include "data/extents.h"
 #include "ops/policy.h"
 
 #include <inttypes.h>
@@ -317,6 +318,30 @@ static pc_status add_conversation(pc_batch *batch, pc_batch_maker *maker, int dx
     now.tokens += (int64_t)tokens;
     *shortened = tokens < prompt->ids.count;
     pc_batch_commit(batch, &now);
+    return PC_OK;
+}
+
+pc_status pc_batch_measure(pc_batch_maker *maker, pc_extent *out)
+{
+    const pc_loader_options *options = maker->options;
+    pc_prompt *prompt = &maker->prompt;
+    size_t tokens, turns;
+    *out = (pc_extent){0};
+    maker->fault = PC_FAULT_OTHER;
+    PC_TRY(pc_batch_prompt(prompt, maker, &maker->sample.conversation));
+    maker->fault = PC_FAULT_LENGTH;
+    PC_TRY(cut_turns(prompt, options->cutoff, &tokens, &turns));
+    for (size_t i = prompt->prefix > 0 ? prompt->prefix : 1; i < tokens; i++) { /* nothing stands before token 0 */
+        out->targets += prompt->trained[i] != 0;
+    }
+    for (size_t i = 0; i < prompt->slot_count; i++) {
+        out->images += prompt->slots[i].first < tokens;
+    }
+    maker->fault = PC_FAULT_ANSWER;
+    if (out->targets == 0) {
+        return pc_fail(PC_ERR_DATA, "there is no answer to learn from");
+    }
+    out->tokens = (int32_t)tokens;
     return PC_OK;
 }
 

@@ -362,6 +362,33 @@ pc_status pc_model_outline(pc_model **out, const char *config_path, const char *
     return PC_OK;
 }
 
+pc_status pc_model_begin_variant(pc_model **out, const pc_model *from)
+{
+    pc_model *model = NULL;
+    *out = NULL;
+    PC_TRY(new_model(&model, from->path ? from->path : ""));
+    model->import = from->import;
+    model->config = pc_json_copy(from->config);
+    if (!model->config) {
+        pc_model_free(model);
+        return pc_fail_memory(0, "a configuration");
+    }
+    *out = model;
+    return PC_OK;
+}
+
+void pc_model_take_surroundings(pc_model *model, pc_model *from)
+{
+    model->tokenizer = from->tokenizer;
+    model->generation = from->generation;
+    model->chat = from->chat;
+    model->chat_unknown = from->chat_unknown;
+    model->recipe = from->recipe;
+    model->image_token = from->image_token; /* `finish` may have found it in the tokenizer */
+    from->tokenizer = NULL;
+    from->generation = NULL;
+}
+
 pc_status pc_model_create(pc_model **out, const char *config_path, const char *tokenizer_path, uint64_t seed)
 {
     PC_TRY(pc_model_outline(out, config_path, tokenizer_path));

@@ -102,6 +102,12 @@ pc_status pc_model_create(pc_model **out, const char *config_path, const char *t
 pc_status pc_model_outline(pc_model **out, const char *config_path, const char *tokenizer_path);
 void pc_model_free(pc_model *model);
 
+/* A model of the same family for another configuration: *out has a copy of from->config to be changed before
+ * import->configure declares its parts. */
+pc_status pc_model_begin_variant(pc_model **out, const pc_model *from);
+/* Move tokenizer, chat template, picture recipe and generation settings over; `from` has none afterwards. */
+void pc_model_take_surroundings(pc_model *model, pc_model *from);
+
 /* The tokenizer alone, of a model or tokenizer file of any kind that pc_model_load and pc_tokenizer_load read. */
 pc_status pc_model_tokenizer(pc_tokenizer **out, const char *path);
 
@@ -164,6 +170,12 @@ typedef struct pc_import_view {
     bool transposed;     /* the file has [K,N], the parameter is [N,K] */
 } pc_import_view;
 
+/* One of the tensors that together are a parameter, one behind the other in its memory. */
+typedef struct pc_import_piece {
+    char tensor[256];
+    pc_shape shape; /* as files have it */
+} pc_import_piece;
+
 /* A foreign checkpoint family: its config keys and tensor names -> ours. One file in import/ + one line in list.h. */
 typedef struct pc_import {
     const char *model_type; /* of config.json; NULL: recognised by `matches` or `matches_file` alone */
@@ -179,6 +191,9 @@ typedef struct pc_import {
     bool (*alias)(const char *name, int i, char *out, size_t size);
     /* The i-th place in a larger or transposed tensor; NULL = none; asked when no alias is there. */
     bool (*view)(const char *name, int i, pc_import_view *out);
+    /* The i-th tensor of a parameter that files of this family have in several (an expert each); false behind the last, and for
+     * i = 0 where it is one. NULL = none; written so, and read so where no alias and no view is there. */
+    bool (*piece)(const pc_model *model, const pc_param *param, int i, pc_import_piece *out);
     /* The name that the parameter has in memory where others open it (adapter files go by that); NULL = `name`. */
     bool (*module)(const char *name, char *out, size_t size);
     /* After tokenizer, template and picture recipe have been read; may be NULL. */

@@ -1,6 +1,7 @@
 /* The learner: three graphs - loss with gradients, squared norms of the gradients, the update - built once, run every step. */
 #include "train/learner.h"
 
+#include "ops/add.h"
 #include "ops/multiply.h"
 #include "store/writer.h"
 #include "tensor/exec.h"
@@ -36,6 +37,8 @@ struct pc_learner {
     pc_stage_inputs in;
     pc_features *features; /* or NULL */
     pc_stage_loss value;
+    pc_tensor *share;  /* f32 [1]: of a micro-batch in its step; NULL: no side losses */
+    float share_value;
     float *weights; /* [targets] */
     float *pairs;   /* [samples] */
 };
@@ -118,16 +121,29 @@ static pc_status open_features(pc_learner *learner)
     return PC_OK;
 }
 
+/* The side losses are means over a micro-batch's tokens; the step's is the mean over micro-batches by their share. */
+static pc_tensor *with_side_losses(pc_learner *learner, pc_graph *graph, pc_tensor *loss, const pc_side_losses *side)
+{
+    if (!side->sum) {
+        return loss;
+    }
+    learner->share = pc_graph_input(graph, "share", PC_F32, pc_dims(1, 1));
+    return pc_add(graph, loss, pc_scale_by(graph, side->sum, learner->share));
+}
+
 static pc_status build_loss(pc_learner *learner)
 {
     runner *loss = &learner->loss;
     PC_TRY(pc_graph_new(&loss->graph));
     pc_dropping dropping = {.draw = &learner->draw, .stream = learner->options.dropout, .adapter = learner->options.lora_dropout};
     pc_build build = {.graph = loss->graph, .compute = learner->options.compute, .adapter = learner->options.adapter};
+    pc_side_losses side = {0};
     build.dropping = dropping.stream > 0 || dropping.adapter > 0 ? &dropping : NULL;
+    build.side = &side;
     pc_stage_setting setting = {
         .model = learner->model,
         .limits = &learner->options.limits,
+        .logit_rows = learner->options.logit_rows,
         .reference = learner->options.reference ? learner->options.reference : learner->model,
         .preference = learner->options.preference,
         .policy = learner->options.policy,
@@ -135,6 +151,7 @@ static pc_status build_loss(pc_learner *learner)
         .head = learner->options.head ? &learner->options.head->weights : NULL,
     };
     learner->value = learner->options.stage->loss(&build, &setting, &learner->in);
+    learner->value.value = with_side_losses(learner, loss->graph, learner->value.value, &side);
     pc_keep(loss->graph, learner->value.value);
     if (learner->value.metrics) {
         pc_keep(loss->graph, learner->value.metrics);
@@ -296,7 +313,9 @@ static pc_status bind_batch(pc_learner *learner, const pc_batch *batch, double w
 {
     const pc_stage_inputs *in = &learner->in;
     pc_exec *exec = learner->loss.exec;
+    learner->share_value = in->pairs ? (float)(weight * (double)batch->samples) : 0;
     for (int64_t i = 0; i < batch->targets; i++) {
+        learner->share_value += in->pairs ? 0 : (float)(weight * batch->target_weights[i]);
         learner->weights[i] = (float)((in->pairs ? 1 : weight) * batch->target_weights[i]);
     }
     for (int64_t i = 0; i < batch->samples; i++) {
@@ -311,6 +330,7 @@ static pc_status bind_batch(pc_learner *learner, const pc_batch *batch, double w
     }
     PC_TRY(in->weights ? pc_exec_bind(exec, in->weights, learner->weights, pc_dims(1, batch->targets)) : PC_OK);
     PC_TRY(in->pairs ? pc_exec_bind(exec, in->pairs, learner->pairs, pc_dims(1, batch->samples)) : PC_OK);
+    PC_TRY(learner->share ? pc_exec_bind(exec, learner->share, &learner->share_value, pc_dims(1, 1)) : PC_OK);
     return pc_stage_bind(exec, in, learner->model, batch);
 }
 

@@ -28,6 +28,14 @@ typedef struct pc_preference_keys {
     char *reference;
 } pc_preference_keys;
 
+/* Experts in place of a dense model's MLPs (sparse.h). */
+typedef struct pc_sparse_keys {
+    int64_t experts; /* 0 = the model stays as it is */
+    int64_t top_k;
+    char *layers;    /* sparse, dense, first_half, second_half */
+    double capacity, balance, z;
+} pc_sparse_keys;
+
 /* How a model learns from answers of its own (rollout.h). */
 typedef struct pc_rollout_keys {
     char *reward_model, *reward_rule;
@@ -46,13 +54,14 @@ typedef struct pc_recipe {
     char *adapter_name_or_path;
     pc_lora_keys lora;
     pc_preference_keys preference;
+    pc_sparse_keys sparse;
     pc_rollout_keys rollout;
     /* data */
     char *dataset, *dataset_dir, *dataset_format, *media_dir, *interleave_probs;
     int64_t cutoff_len, max_samples, max_images, dataloader_num_workers, image_shift;
     int image_mirror; /* pc_mirror */
     int turns;
-    bool strict;
+    bool packing, neat_packing, group_by_length, strict;
     char *feature_cache;
     /* optimisation */
     int64_t batch_size, accumulation, max_steps, warmup_steps, seed, threads;

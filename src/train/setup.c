@@ -2,6 +2,7 @@
 #include "train/setup.h"
 
 #include "base/log.h"
+#include "train/sparse.h"
 #include "train/vocabulary.h"
 
 #include <math.h>
@@ -91,6 +92,10 @@ static pc_status load_model(pc_model **out, const pc_recipe *recipe)
         bool changed = recipe->tuning != PC_TUNING_LORA || recipe->vision_tower_path || recipe->language_model_path;
         PC_TRY(changed ? pc_params_own(&(*out)->params) : PC_OK); /* else they stay mapped, in their stored type */
     }
+    if (recipe->sparse.experts && recipe->tuning == PC_TUNING_LORA) {
+        return pc_fail(PC_ERR_USAGE, "moe_experts: experts are trained as whole weights, not with finetuning_type: lora");
+    }
+    PC_TRY(pc_sparse_make(out, &recipe->sparse, (uint64_t)recipe->seed));
     if (recipe->template_name) {
         PC_TRY(pc_template_by_name(&(*out)->chat, recipe->template_name));
     }

@@ -28,6 +28,17 @@ static void test_encoders(void **state)
     parity_check_levels(encoders, sizeof encoders / sizeof encoders[0]);
 }
 
+static const parity_fixture halves[] = {
+    {"llava f16", GOLDEN("half/llava"), GOLDEN("half/llava.safetensors"), false},
+    {"qwen2 f16", GOLDEN("half/qwen2"), GOLDEN("half/qwen2.safetensors"), false},
+};
+
+static void test_halves(void **state)
+{
+    (void)state;
+    parity_check_levels(halves, sizeof halves / sizeof halves[0]);
+}
+
 static const parity_fixture systems[] = {
     {"blip-2 opt", GOLDEN("blip2/opt"), GOLDEN("blip2/opt.safetensors"), false},
     {"mobilevlm", GOLDEN("mobilevlm/v1"), GOLDEN("mobilevlm/v1.safetensors"), false},
@@ -46,7 +57,7 @@ static void test_systems(void **state)
 #define DECODER(name) {name, GOLDEN("decoders/" name), GOLDEN("decoders/" name ".safetensors"), false}
 static const parity_fixture decoders[] = {
     DECODER("mistral"), DECODER("mistral_open"), DECODER("qwen2"),  DECODER("qwen2_window"), DECODER("linear"),
-    DECODER("dynamic"), DECODER("llama3"),       DECODER("yarn"),   DECODER("yarn_factors"),
+    DECODER("dynamic"), DECODER("llama3"),       DECODER("yarn"),   DECODER("yarn_factors"), DECODER("mixtral"),
 };
 
 enum { DECODERS = sizeof decoders / sizeof decoders[0] };
@@ -324,6 +335,7 @@ static void test_greedy(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_halves),
         cmocka_unit_test(test_encoders),
         cmocka_unit_test(test_systems),
         cmocka_unit_test(test_decoders),

@@ -17,6 +17,7 @@
 #include "ops/norm.h"
 #include "ops/patches.h"
 #include "ops/relative_bias.h"
+#include "ops/part.h"
 #include "ops/repeat.h"
 #include "ops/resample.h"
 #include "ops/rope.h"
@@ -52,14 +53,14 @@ enum { OPS = sizeof ops / sizeof ops[0] };
 static const pc_op *const without_gradient[] = {
     &pc_op_activation_grad, &pc_op_glu_grad,           &pc_op_layer_norm_grad,     &pc_op_rms_norm_grad,
     &pc_op_l2_norm_grad,    &pc_op_attention_grad,     &pc_op_slice_grad,          &pc_op_patches_grad,
-    &pc_op_sigmoid_loss_grad, &pc_op_cross_entropy_grad, &pc_op_router_grad,       &pc_op_expert_linear_grad,
+    &pc_op_sigmoid_loss_grad, &pc_op_cross_entropy_grad, &pc_op_router_grad,       &pc_op_expert_linear_grad, &pc_op_router_z_grad,
     &pc_op_expert_combine_grad, &pc_op_relative_bias_grad, &pc_op_sum_to,          &pc_op_group_ranges,
     &pc_op_window_ranges,     &pc_op_cross_ranges,       &pc_op_resize_grid_grad,    &pc_op_pool_grid_grad,
     &pc_op_depthwise_grad,    &pc_op_preference_grad,    &pc_op_hard_sigmoid_grad,
     &pc_op_policy_grad,
     &pc_op_grid,              &pc_op_axis_frequencies,
     &pc_op_expert_dispatch, &pc_op_store_rows,         &pc_op_adamw,
-    &pc_op_sgd,
+    &pc_op_sgd,             &pc_op_part,
 };
 
 /* Of those, what no backward pass contains. */
@@ -447,6 +448,9 @@ static void entropies(check *c)
     pc_tensor *goals = check_ints(c, pc_dims(1, -4), targets);
     check_numbers(c, weights)[1] = 0;
     check_out(c, pc_cross_entropy(c->graph, logits, goals, weights));
+    pc_tensor *goal = pc_part_of(c->graph, goals, 1, 1), *last = pc_part_of(c->graph, goals, 3, 2); /* one row of two is there */
+    check_out(c, pc_cross_entropy(c->graph, pc_take_rows(c->graph, logits, goal), goal, pc_part_of(c->graph, weights, 2, 1)));
+    check_out(c, pc_cross_entropy(c->graph, pc_take_rows(c->graph, logits, last), last, pc_part_of(c->graph, weights, 3, 2)));
     pc_cross_entropy_params params = {.label_smoothing = 0.1};
     pc_tensor *in[] = {pc_scale(c->graph, logits, 3), goals, weights};
     check_out(c, pc_graph_add(c->graph, &pc_op_cross_entropy, in, 3, 2, &params));
@@ -531,6 +535,19 @@ static void routing(check *c)
     check_out(c, pc_router(c->graph, logits, sharp).weights);
     check_out(c, pc_router(c->graph, pc_scale(c->graph, logits, 2), sharp).aux);
     check_out(c, pc_router(c->graph, logits, all).weights);
+    check_out(c, pc_router_z(c->graph, logits));
+}
+
+/* Full experts: five tokens, at most two for each of four. */
+static void routing_with_capacity(check *c)
+{
+    pc_router_params one = {.top_k = 1, .capacity = 1}, two = {.top_k = 2, .renormalise = true, .balance_first = true, .capacity = 0.75};
+    pc_tensor *logits = check_wanted(c, pc_dims(2, -5, 4));
+    pc_routing switched = pc_router(c->graph, logits, one), paired = pc_router(c->graph, pc_scale(c->graph, logits, -1), two);
+    check_out(c, switched.weights);
+    check_out(c, switched.aux);
+    check_out(c, paired.weights);
+    check_out(c, paired.aux);
 }
 
 /* Expert 2 of 4 gets no token. */
@@ -566,7 +583,8 @@ static void experts_without_tokens(check *c)
     X(attention_in_a_window) X(grouped_attention_over_ranges) X(attention_with_bias) X(attention_in_groups) X(attention_in_windows_of_a_grid) X(relative_biases)      \
     X(gathering)                                                                                                       \
     X(tied_table) X(splicing) X(prepending_and_slicing) X(patching) X(entropies) X(preferences) X(policies) X(contrast) \
-    X(routing) X(experts) X(experts_without_tokens) X(joining) X(repeating) X(attention_across_groups) X(grids)        \
+    X(routing) X(routing_with_capacity) X(experts) X(experts_without_tokens) X(joining) X(repeating)                   \
+    X(attention_across_groups) X(grids)                                                                                \
     X(convolving_channels)
 
 #define TEST(name)                        \

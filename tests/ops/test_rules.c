@@ -13,6 +13,7 @@
 #include "ops/norm.h"
 #include "ops/patches.h"
 #include "ops/relative_bias.h"
+#include "ops/part.h"
 #include "ops/repeat.h"
 #include "ops/rope.h"
 #include "ops/rows.h"
@@ -81,6 +82,8 @@ static void put_width(pc_graph *g) { pc_put_rows(g, F(2, 6, 4), F(2, 2, 3), I(1,
 static void store_width(pc_graph *g) { pc_store_rows(g, F(2, 6, 4), F(2, 3, 4), I(1, 2)); }
 static void prepend_width(pc_graph *g) { pc_prepend(g, F(3, 2, 3, 4), F(2, 1, 3)); }
 static void repeat_vector(pc_graph *g) { pc_repeat(g, F(1, 3), F(2, 2, 3)); }
+static void part_of_table(pc_graph *g) { pc_part_of(g, I(2, 3, 4), 0, 2); }
+static void part_before_start(pc_graph *g) { pc_part_of(g, I(1, 3), -1, 2); }
 static void slice_outside(pc_graph *g) { pc_slice(g, F(3, 2, 3, 4), 1, 4); }
 static void slice_backwards(pc_graph *g) { pc_slice(g, F(3, 2, 3, 4), 2, 1); }
 static void grid_of_odd_rows(pc_graph *g) { pc_merge_blocks(g, F(3, 2, 15, 4), 3, 5, 2); }
@@ -136,7 +139,7 @@ static const struct {
     {bias_size, "[H,T,S]"}, {group_of_vector, "[N,G,..]"},
     {grid_of_odd_rows, "3 x 5 patches in blocks of 2"}, {rope_sections, "the sections have"},
     {window_of_floats, "ranges i32"}, {empty_window, "a window of 0"}, {table_of_scalar, "a table"}, {added_rows, "for each id"},
-    {put_width, "for each id"}, {store_width, "for each id"}, {prepend_width, "[C,D]"}, {repeat_vector, "[Q,D]"}, {slice_outside, "inside P"},
+    {put_width, "for each id"}, {store_width, "for each id"}, {prepend_width, "[C,D]"}, {repeat_vector, "[Q,D]"}, {part_of_table, "a list"}, {part_before_start, "a list"}, {slice_outside, "inside P"},
     {slice_backwards, "inside P"}, {patch_size, "smaller than the patch"}, {transpose_of_cube, "a matrix"},
     {target_rows, "one target"}, {weight_rows, "one weight"}, {pairs_not_square, "[B,B]"},
     {more_choices, "as many experts"}, {no_choices, "as many experts"}, {choices_in_floats, "[T,k] of i32"},

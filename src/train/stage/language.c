@@ -3,12 +3,11 @@
  *   pixels -> encoder -> connector -> spliced into the ids' embeddings -> llm -> hidden of the rows that predict an answer
  *   token -> logits [R,V] -> sum_r w_r CE
  *
- * Only those R rows reach the head, so that [T,V] logits never exist. The two stages differ in their data and in what a
- * recipe freezes, not in the loss. Source: LLaVA, Liu et al. 2023, section 4.2.
+ * Only those R rows reach the head, in chunks (vocabulary.c), so that neither [T,V] nor [R,V] logits exist. The two stages
+ * differ in their data and in what a recipe freezes, not in the loss. Source: LLaVA, Liu et al. 2023, section 4.2.
  */
 #include "train/stage/language.h"
 
-#include "ops/loss.h"
 #include "ops/rows.h"
 
 pc_status pc_stage_check_language(const pc_model *model)
@@ -81,8 +80,8 @@ static pc_stage_loss loss(const pc_build *build, const pc_stage_setting *setting
     pc_stage_reading_inputs(build, setting, in);
     pc_stage_target_inputs(build, setting, in);
     pc_tensor *soft = pc_stage_soft_tokens(build, setting, in);
-    pc_tensor *logits = pc_stage_logits(build, setting->model, in, soft);
-    return (pc_stage_loss){.value = pc_cross_entropy(build->graph, logits, in->target_ids, in->weights)};
+    pc_tensor *hidden = pc_stage_hidden(build, setting->model, in, soft); /* [T,D'] */
+    return (pc_stage_loss){.value = pc_stage_vocabulary_loss(build, setting, in, hidden, NULL)};
 }
 
 const pc_stage pc_stage_pt = {
