@@ -90,11 +90,13 @@ pc_tensor *pc_model_read(const pc_build *build, const pc_model *model, const pc_
         .frequencies = reading->frequencies,
         .source_rows = reading->source_rows,
         .target_rows = reading->target_rows,
+        .rows = llm->type->narrows ? reading->rows : NULL,
         .hooks = reading->hooks,
         .taps = reading->taps,
         .tap_count = reading->tap_count,
     };
-    return llm->type->forward(build, llm->config, llm->weights, &io);
+    pc_tensor *hidden = llm->type->forward(build, llm->config, llm->weights, &io);
+    return reading->rows && !llm->type->narrows ? pc_take_rows(build->graph, hidden, reading->rows) : hidden;
 }
 
 pc_tensor *pc_model_logits(const pc_build *build, const pc_model *model, pc_tensor *hidden)

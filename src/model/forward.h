@@ -27,6 +27,7 @@ typedef struct pc_reading {
     pc_layer_cache *cache; /* or NULL */
     pc_tensor *cache_rows; /* i32 [T] with a cache, as the next: llm/llm.h */
     pc_tensor *cache_pages;/* i32 [P] */
+    pc_tensor *rows;       /* i32 [R] or NULL: llm/llm.h */
     const pc_hooks *hooks; /* or NULL */
     pc_llm_tap *taps;      /* [tap_count] or NULL: filled by pc_model_read */
     int tap_count;
@@ -41,7 +42,7 @@ void pc_model_reading_inputs(pc_graph *graph, const pc_model *model, int64_t tok
 pc_status pc_model_find_source(const pc_model *model, const int32_t *ids, const float *const *soft, int64_t count,
                                int64_t *source);
 
-/* hidden states f32 [T,D'] after the final norm. */
+/* hidden states f32 [T,D'] after the final norm, or [R,D'] of the rows wanted. */
 pc_tensor *pc_model_read(const pc_build *build, const pc_model *model, const pc_reading *reading);
 /* hidden [R,D'] -> logits f32 [R,V], named "logits". */
 pc_tensor *pc_model_logits(const pc_build *build, const pc_model *model, pc_tensor *hidden);

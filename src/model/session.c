@@ -139,10 +139,15 @@ static pc_status declare_cache(pc_session *session)
     return PC_OK;
 }
 
-/* hidden [T,D'] -> [R,V] */
-static pc_tensor *head_of_last(pc_session *session, const pc_build *build, pc_tensor *hidden)
+/* hidden [T,D'] -> [R,D'] */
+static pc_tensor *lasts_of(const pc_session *session, pc_tensor *hidden)
 {
-    hidden = pc_take_rows(build->graph, hidden, session->text.last); /* [R,D'] */
+    return pc_take_rows(session->text.graph, hidden, session->text.last);
+}
+
+/* hidden [R,D'] -> [R,V] */
+static pc_tensor *head_of(const pc_session *session, const pc_build *build, pc_tensor *hidden)
+{
     return pc_keep(build->graph, pc_model_logits(build, session->model, hidden));
 }
 
@@ -155,7 +160,7 @@ static pc_status build_taps(pc_session *session, const pc_build *build)
                            session->model->path ? session->model->path : "the model", text->taps[i].layer,
                            (long long)session->model->llm.info.layers);
         }
-        text->tapped[i] = head_of_last(session, build, text->taps[i].hidden);
+        text->tapped[i] = head_of(session, build, lasts_of(session, text->taps[i].hidden));
     }
     return PC_OK;
 }
@@ -184,10 +189,12 @@ static pc_status build_text(pc_session *session)
     for (int i = 0; i < session->options.tap_count; i++) {
         text->taps[i].layer = session->options.taps[i];
     }
-    pc_tensor *hidden = pc_model_read(&build, model, &text->in); /* [T,D'] */
-    text->logits = head_of_last(session, &build, hidden);
+    const bool keep = session->options.keep_hidden;
+    text->in.rows = keep ? NULL : text->last;
+    pc_tensor *hidden = pc_model_read(&build, model, &text->in); /* [T,D'] with keep, else [R,D'] */
+    text->logits = head_of(session, &build, keep ? lasts_of(session, hidden) : hidden);
     PC_TRY(build_taps(session, &build));
-    if (session->options.keep_hidden) {
+    if (keep) {
         text->hidden = pc_keep(text->graph, hidden);
     }
     return pc_exec_new(&text->exec, text->graph, session->backend);
