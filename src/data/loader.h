@@ -70,6 +70,8 @@ typedef struct pc_loader_options {
     int32_t image_token;
     int64_t vocabulary;        /* rows of the model's embeddings: a sample with another id is a bad one */
     int32_t image_open, image_close; /* ids before and behind a picture; 0 = none */
+    bool source;               /* an encoder-decoder: the last answer is what it writes, all before it the source */
+    int32_t start;             /* id between the two */
     int64_t tokens_per_image;  /* Q; 1 where a placeholder stands for the picture */
     bool placeholders_stay;    /* and is looked up as the id it is */
     int64_t image_width, image_height; /* pixels after the recipe */

@@ -62,6 +62,19 @@ static const parity_fixture decoders[] = {
     DECODER("dynamic"), DECODER("llama3"),       DECODER("yarn"),   DECODER("yarn_factors"), DECODER("mixtral"),
 };
 
+static const parity_fixture both_sides[] = {
+    {"flan-t5", GOLDEN("t5/flan"), GOLDEN("t5/flan.safetensors"), false},
+    {"t5", GOLDEN("t5/v1"), GOLDEN("t5/v1.safetensors"), false},
+};
+
+enum { BOTH_SIDES = sizeof both_sides / sizeof both_sides[0] };
+
+static void test_both_sides(void **state)
+{
+    (void)state;
+    parity_check_levels(both_sides, BOTH_SIDES);
+}
+
 enum { DECODERS = sizeof decoders / sizeof decoders[0] };
 
 static void test_decoders(void **state)
@@ -267,6 +280,9 @@ static void test_saved(void **state)
     for (int i = 0; i < DECODERS; i++) {
         check_saved(&decoders[i]);
     }
+    for (int i = 0; i < BOTH_SIDES; i++) {
+        check_saved(&both_sides[i]);
+    }
     for (int i = 0; i < LLAVAS; i++) {
         check_saved(&llavas[i]);
     }
@@ -341,6 +357,7 @@ int main(void)
         cmocka_unit_test(test_encoders),
         cmocka_unit_test(test_systems),
         cmocka_unit_test(test_decoders),
+        cmocka_unit_test(test_both_sides),
         cmocka_unit_test(test_greedy),
         cmocka_unit_test(test_llavas),
         cmocka_unit_test(test_llava_pictures),
