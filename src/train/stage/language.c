@@ -53,8 +53,8 @@ pc_tensor *pc_stage_soft_tokens(const pc_build *build, const pc_stage_setting *s
     return pc_model_connect(build, model, pc_stage_pictures(build, model, limits, in)); /* [S,D'] */
 }
 
-/* Of the rows alone, or of all with rows NULL. */
-static pc_tensor *hidden_of(const pc_build *build, const pc_model *model, const pc_stage_inputs *in, pc_tensor *soft, pc_tensor *rows)
+pc_tensor *pc_stage_hidden_rows(const pc_build *build, const pc_model *model, const pc_stage_inputs *in, pc_tensor *soft,
+                                pc_tensor *rows)
 {
     pc_reading reading = {
         .ids = in->ids,
@@ -72,12 +72,12 @@ static pc_tensor *hidden_of(const pc_build *build, const pc_model *model, const 
 
 pc_tensor *pc_stage_hidden(const pc_build *build, const pc_model *model, const pc_stage_inputs *in, pc_tensor *soft)
 {
-    return hidden_of(build, model, in, soft, NULL);
+    return pc_stage_hidden_rows(build, model, in, soft, NULL);
 }
 
 pc_tensor *pc_stage_logits(const pc_build *build, const pc_model *model, const pc_stage_inputs *in, pc_tensor *soft)
 {
-    pc_tensor *hidden = hidden_of(build, model, in, soft, in->target_rows); /* [R,D'] */
+    pc_tensor *hidden = pc_stage_hidden_rows(build, model, in, soft, in->target_rows); /* [R,D'] */
     return pc_model_logits(build, model, hidden);                     /* [R,V] */
 }
 
