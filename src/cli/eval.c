@@ -221,6 +221,7 @@ static pc_status apply_metric(asked_task *asked)
     }
     PC_GO(pc_metric_find(&metric, asked->about.metric));
     PC_GO(pc_metric_take_samples(&items, asked->samples, asked->name));
+    items.data = asked->about.metric_data[0] ? asked->about.metric_data : NULL;
     PC_GO(pc_metric_score(&found, metric, &items, false));
     asked->metric = pc_json_copy(pc_json_get(found, "corpus"));
     PC_GO(asked->metric ? PC_OK : pc_fail_memory(0, "a metric's values"));

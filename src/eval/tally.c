@@ -20,6 +20,8 @@ typedef struct scoring {
     const pc_tally_options *options;
     pc_conversation conversation;
     pc_answer answer;
+    const char **choices; /* of the question, NULL-terminated */
+    size_t choice_room;
     pc_image *blank; /* stands for every picture of its size */
     pc_samples *samples; /* NULL: no file */
 } scoring;
@@ -96,6 +98,17 @@ static pc_status converse(scoring *s, const pc_task_question *question)
                                     strlen(question->question));
 }
 
+static pc_status list_choices(scoring *s, const pc_task_question *question)
+{
+    size_t count = pc_json_length(question->choices);
+    PC_TRY(pc_grow(&s->choices, &s->choice_room, count + 1, sizeof *s->choices, "choices"));
+    for (size_t i = 0; i < count; i++) {
+        s->choices[i] = pc_json_text(pc_json_at(question->choices, i));
+    }
+    s->choices[count] = NULL;
+    return PC_OK;
+}
+
 static pc_status ask(scoring *s, const pc_task_question *question)
 {
     size_t most = s->options->max_tokens;
@@ -108,6 +121,11 @@ static pc_status ask(scoring *s, const pc_task_question *question)
         .max_tokens = most ? most : USUAL_TOKENS,
     };
     PC_TRY(converse(s, question));
+    if (question->choices) {
+        PC_TRY(list_choices(s, question));
+        request.choices = s->choices;
+        request.open_choices = true;
+    }
     if (s->options->blank_images && request.media_count) {
         PC_TRY(blind(s, question, &media));
     }
@@ -147,8 +165,29 @@ static void count(pc_tally *score, const char *kind_name, bool cut, bool right)
     }
 }
 
-static pc_status make_sample(pc_json **out, const pc_task_question *question, const char *text, bool cut, bool right)
+static pc_status add_fields(pc_json *json, const pc_json *fields)
 {
+    for (void *it = fields ? pc_json_first(fields) : NULL; it; it = pc_json_next(fields, it)) {
+        if (!pc_json_get(json, pc_json_key(it))) {
+            PC_TRY(pc_json_set(json, pc_json_key(it), pc_json_copy(pc_json_value(it))));
+        }
+    }
+    return PC_OK;
+}
+
+static pc_status add_likelihoods(pc_json *json, const pc_task_question *question, const pc_answer *answer)
+{
+    pc_json *list = pc_json_new_array();
+    PC_TRY(pc_json_set(json, "log_probabilities", list));
+    for (size_t i = 0; i < pc_json_length(question->choices); i++) {
+        PC_TRY(pc_json_push(list, pc_json_new_number(answer->choices[i].log_probability)));
+    }
+    return PC_OK;
+}
+
+static pc_status make_sample(pc_json **out, const pc_task_question *question, const pc_answer *answer, const char *text, bool right)
+{
+    bool cut = answer->end == PC_ANSWER_LENGTH;
     const struct {
         const char *key, *text;
     } texts[] = {{"id", question->id},         {"kind", question->kind},
@@ -161,6 +200,8 @@ static pc_status make_sample(pc_json **out, const pc_task_question *question, co
     }
     PC_GO(pc_json_set(json, "right", pc_json_new_bool(right)));
     PC_GO(cut ? pc_json_set(json, "cut", pc_json_new_bool(true)) : PC_OK);
+    PC_GO(question->choices && answer->choices ? add_likelihoods(json, question, answer) : PC_OK);
+    PC_GO(add_fields(json, question->fields));
     *out = json;
     return PC_OK;
 done:
@@ -196,7 +237,7 @@ static pc_status ask_new(scoring *s, const pc_task_question *question)
     PC_TRY(pc_match_exact(text, question->answer, &right));
     count(s->out, question->kind, cut, right);
     if (s->samples || s->options->kept) {
-        PC_TRY(make_sample(&sample, question, text, cut, right));
+        PC_TRY(make_sample(&sample, question, &s->answer, text, right));
     }
     PC_GO(s->samples ? pc_samples_append(s->samples, sample) : PC_OK);
     if (s->options->kept) {
@@ -252,6 +293,7 @@ done:;
     pc_conversation_clear(&s.conversation);
     pc_answer_clear(&s.answer);
     pc_image_free(s.blank);
+    pc_free(s.choices);
     return status;
 }
 
