@@ -1,6 +1,7 @@
 /* The loop over questions. Greedy answers, so that a run can be repeated. */
 #include "eval/tally.h"
 
+#include "base/log.h"
 #include "base/memory.h"
 #include "base/signal.h"
 #include "base/str.h"
@@ -185,22 +186,30 @@ static pc_status add_likelihoods(pc_json *json, const pc_task_question *question
     return PC_OK;
 }
 
-static pc_status make_sample(pc_json **out, const pc_task_question *question, const pc_answer *answer, const char *text, bool right)
+static pc_status begin_sample(pc_json *json, const pc_task_question *question)
 {
-    bool cut = answer->end == PC_ANSWER_LENGTH;
     const struct {
         const char *key, *text;
     } texts[] = {{"id", question->id},         {"kind", question->kind},
-                 {"question", question->question}, {"truth", question->answer},
-                 {"answer", text}};
-    pc_json *json = pc_json_new_object();
-    pc_status status = PC_OK;
+                 {"question", question->question}, {"truth", question->answer}};
     for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {
-        PC_GO(pc_json_set(json, texts[i].key, pc_json_new_text(texts[i].text)));
+        PC_TRY(pc_json_set(json, texts[i].key, pc_json_new_text(texts[i].text)));
     }
-    PC_GO(pc_json_set(json, "right", pc_json_new_bool(right)));
+    return PC_OK;
+}
+
+/* text NULL: there is no answer, `failure` says why. */
+static pc_status make_sample(pc_json **out, const pc_task_question *question, const pc_answer *answer, const char *text, bool right,
+                             const char *failure)
+{
+    bool cut = text && answer->end == PC_ANSWER_LENGTH;
+    pc_json *json = pc_json_new_object();
+    pc_status status;
+    PC_GO(begin_sample(json, question));
+    PC_GO(text ? pc_json_set(json, "answer", pc_json_new_text(text)) : pc_json_set(json, "failed", pc_json_new_text(failure)));
+    PC_GO(text ? pc_json_set(json, "right", pc_json_new_bool(right)) : PC_OK);
     PC_GO(cut ? pc_json_set(json, "cut", pc_json_new_bool(true)) : PC_OK);
-    PC_GO(question->choices && answer->choices ? add_likelihoods(json, question, answer) : PC_OK);
+    PC_GO(text && question->choices && answer->choices ? add_likelihoods(json, question, answer) : PC_OK);
     PC_GO(add_fields(json, question->fields));
     *out = json;
     return PC_OK;
@@ -213,31 +222,56 @@ done:
 static pc_status take_old(scoring *s, const pc_task_question *question, const pc_json *old)
 {
     bool right;
-    const char *answer = pc_json_get_text(old, "answer", NULL);
-    if (!answer || strcmp(pc_json_get_text(old, "id", ""), question->id) != 0 ||
+    const char *answer = pc_json_get_text(old, "answer", NULL), *failure = pc_json_get_text(old, "failed", NULL);
+    if ((!answer && !failure) || strcmp(pc_json_get_text(old, "id", ""), question->id) != 0 ||
         strcmp(pc_json_get_text(old, "question", ""), question->question) != 0 ||
         strcmp(pc_json_get_text(old, "truth", ""), question->answer) != 0) {
         return pc_fail(PC_ERR_DATA, "%s: expected question %s of this task; give another --output_path or remove the file",
                        pc_samples_where(s->samples), question->id);
     }
+    s->out->resumed++;
+    if (!answer) {
+        s->out->failed++;
+        return PC_OK;
+    }
     PC_TRY(pc_match_exact(answer, question->answer, &right));
     count(s->out, question->kind, pc_json_get_bool(old, "cut", false), right);
-    s->out->resumed++;
     return s->options->kept ? pc_json_push(s->options->kept, pc_json_copy(old)) : PC_OK;
+}
+
+/* The newest failure is the question's; it counts nowhere. */
+static pc_status note_failure(scoring *s, const pc_task_question *question)
+{
+    char failure[256];
+    pc_json *sample = NULL;
+    snprintf(failure, sizeof failure, "%.*s", (int)pc_utf8_valid_prefix(pc_error(), strnlen(pc_error(), 200)), pc_error());
+    pc_log(PC_LOG_WARNING, "question %s has no answer: %s", question->id, failure);
+    pc_error_clear();
+    s->out->failed++;
+    PC_TRY(make_sample(&sample, question, NULL, NULL, false, failure));
+    pc_status status = s->samples ? pc_samples_append(s->samples, sample) : PC_OK;
+    pc_json_free(sample);
+    return status;
 }
 
 static pc_status ask_new(scoring *s, const pc_task_question *question)
 {
     bool right;
     pc_json *sample = NULL;
-    pc_status status = PC_OK;
-    PC_TRY(ask(s, question));
+    pc_status status = ask(s, question);
+    if ((status == PC_ERR_IO || status == PC_ERR_DATA) && s->out->failed < s->options->max_failures) {
+        return note_failure(s, question);
+    }
+    if (status == PC_ERR_IO || status == PC_ERR_DATA) {
+        return pc_fail_prefix(status, "question %s", question->id);
+    }
+    PC_TRY(status);
     const char *text = s->answer.text.data ? s->answer.text.data : "";
     bool cut = s->answer.end == PC_ANSWER_LENGTH;
     PC_TRY(pc_match_exact(text, question->answer, &right));
     count(s->out, question->kind, cut, right);
     if (s->samples || s->options->kept) {
-        PC_TRY(make_sample(&sample, question, &s->answer, text, right));
+        PC_TRY(make_sample(&sample, question, &s->answer, text, right, NULL));
     }
     PC_GO(s->samples ? pc_samples_append(s->samples, sample) : PC_OK);
     if (s->options->kept) {
@@ -258,7 +292,7 @@ done:
 static pc_status ask_all(scoring *s, const pc_task *task, void *state)
 {
     int64_t limit = s->options->limit ? s->options->limit : task->usual_limit;
-    while (!limit || s->out->asked < limit) {
+    while (!limit || s->out->asked + s->out->failed < limit) {
         pc_task_question question;
         bool have;
         PC_TRY(task->next(state, &question, &have));
@@ -319,6 +353,7 @@ pc_status pc_tally_to_json(const pc_tally *score, pc_json **out)
     pc_status status;
     PC_GO(set_counts(json, score->right, score->asked));
     PC_GO(pc_json_set(json, "cut", pc_json_new_integer(score->cut)));
+    PC_GO(score->failed ? pc_json_set(json, "failed", pc_json_new_integer(score->failed)) : PC_OK);
     pc_json *kinds = pc_json_new_object();
     PC_GO(pc_json_set(json, "kinds", kinds));
     for (int i = 0; i < score->kind_count; i++) {
