@@ -60,7 +60,7 @@ static pc_status print_json(const pc_plan *p)
         {"memory_bytes_most", (double)p->most}, {"disk_bytes", (double)p->disk}, {"steps", (double)p->steps},
         {"steps_per_epoch", (double)p->steps_per_epoch}, {"tokens_per_step", p->tokens_per_step},
         {"images_per_step", p->images_per_step}, {"tokens_per_image", (double)p->tokens_per_image},
-        {"seconds_per_step", p->seconds_per_step}, {"seconds", p->seconds}, {"steps_measured", (double)p->measured},
+        {"seconds_per_step", p->seconds_per_step}, {"seconds", p->seconds}, {"flops_per_step", p->flops_per_step}, {"steps_measured", (double)p->measured},
     };
     pc_json *root = pc_json_new_object();
     pc_str text = {0};

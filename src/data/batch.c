@@ -11,11 +11,15 @@
 #include "data/batch_parts.h"
 
 #include "base/memory.h"
+#include "ops/policy.h"
 
 #include <inttypes.h>
 #include <string.h>
 
-enum { PIXELS, IDS, POSITIONS, RANGES, SOFT_ROWS, TARGET_ROWS, TARGET_IDS, TARGET_WEIGHTS, TEXT_ENDS, ANSWER_ENDS, ANSWER_ROWS, ARRAYS };
+enum {
+    PIXELS, IDS, POSITIONS, RANGES, SOFT_ROWS, TARGET_ROWS, TARGET_IDS, TARGET_WEIGHTS, TEXT_ENDS, ANSWER_ENDS, ANSWER_ROWS,
+    EXPERIENCE, ARRAYS
+};
 _Static_assert((int)ARRAYS == (int)PC_BATCH_ARRAYS, "one capacity for each array of a batch");
 
 void pc_batch_maker_clear(pc_batch_maker *maker)
@@ -32,7 +36,7 @@ void pc_batch_maker_clear(pc_batch_maker *maker)
 
 void pc_batch_reset(pc_batch *batch)
 {
-    batch->samples = batch->images = batch->tokens = batch->soft = batch->targets = 0;
+    batch->samples = batch->images = batch->tokens = batch->soft = batch->targets = batch->answers = 0;
 }
 
 void pc_batch_clear(pc_batch *batch)
@@ -48,6 +52,7 @@ void pc_batch_clear(pc_batch *batch)
     pc_free(batch->text_ends);
     pc_free(batch->answer_ends);
     pc_free(batch->answer_rows);
+    pc_free(batch->experience);
     memset(batch, 0, sizeof *batch);
 }
 
@@ -64,8 +69,25 @@ pc_status pc_batch_room_for_rows(pc_batch *batch, int64_t rows)
 
 pc_status pc_batch_room_for_answers(pc_batch *batch)
 {
-    PC_TRY(ROOM(answer_ends, ANSWER_ENDS, 2 * batch->samples + 2));
-    return ROOM(answer_rows, ANSWER_ROWS, 2 * batch->samples + 2);
+    PC_TRY(ROOM(answer_ends, ANSWER_ENDS, batch->answers + 2));
+    return ROOM(answer_rows, ANSWER_ROWS, batch->answers + 2);
+}
+
+pc_status pc_batch_room_for_experience(pc_batch *batch)
+{
+    return ROOM(experience, EXPERIENCE, batch->targets * PC_EXPERIENCE + 1);
+}
+
+pc_status pc_batch_copy_pictures(pc_batch *out, const pc_batch *from, int64_t size)
+{
+    PC_TRY(pc_grow(&out->pixels, &out->capacity[PIXELS], (size_t)(from->images * size) + 1, sizeof *out->pixels, "a batch"));
+    PC_TRY(pc_grow(&out->soft_rows, &out->capacity[SOFT_ROWS], (size_t)from->soft + 1, sizeof *out->soft_rows, "a batch"));
+    if (from->images > 0) {
+        memcpy(out->pixels, from->pixels, (size_t)(from->images * size) * sizeof *out->pixels);
+    }
+    out->images = from->images;
+    out->soft = from->soft;
+    return PC_OK;
 }
 
 static pc_status room_for_targets(pc_batch *batch, int64_t targets)
@@ -77,7 +99,7 @@ static pc_status room_for_targets(pc_batch *batch, int64_t targets)
 
 pc_batch_added pc_batch_begin(const pc_batch *batch)
 {
-    return (pc_batch_added){batch->images, batch->tokens, batch->soft, batch->targets};
+    return (pc_batch_added){batch->images, batch->tokens, batch->soft, batch->targets, batch->answers};
 }
 
 void pc_batch_commit(pc_batch *batch, const pc_batch_added *now)
@@ -86,6 +108,7 @@ void pc_batch_commit(pc_batch *batch, const pc_batch_added *now)
     batch->tokens = now->tokens;
     batch->soft = now->soft;
     batch->targets = now->targets;
+    batch->answers = now->answers;
     batch->samples++;
 }
 
@@ -259,7 +282,9 @@ pc_status pc_batch_add_slots(pc_batch *batch, pc_batch_added *now, pc_batch_make
 pc_status pc_batch_prompt(pc_prompt *out, const pc_batch_maker *maker, const pc_conversation *conversation)
 {
     const pc_loader_options *options = maker->options;
+    bool invites = conversation->count > 0 && conversation->messages[conversation->count - 1].role != PC_ROLE_ASSISTANT;
     pc_prompt_options how = {.turns = options->turns, .slot_tokens = tokens_of_image, .user = (void *)options};
+    how.invite = invites && options->kind == PC_BATCH_PROMPTS;
     how.media_id[PC_MEDIA_IMAGE] = options->image_token;
     how.media_open[PC_MEDIA_IMAGE] = options->image_open;
     how.media_close[PC_MEDIA_IMAGE] = options->image_close;
@@ -388,6 +413,7 @@ pc_status pc_batch_add(pc_batch *batch, pc_batch_maker *maker, int dx, int dy, b
     switch (maker->options->kind) {
     case PC_BATCH_PAIRS: return add_pair(batch, maker, dx, dy, shortened);
     case PC_BATCH_PREFERENCES: return pc_batch_add_preference(batch, maker, dx, dy);
+    case PC_BATCH_PROMPTS: return pc_batch_add_prompt(batch, maker, dx, dy);
     case PC_BATCH_REGIONS: return add_regions(batch, maker, dx, dy, shortened);
     default: return add_conversation(batch, maker, dx, dy, shortened);
     }

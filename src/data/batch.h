@@ -38,4 +38,15 @@ void pc_batch_clear(pc_batch *batch); /* memory released */
  * failure the batch is as before; PC_ERR_DATA for a sample that doesn't fit. */
 pc_status pc_batch_add(pc_batch *batch, pc_batch_maker *maker, int dx, int dy, bool *shortened);
 
+/* Answers that a model wrote to the prompts of a batch. */
+typedef struct pc_written {
+    const int32_t *ids;  /* all tokens, answer after answer */
+    const int64_t *ends; /* [B*each]: behind each answer; every answer has at least one token */
+    int64_t each;        /* answers to each prompt, one behind the other */
+} pc_written;
+
+/* *out = the prompts (kind PROMPTS) with those answers: rows of each see the prompt and itself, every token of an answer is a
+ * target, `experience` has room. picture: numbers of a picture's pixels. */
+pc_status pc_batch_answer(pc_batch *out, const pc_batch *prompts, const pc_written *written, int64_t picture);
+
 #endif

@@ -59,8 +59,7 @@ done:
     return status;
 }
 
-/* The last run of trained tokens. */
-static pc_turn last_answer(const pc_prompt *prompt)
+pc_turn pc_batch_last_answer(const pc_prompt *prompt)
 {
     pc_turn run = {prompt->ids.count, prompt->ids.count};
     while (run.last > 0 && !prompt->trained[run.last - 1]) {
@@ -77,8 +76,8 @@ static pc_status find_answers(pc_batch_maker *maker, pc_turn *chosen, pc_turn *r
     const pc_prompt *x = &maker->prompt, *y = &maker->other;
     size_t cutoff = (size_t)maker->options->cutoff;
     maker->fault = PC_FAULT_ANSWER;
-    *chosen = last_answer(x);
-    *rejected = last_answer(y);
+    *chosen = pc_batch_last_answer(x);
+    *rejected = pc_batch_last_answer(y);
     if (chosen->first == chosen->last || rejected->first == rejected->last || chosen->first == 0) {
         return pc_fail(PC_ERR_DATA, "there is no answer to learn from");
     }
@@ -113,8 +112,7 @@ static pc_status weigh_answers(pc_batch_maker *maker, const pc_turn *chosen, con
                              (float)weight, maker->changed, maker->changed + x);
 }
 
-/* Rows of ids [first, last), which stand from `row` on behind a prefix of `prefix` rows; 0 = they are the prefix. */
-static void put_rows(pc_batch *batch, const pc_prompt *prompt, size_t first, size_t last, int64_t row, size_t prefix)
+void pc_batch_put_rows(pc_batch *batch, const pc_prompt *prompt, size_t first, size_t last, int64_t row, size_t prefix)
 {
     int64_t base = batch->tokens, begin = row;
     for (size_t i = first; i < last; i++, row++) {
@@ -152,18 +150,19 @@ pc_status pc_batch_add_preference(pc_batch *batch, pc_batch_maker *maker, int dx
     int64_t first = batch->tokens + (int64_t)border, second = first + (int64_t)x;
     PC_TRY(pc_batch_room_for_rows(batch, (int64_t)(border + x + y)));
     PC_TRY(pc_batch_room_for_answers(batch));
-    put_rows(batch, &maker->prompt, 0, border, batch->tokens, 0);
-    put_rows(batch, &maker->prompt, border, chosen.last, first, border);
-    put_rows(batch, &maker->other, border, rejected.last, second, border);
+    pc_batch_put_rows(batch, &maker->prompt, 0, border, batch->tokens, 0);
+    pc_batch_put_rows(batch, &maker->prompt, border, chosen.last, first, border);
+    pc_batch_put_rows(batch, &maker->other, border, rejected.last, second, border);
     PC_TRY(put_targets(batch, &now, &maker->prompt, &chosen, first, maker->changed));
-    batch->answer_rows[2 * batch->samples] = (int32_t)second - 1;
-    batch->answer_rows[2 * batch->samples + 1] = (int32_t)(second + (int64_t)y) - 1;
-    batch->answer_ends[2 * batch->samples] = (int32_t)now.targets;
+    batch->answer_rows[now.answers] = (int32_t)second - 1;
+    batch->answer_rows[now.answers + 1] = (int32_t)(second + (int64_t)y) - 1;
+    batch->answer_ends[now.answers] = (int32_t)now.targets;
     PC_TRY(put_targets(batch, &now, &maker->other, &rejected, second, maker->changed + x));
-    batch->answer_ends[2 * batch->samples + 1] = (int32_t)now.targets;
+    batch->answer_ends[now.answers + 1] = (int32_t)now.targets;
     maker->fault = PC_FAULT_PICTURE;
     PC_TRY(pc_batch_add_slots(batch, &now, maker, border, dx, dy));
     now.tokens += (int64_t)(border + x + y);
+    now.answers += 2;
     pc_batch_commit(batch, &now);
     return PC_OK;
 }

@@ -206,9 +206,14 @@ static pc_status check_pictures(const pc_loader_options *o)
     return PC_OK;
 }
 
+bool pc_batch_is_of_language(pc_batch_kind kind)
+{
+    return kind == PC_BATCH_LANGUAGE || kind == PC_BATCH_PREFERENCES || kind == PC_BATCH_PROMPTS;
+}
+
 static pc_status check_options(const pc_loader_options *o)
 {
-    bool language = o->kind == PC_BATCH_LANGUAGE || o->kind == PC_BATCH_PREFERENCES;
+    bool language = pc_batch_is_of_language(o->kind), answers = o->kind == PC_BATCH_PREFERENCES || o->kind == PC_BATCH_PROMPTS;
     int64_t rows;
     if (!o->tokenizer || (!language && !o->recipe) || (language && !o->chat)) {
         return pc_fail(PC_ERR_USAGE, "a loader needs a tokenizer, and an image recipe for pairs or regions or a chat "
@@ -217,11 +222,11 @@ static pc_status check_options(const pc_loader_options *o)
     if (o->kind == PC_BATCH_REGIONS && !(o->region_weight > 0)) {
         return pc_fail(PC_ERR_USAGE, "region_weight must be above 0: this stage learns the words of regions");
     }
-    if (o->kind == PC_BATCH_PREFERENCES && o->region_weight > 0) {
-        return pc_fail(PC_ERR_USAGE, "region_weight must be 0: preferences are learned from answers alone");
+    if (answers && o->region_weight > 0) {
+        return pc_fail(PC_ERR_USAGE, "region_weight must be 0: this stage learns from answers alone");
     }
-    if (o->kind == PC_BATCH_PREFERENCES && o->turns == PC_TURNS_INDEPENDENT) {
-        return pc_fail(PC_ERR_USAGE, "turns: preferences are about a conversation's last answer and need its history");
+    if (answers && o->turns == PC_TURNS_INDEPENDENT) {
+        return pc_fail(PC_ERR_USAGE, "turns: this stage is about a conversation's last answer and needs its history");
     }
     if (o->mirror != PC_MIRROR_NONE && o->region_weight > 0) {
         return pc_fail(PC_ERR_USAGE, "image_mirror: regions don't follow it; set region_weight to 0");

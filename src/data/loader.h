@@ -21,7 +21,7 @@
 #include "ops/attention.h"
 #include "prompt/prompt.h"
 
-enum { PC_BATCH_ARRAYS = 11, PC_REGION_IDS = 8 };
+enum { PC_BATCH_ARRAYS = 12, PC_REGION_IDS = 8 };
 
 /* One packed micro-batch: the rows of all samples behind each other, no padding. Arrays are owned by the batch. */
 typedef struct pc_batch {
@@ -38,9 +38,11 @@ typedef struct pc_batch {
     int32_t *target_rows;/* [R]: the row whose hidden state predicts */
     int32_t *target_ids; /* [R]: what it should predict */
     float *target_weights; /* [R]: 1 for an answer's token; region words weigh less (pc_loader_options.region_weight) */
-    int32_t *text_ends;  /* [B] contrastive stage: the last row of each text */
-    int32_t *answer_ends; /* [2B] PREFERENCES: behind the targets of each answer, chosen and rejected in turn */
-    int32_t *answer_rows; /* [2B] PREFERENCES: the row of each answer's last token */
+    int32_t *text_ends;  /* [B] PAIRS, PROMPTS: the last row of each text */
+    int64_t answers;      /* A: PREFERENCES 2B, chosen and rejected in turn; PROMPTS B; a multiple of B for written ones */
+    int32_t *answer_ends; /* [A]: behind the targets of each answer */
+    int32_t *answer_rows; /* [A]: the row of each answer's last token */
+    float *experience;    /* [R,PC_EXPERIENCE] of written answers (batch.h): ops/policy.h */
     size_t capacity[PC_BATCH_ARRAYS]; /* elements allocated, array after array; the loader's */
 } pc_batch;
 
@@ -48,8 +50,10 @@ typedef enum pc_batch_kind {
     PC_BATCH_LANGUAGE, /* pt, sft: conversations with a loss on answers */
     PC_BATCH_PAIRS,    /* contrastive: one picture and one text a sample */
     PC_BATCH_PREFERENCES, /* two answers to the same: both see what stands before them; cutoff counts for each */
+    PC_BATCH_PROMPTS,  /* conversations up to what a model is to write; the answer that a sample brings stands in target_ids alone */
     PC_BATCH_REGIONS,  /* pictures and the words of their regions alone: rows are soft tokens */
 } pc_batch_kind;
+bool pc_batch_is_of_language(pc_batch_kind kind); /* conversations, in whatever form */
 
 /* Which pictures are mirrored, half of them in each direction. Questions must not name sides, and regions don't follow. */
 typedef enum pc_mirror { PC_MIRROR_NONE, PC_MIRROR_HORIZONTAL, PC_MIRROR_BOTH } pc_mirror;

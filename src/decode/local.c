@@ -8,6 +8,7 @@
 #include "base/log.h"
 #include "base/signal.h"
 #include "decode/draft.h"
+#include "decode/end.h"
 #include "decode/input.h"
 #include "decode/search.h"
 #include "decode/stop.h"
@@ -86,25 +87,6 @@ static pc_status choose_template(pc_local *local)
                        model->path);
     }
     return pc_template_by_name(&local->chat, "raw");
-}
-
-static pc_status add_end_ids(pc_local *local)
-{
-    const pc_model *model = local->model;
-    const pc_json *source = model->generation ? model->generation : model->config;
-    const pc_json *eos = pc_json_get(source, "eos_token_id");
-    PC_TRY(pc_prompt_stop_ids(model->tokenizer, local->chat, &local->end_ids));
-    if (pc_json_is_integer(eos)) {
-        PC_TRY(pc_ids_push(&local->end_ids, (int32_t)pc_json_integer(eos, -1)));
-    }
-    for (size_t i = 0; i < pc_json_length(eos); i++) {
-        PC_TRY(pc_ids_push(&local->end_ids, (int32_t)pc_json_integer(pc_json_at(eos, i), -1)));
-    }
-    /* Who continues raw text and begins another document has ended this one (llama2.c stops there,
-     * too). */
-    return local->chat->invite ? PC_OK
-                               : pc_ids_push(&local->end_ids,
-                                             pc_tokenizer_special(model->tokenizer, PC_TOKEN_BOS));
 }
 
 /* generation_config.json spells the samplers as we do; what it leaves out does nothing. */
@@ -208,7 +190,7 @@ pc_status pc_local_new(pc_local **out, const pc_model *model, const pc_backend *
     local->pictures.session = local->session;
     local->pictures.model = model;
     PC_GO(make_lanes(local, options->compute));
-    PC_GO(add_end_ids(local));
+    PC_GO(pc_end_ids(&local->end_ids, model, local->chat));
     set_sampling(local);
     *out = local;
 done:
@@ -310,16 +292,6 @@ static pc_status prefill(answering *a)
 }
 
 /* --- writing --- */
-
-static bool is_end(const pc_local *local, int32_t id)
-{
-    for (size_t i = 0; i < local->end_ids.count; i++) {
-        if (local->end_ids.data[i] == id) {
-            return true;
-        }
-    }
-    return false;
-}
 
 /* The log-probability of the newest id, and with the scores [V] the likeliest others. */
 static pc_status note_token(pc_local *local, const float *scores, int32_t id, double log_probability)
@@ -482,7 +454,7 @@ static pc_status generate(answering *a)
     for (bool end = false; !end && !stopped_by_signal(a);) {
         int32_t id;
         PC_TRY(next_id(local, &id));
-        if (is_end(local, id)) {
+        if (pc_is_end(&local->end_ids, id)) {
             a->out->end = PC_ANSWER_STOP;
             break;
         }
@@ -510,7 +482,7 @@ static pc_status say_found(answering *a, const pc_found *found)
             PC_TRY(note_token(a->local, NULL, id, (double)found->log_probabilities[i]));
         }
         PC_TRY(add_id(a->local, id));
-        if (is_end(a->local, id)) {
+        if (pc_is_end(&a->local->end_ids, id)) {
             a->out->end = PC_ANSWER_STOP;
             return PC_OK;
         }
@@ -558,7 +530,8 @@ static pc_status choose(answering *a, const int64_t *lengths)
     PC_GO(pc_grow(&local->report.choices, &local->choice_capacity, count, sizeof *local->report.choices, "choices"));
     for (size_t i = 0; i < count; i++) {
         PC_GO(pc_input_continue(&local->inputs[0], texts[i], &choices[i]));
-        for (; a->request->open_choices && choices[i].count > 1 && is_end(local, choices[i].data[choices[i].count - 1]);
+        for (; a->request->open_choices && choices[i].count > 1 &&
+               pc_is_end(&local->end_ids, choices[i].data[choices[i].count - 1]);
              choices[i].count--) {
         }
         if (choices[i].count > search.most && !a->request->max_tokens) {

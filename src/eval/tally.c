@@ -5,9 +5,9 @@
 #include "base/memory.h"
 #include "base/signal.h"
 #include "base/str.h"
-#include "eval/match.h"
 #include "eval/samples.h"
 #include "media/decode.h"
+#include "prompt/match.h"
 
 #include <math.h>
 #include <stdio.h>

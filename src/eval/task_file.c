@@ -1,13 +1,10 @@
 #include "eval/task_file.h"
 
 #include "base/field.h"
-#include "base/file.h"
-#include "base/memory.h"
+#include "base/yaml.h"
 
 #include <stddef.h>
-#include <stdio.h>
 #include <string.h>
-#include <yaml.h>
 
 enum { LIMIT = 1 << 20 };
 
@@ -38,60 +35,9 @@ static const pc_field fields[] = {
 #undef TEXT
 static const pc_field_table table = {fields, sizeof fields / sizeof fields[0]};
 
-typedef struct reader {
-    const char *path;
-    yaml_parser_t parser;
-    yaml_event_t event;
-    bool have_event;
-} reader;
-
-static pc_status next_event(reader *r, yaml_event_type_t wanted)
+static pc_status set_key(void *user, const pc_yaml_value *value)
 {
-    if (r->have_event) {
-        yaml_event_delete(&r->event);
-        r->have_event = false;
-    }
-    if (!yaml_parser_parse(&r->parser, &r->event)) {
-        return r->parser.error == YAML_MEMORY_ERROR
-                   ? pc_fail_memory(0, "a task file")
-                   : pc_fail(PC_ERR_USAGE, "%s:%zu: %s", r->path, r->parser.problem_mark.line + 1,
-                             r->parser.problem ? r->parser.problem : "not YAML");
-    }
-    r->have_event = true;
-    if (wanted != YAML_NO_EVENT && r->event.type != wanted) {
-        return pc_fail(PC_ERR_USAGE, "%s:%zu: expected one mapping of keys to texts", r->path, r->event.start_mark.line + 1);
-    }
-    return PC_OK;
-}
-
-static pc_status read_pair(reader *r, pc_task_file *out)
-{
-    char where[320];
-    snprintf(where, sizeof where, "%.280s:%zu", r->path, r->event.start_mark.line + 1);
-    char *key = pc_strdup((const char *)r->event.data.scalar.value);
-    pc_status status = key ? next_event(r, YAML_SCALAR_EVENT) : pc_fail_memory(0, "a key");
-    if (status == PC_OK) {
-        status = pc_fields_set(&table, out, key, (const char *)r->event.data.scalar.value, where);
-    }
-    pc_free(key);
-    return status;
-}
-
-static pc_status read_mapping(reader *r, pc_task_file *out)
-{
-    PC_TRY(next_event(r, YAML_STREAM_START_EVENT));
-    PC_TRY(next_event(r, YAML_DOCUMENT_START_EVENT));
-    PC_TRY(next_event(r, YAML_MAPPING_START_EVENT));
-    for (;;) {
-        PC_TRY(next_event(r, YAML_NO_EVENT));
-        if (r->event.type == YAML_MAPPING_END_EVENT) {
-            return PC_OK;
-        }
-        if (r->event.type != YAML_SCALAR_EVENT) {
-            return pc_fail(PC_ERR_USAGE, "%s:%zu: expected a key", r->path, r->event.start_mark.line + 1);
-        }
-        PC_TRY(read_pair(r, out));
-    }
+    return pc_fields_set(&table, user, value->keys[0], value->text, value->where);
 }
 
 static pc_status check(const pc_task_file *file, const char *path)
@@ -111,27 +57,10 @@ static pc_status check(const pc_task_file *file, const char *path)
 
 pc_status pc_task_file_read(pc_task_file *out, const char *path)
 {
-    reader r = {.path = path};
-    char *text = NULL;
-    size_t size;
-    pc_status status;
     *out = (pc_task_file){0};
-    PC_TRY(pc_file_read(&text, &size, path, LIMIT));
-    if (!yaml_parser_initialize(&r.parser)) {
-        pc_free(text);
-        return pc_fail_memory(0, "a YAML parser");
-    }
-    yaml_parser_set_input_string(&r.parser, (const unsigned char *)text, size);
-    PC_GO(pc_fields_default(&table, out));
-    PC_GO(read_mapping(&r, out));
-    PC_GO(check(out, path));
-done:
-    if (r.have_event) {
-        yaml_event_delete(&r.event);
-    }
-    yaml_parser_delete(&r.parser);
-    pc_free(text);
-    return status;
+    PC_TRY(pc_fields_default(&table, out));
+    PC_TRY(pc_yaml_read(path, LIMIT, 1, set_key, out));
+    return check(out, path);
 }
 
 void pc_task_file_clear(pc_task_file *file)

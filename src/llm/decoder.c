@@ -1,4 +1,4 @@
-/* The decoder block of LLaMA, which Mistral and Qwen2 share.
+/* The decoder block of LLaMA, which Mistral, Mixtral and Qwen2 share.
  *
  *   h = x + o_proj(attention(rope(q), rope(k), v)) with q,k,v of RMSNorm(x);  x = h + down(silu(gate n) * up n), n = RMSNorm(h)
  *   ... L times, then RMSNorm.
@@ -47,9 +47,34 @@ static pc_status read_layer_types(pc_decoder_config *config, const pc_json *type
     return PC_OK;
 }
 
+/* Which layers have experts. */
+static pc_status read_sparse(pc_decoder_config *config, const pc_json *json, const char *where)
+{
+    const pc_json *list = pc_json_get(json, "moe_layers_idx");
+    bool all = pc_json_is_null(list);
+    config->moe.width = config->hidden_size;
+    config->moe.hidden = config->intermediate_size;
+    if (!all && !pc_json_is_array(list)) {
+        return pc_fail(PC_ERR_DATA, "%s: moe_layers_idx must be a list of layers", where);
+    }
+    for (int64_t i = 0; i < config->num_hidden_layers; i++) {
+        config->sparse[i] = config->moe.experts > 0 && all;
+    }
+    for (size_t i = 0; i < pc_json_length(list); i++) {
+        int64_t layer = pc_json_integer(pc_json_at(list, i), -1);
+        if (layer < 0 || layer >= config->num_hidden_layers) {
+            return pc_fail(PC_ERR_DATA, "%s: moe_layers_idx[%zu]: expected a layer from 0 to %lld", where, i,
+                           (long long)config->num_hidden_layers - 1);
+        }
+        config->sparse[layer] = config->moe.experts > 0;
+    }
+    return PC_OK;
+}
+
 pc_status pc_decoder_read(void *any, const pc_json *json, const char *where)
 {
     pc_decoder_config *config = any;
+    PC_TRY(read_sparse(config, json, where));
     PC_TRY(pc_rotary_read(&config->rotary, json, config->rope_theta, config->max_position_embeddings, where));
     if (pc_json_get(json, "num_key_value_heads") && pc_json_is_null(pc_json_get(json, "num_key_value_heads"))) {
         config->num_key_value_heads = 0;
@@ -92,7 +117,7 @@ pc_status pc_decoder_check(const void *any, const char *where)
     if (pc_activation_from_name(config->hidden_act) < 0) {
         return pc_fail(PC_ERR_DATA, "%s: hidden_act '%s' is unknown", where, config->hidden_act);
     }
-    return PC_OK;
+    return config->moe.experts ? pc_moe_check(&config->moe, where) : PC_OK;
 }
 
 void pc_decoder_info(const void *any, pc_llm_info *out)
@@ -129,14 +154,20 @@ static void declare_layer(pc_scope *scope, const pc_decoder_config *config, pc_d
         {&layer->k, key_rows, width, qkv, 1, "self_attn.k_proj"},
         {&layer->v, key_rows, width, qkv, 1, "self_attn.v_proj"},
         {&layer->o, width, rows, bias, out, "self_attn.o_proj"},
+        /* What sparse layers don't have. */
         {&layer->mlp.gate, hidden, width, mlp_bias, 1, "mlp.gate_proj"},
         {&layer->mlp.up, hidden, width, mlp_bias, 1, "mlp.up_proj"},
         {&layer->mlp.down, width, hidden, mlp_bias, out, "mlp.down_proj"},
     };
-    for (size_t i = 0; i < sizeof linears / sizeof linears[0]; i++) {
+    enum { OF_ATTENTION = 4 };
+    for (size_t i = 0; i < (config->sparse[index] ? OF_ATTENTION : sizeof linears / sizeof linears[0]); i++) {
         snprintf(name, sizeof name, "model.layers.%d.%s", index, linears[i].name);
         pc_linear_declare(scope, linears[i].weights, linears[i].out, linears[i].in, linears[i].bias, linears[i].gain,
                           name);
+    }
+    if (config->sparse[index]) {
+        snprintf(name, sizeof name, "model.layers.%d.block_sparse_moe", index);
+        pc_moe_declare(scope, &layer->moe, &config->moe, config->num_hidden_layers, name);
     }
     snprintf(name, sizeof name, "model.layers.%d.input_layernorm", index);
     pc_norm_declare(scope, &layer->input_norm, width, false, name);
@@ -217,6 +248,18 @@ static pc_tensor *mlp(const pc_build *build, const pc_decoder_config *config, co
     return pc_hooks_project(hooks, build, index, PC_PROJECT_DOWN, &layer->mlp.down, hidden, residual); /* [T,D] */
 }
 
+/* x [T,D] (normed) -> [T,D] + residual: by the layer's experts, whose router logits join *routed. */
+static pc_tensor *experts(const pc_build *build, const pc_decoder_config *config, const pc_decoder_layer *layer, pc_tensor *x,
+                          pc_tensor *residual, pc_tensor **routed)
+{
+    pc_moe_config moe = config->moe;
+    pc_tensor *logits, *into = pc_drops_stream(build) ? NULL : residual;
+    moe.activation = (pc_activation)pc_activation_from_name(config->hidden_act);
+    pc_tensor *y = pc_moe_forward(build, &layer->moe, &moe, x, into, &logits);
+    pc_moe_note(build, &moe, logits, routed);
+    return into ? y : pc_add_to_stream(build, y, residual);
+}
+
 /* The ranges of the layers with a sliding window; the same ones when no layer has it. */
 static pc_tensor *windowed(pc_graph *graph, const pc_decoder_config *config, pc_tensor *ranges)
 {
@@ -247,6 +290,7 @@ pc_tensor *pc_decoder_forward(const pc_build *build, const void *any, const void
     int layers = (int)config->num_hidden_layers;
     pc_tensor *x = pc_name(graph, io->embeddings, "llm.hidden.0"); /* [T,D] */
     pc_llm_io all = *io, near = *io;
+    pc_tensor *routed = NULL;
     near.ranges = windowed(graph, config, io->ranges);
     tap(build, weights, io, 0, x, eps);
     for (int i = 0; i < layers; i++) {
@@ -256,10 +300,11 @@ pc_tensor *pc_decoder_forward(const pc_build *build, const void *any, const void
         x = attention(build, config, layer, i, config->windowed[i] ? &near : &all, h, x);
         x = pc_hooks_after_attention(io->hooks, build, i, x);
         h = pc_norm_forward(build, &layer->post_norm, x, eps);
-        x = mlp(build, config, layer, i, io->hooks, h, x);
+        x = config->sparse[i] ? experts(build, config, layer, h, x, &routed) : mlp(build, config, layer, i, io->hooks, h, x);
         x = pc_layer_end(graph, pc_name(graph, x, "llm.hidden.%d", i + 1));
         tap(build, weights, io, i + 1, x, eps);
     }
+    pc_moe_balance(build, &config->moe, routed);
     x = pc_hooks_before_layer(io->hooks, build, layers, x);
     return pc_name(graph, pc_norm_forward(build, &weights->norm, x, eps), "llm.norm");
 }

@@ -3,6 +3,7 @@
 #define PC_LLM_DECODER_H
 
 #include "llm/llm.h"
+#include "nn/moe.h"
 #include "nn/rotary.h"
 
 enum { PC_DECODER_MAX_LAYERS = 256 };
@@ -18,12 +19,15 @@ typedef struct pc_decoder_config {
     bool qkv_bias;             /* q, k, v have biases, o has none (Qwen2) */
     pc_rotary rotary;          /* by pc_decoder_read, as the next */
     bool windowed[PC_DECODER_MAX_LAYERS];
+    pc_moe_config moe;         /* experts = 0: all layers are dense */
+    bool sparse[PC_DECODER_MAX_LAYERS]; /* layers with experts, by pc_decoder_read */
 } pc_decoder_config;
 
 typedef struct pc_decoder_layer {
     pc_norm_weights input_norm, post_norm;
     pc_linear_weights q, k, v, o;
-    pc_glu_weights mlp;
+    pc_glu_weights mlp; /* of dense layers */
+    pc_moe_weights moe; /* of sparse ones */
 } pc_decoder_layer;
 
 typedef struct pc_decoder_weights {
@@ -33,9 +37,10 @@ typedef struct pc_decoder_weights {
     pc_decoder_layer layers[PC_DECODER_MAX_LAYERS];
 } pc_decoder_weights;
 
-#define PC_DECODER_FIELD(key, kind, def, lo, hi, text)                                                              \
-    {.name = #key, .type = kind, .offset = offsetof(pc_decoder_config, key), .fallback = def, .low = lo, .high = hi, \
+#define PC_DECODER_KEY(spelling, key, kind, def, lo, hi, text)                                                      \
+    {.name = spelling, .type = kind, .offset = offsetof(pc_decoder_config, key), .fallback = def, .low = lo, .high = hi, \
      .help = text}
+#define PC_DECODER_FIELD(key, kind, def, lo, hi, text) PC_DECODER_KEY(#key, key, kind, def, lo, hi, text)
 
 /* Fields that all have; the sizes of 7B models of the family are the defaults, as in transformers' classes. */
 #define PC_DECODER_FIELDS(vocabulary, width, hidden, layers, heads, keys, context)                                  \
@@ -53,6 +58,23 @@ typedef struct pc_decoder_weights {
     PC_DECODER_FIELD(rms_norm_eps, PC_FIELD_FLOAT, "1e-6", 0, 1, "epsilon of the norms"),                           \
     PC_DECODER_FIELD(rope_theta, PC_FIELD_FLOAT, "10000", 1, 1e12, "base of the rotary frequencies"),               \
     PC_DECODER_FIELD(tie_word_embeddings, PC_FIELD_BOOL, "false", 0, 0, "the head is the embedding table")
+
+/* Experts in place of MLPs; their keys are Mixtral's where Mixtral has them. moe_layers_idx, read beside these, is the list of
+ * layers that have them, null = all. */
+#define PC_DECODER_MOE_FIELDS(number, chosen, coefficient)                                                          \
+    PC_DECODER_KEY("num_local_experts", moe.experts, PC_FIELD_INT, number, 0, 1024, "experts of a sparse layer; 0 = none"), \
+    PC_DECODER_KEY("num_experts_per_tok", moe.top_k, PC_FIELD_INT, chosen, 1, 1024, "experts that a token goes to"), \
+    PC_DECODER_KEY("norm_topk_prob", moe.renormalise, PC_FIELD_BOOL, "true", 0, 0,                                  \
+                   "the chosen experts' weights sum to 1"),                                                        \
+    PC_DECODER_KEY("router_aux_loss_coef", moe.balance, PC_FIELD_FLOAT, coefficient, 0, 1e3,                        \
+                   "training: weight of the loss that balances the experts"),                                      \
+    PC_DECODER_KEY("router_z_loss_coef", moe.z, PC_FIELD_FLOAT, "0", 0, 1e3,                                        \
+                   "training: weight of the loss that keeps router logits small"),                                 \
+    PC_DECODER_KEY("moe_balance_layers", moe.balance_layers, PC_FIELD_BOOL, "false", 0, 0,                          \
+                   "training: balance the first choices of each layer, not all choices of all together"),          \
+    PC_DECODER_KEY("moe_capacity_factor", moe.capacity, PC_FIELD_FLOAT, "0", 0, 1e6,                                \
+                   "training: tokens that an expert takes, in even shares; 0 = all that choose it"),               \
+    PC_DECODER_KEY("moe_min_capacity", moe.min_capacity, PC_FIELD_INT, "0", 0, 1 << 30, "at least so many tokens")
 
 /* What a pc_llm_type is made of. */
 pc_status pc_decoder_read(void *config, const pc_json *json, const char *where);

@@ -1,5 +1,6 @@
 /* Every language model. */
 PC_LLM(llama)
 PC_LLM(mistral)
+PC_LLM(mixtral)
 PC_LLM(qwen2)
 PC_LLM(opt)

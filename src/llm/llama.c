@@ -8,10 +8,12 @@ static const pc_field fields[] = {
     PC_DECODER_FIELDS("32000", "4096", "11008", "32", "32", "0", "2048"),
     PC_DECODER_FIELD(attention_bias, PC_FIELD_BOOL, "false", 0, 0, "biases in the attention projections"),
     PC_DECODER_FIELD(mlp_bias, PC_FIELD_BOOL, "false", 0, 0, "biases in the MLP"),
+    PC_DECODER_MOE_FIELDS("0", "2", "0.001"),
 };
 
 const pc_llm_type pc_llm_llama = {
     .model_type = "llama",
+    .gguf = "llama",
     .fields = {fields, sizeof fields / sizeof fields[0]},
     .config_size = sizeof(pc_decoder_config),
     .weights_size = sizeof(pc_decoder_weights),

@@ -49,6 +49,7 @@ typedef struct pc_llm_info {
 
 typedef struct pc_llm_type {
     const char *model_type; /* "llama" */
+    const char *gguf;       /* name of its architecture in GGUF files, whose configuration is a pc_decoder_config; NULL = none */
     pc_field_table fields;
     size_t config_size, weights_size;
     /* What the field table cannot say: nested and derived settings; json may be NULL. NULL = nothing. */

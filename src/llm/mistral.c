@@ -8,6 +8,7 @@
 static const pc_field fields[] = {
     PC_DECODER_FIELDS("32000", "4096", "14336", "32", "32", "8", "131072"),
     PC_DECODER_FIELD(sliding_window, PC_FIELD_INT, "4096", 0, 1 << 24, "keys that a row sees; 0 = all"),
+    PC_DECODER_MOE_FIELDS("0", "2", "0.001"),
 };
 
 static pc_status read(void *any, const pc_json *json, const char *where)
@@ -20,6 +21,7 @@ static pc_status read(void *any, const pc_json *json, const char *where)
 
 const pc_llm_type pc_llm_mistral = {
     .model_type = "mistral",
+    .gguf = "llama",
     .fields = {fields, sizeof fields / sizeof fields[0]},
     .config_size = sizeof(pc_decoder_config),
     .weights_size = sizeof(pc_decoder_weights),

@@ -10,6 +10,7 @@ static const pc_field fields[] = {
     PC_DECODER_FIELD(use_sliding_window, PC_FIELD_BOOL, "false", 0, 0, "upper layers have a window"),
     PC_DECODER_FIELD(sliding_window, PC_FIELD_INT, "4096", 0, 1 << 24, "keys that a row of such a layer sees"),
     PC_DECODER_FIELD(max_window_layers, PC_FIELD_INT, "28", 0, 1 << 20, "layers below the first with a window"),
+    PC_DECODER_MOE_FIELDS("0", "2", "0.001"),
 };
 
 static pc_status read(void *any, const pc_json *json, const char *where)
@@ -20,6 +21,7 @@ static pc_status read(void *any, const pc_json *json, const char *where)
 
 const pc_llm_type pc_llm_qwen2 = {
     .model_type = "qwen2",
+    .gguf = "qwen2",
     .fields = {fields, sizeof fields / sizeof fields[0]},
     .config_size = sizeof(pc_decoder_config),
     .weights_size = sizeof(pc_decoder_weights),

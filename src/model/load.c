@@ -64,7 +64,9 @@ static pc_status load_tokenizer(pc_model *model, const char *path)
 
 pc_status pc_model_recognise_template(pc_model *model, const char *text, size_t length)
 {
-    pc_status status = pc_template_find(&model->chat, text, length);
+    pc_free(model->chat_text);
+    model->chat_text = pc_strndup(text, length);
+    pc_status status = model->chat_text ? pc_template_find(&model->chat, text, length) : pc_fail_memory(length, "a template");
     if (status == PC_ERR_DATA) {
         pc_log(PC_LOG_DEBUG, "%s", pc_error());
         model->chat = NULL;
@@ -358,6 +360,33 @@ pc_status pc_model_outline(pc_model **out, const char *config_path, const char *
     }
     *out = model;
     return PC_OK;
+}
+
+pc_status pc_model_begin_variant(pc_model **out, const pc_model *from)
+{
+    pc_model *model = NULL;
+    *out = NULL;
+    PC_TRY(new_model(&model, from->path ? from->path : ""));
+    model->import = from->import;
+    model->config = pc_json_copy(from->config);
+    if (!model->config) {
+        pc_model_free(model);
+        return pc_fail_memory(0, "a configuration");
+    }
+    *out = model;
+    return PC_OK;
+}
+
+void pc_model_take_surroundings(pc_model *model, pc_model *from)
+{
+    model->tokenizer = from->tokenizer;
+    model->generation = from->generation;
+    model->chat = from->chat;
+    model->chat_unknown = from->chat_unknown;
+    model->recipe = from->recipe;
+    model->image_token = from->image_token; /* `finish` may have found it in the tokenizer */
+    from->tokenizer = NULL;
+    from->generation = NULL;
 }
 
 pc_status pc_model_create(pc_model **out, const char *config_path, const char *tokenizer_path, uint64_t seed)

@@ -185,6 +185,7 @@ void pc_model_free(pc_model *model)
     pc_store_free(model->store);
     pc_store_free(model->tower_store);
     pc_free(model->tower);
+    pc_free(model->chat_text);
     pc_tokenizer_free(model->tokenizer);
     pc_json_free(model->config);
     pc_json_free(model->generation);

@@ -86,6 +86,7 @@ typedef struct pc_model {
     pc_tokenizer *tokenizer;    /* NULL when the directory has none */
     const pc_template *chat;    /* NULL when the chat template is unknown or absent */
     bool chat_unknown;          /* the checkpoint brings a chat template that is none of ours */
+    char *chat_text;            /* that template, or ours, as the checkpoint spells it; NULL = none */
     pc_image_recipe recipe;     /* how pictures are prepared; valid when there is an encoder */
     const pc_backend *packed_by;/* backend whose packed weights the parameters carry */
 } pc_model;
@@ -101,6 +102,12 @@ pc_status pc_model_create(pc_model **out, const char *config_path, const char *t
 pc_status pc_model_outline(pc_model **out, const char *config_path, const char *tokenizer_path);
 void pc_model_free(pc_model *model);
 
+/* A model of the same family for another configuration: *out has a copy of from->config to be changed before
+ * import->configure declares its parts. */
+pc_status pc_model_begin_variant(pc_model **out, const pc_model *from);
+/* Move tokenizer, chat template, picture recipe and generation settings over; `from` has none afterwards. */
+void pc_model_take_surroundings(pc_model *model, pc_model *from);
+
 /* The tokenizer alone, of a model or tokenizer file of any kind that pc_model_load and pc_tokenizer_load read. */
 pc_status pc_model_tokenizer(pc_tokenizer **out, const char *path);
 
@@ -110,6 +117,16 @@ pc_status pc_model_save(const pc_model *model, const char *folder, pc_dtype dtyp
 /* Everything but the weights. */
 pc_status pc_model_save_description(const pc_model *model, const char *folder, pc_dtype dtype);
 pc_status pc_model_save_weights(const pc_model *model, const char *folder, pc_dtype dtype);
+
+typedef struct pc_gguf_options {
+    pc_dtype type;        /* of the language model's matrices, as gguf_quantise.h chooses them */
+    const char *vision;   /* file of the vision side; NULL = it is not written */
+    pc_dtype vision_type; /* of its matrices: F32, F16 or BF16 */
+} pc_gguf_options;
+
+/* Write GGUF files as llama.cpp reads them: the language model (LLaMA, Mistral, Qwen2) with its tokenizer and chat template into
+ * `path`, CLIP's tower with LLaVA's projector into options->vision. PC_ERR_DATA says what such a file can't hold. */
+pc_status pc_model_save_gguf(const pc_model *model, const char *path, const pc_gguf_options *options);
 
 /* Copy values of every parameter that `path` (safetensors or directory) has under a name this model knows; with
  * `partial` missing ones are fine. *loaded (may be NULL) counts them. Parameters must be owned (pc_params_own). */
@@ -153,6 +170,12 @@ typedef struct pc_import_view {
     bool transposed;     /* the file has [K,N], the parameter is [N,K] */
 } pc_import_view;
 
+/* One of the tensors that together are a parameter, one behind the other in its memory. */
+typedef struct pc_import_piece {
+    char tensor[256];
+    pc_shape shape; /* as files have it */
+} pc_import_piece;
+
 /* A foreign checkpoint family: its config keys and tensor names -> ours. One file in import/ + one line in list.h. */
 typedef struct pc_import {
     const char *model_type; /* of config.json; NULL: recognised by `matches` or `matches_file` alone */
@@ -168,6 +191,9 @@ typedef struct pc_import {
     bool (*alias)(const char *name, int i, char *out, size_t size);
     /* The i-th place in a larger or transposed tensor; NULL = none; asked when no alias is there. */
     bool (*view)(const char *name, int i, pc_import_view *out);
+    /* The i-th tensor of a parameter that files of this family have in several (an expert each); false behind the last, and for
+     * i = 0 where it is one. NULL = none; written so, and read so where no alias and no view is there. */
+    bool (*piece)(const pc_model *model, const pc_param *param, int i, pc_import_piece *out);
     /* The name that the parameter has in memory where others open it (adapter files go by that); NULL = `name`. */
     bool (*module)(const char *name, char *out, size_t size);
     /* After tokenizer, template and picture recipe have been read; may be NULL. */

@@ -93,7 +93,8 @@ static pc_status save_generation(const pc_model *model, const char *folder)
 static pc_status save_template(const pc_model *model, const char *folder)
 {
     char *path = pc_path_join(folder, "chat_template.jinja");
-    pc_status status = path ? pc_file_write(path, model->chat->jinja, strlen(model->chat->jinja))
+    const char *text = model->chat ? model->chat->jinja : model->chat_text;
+    pc_status status = path ? pc_file_write(path, text, strlen(text))
                             : pc_fail_memory(0, "a path");
     pc_free(path);
     return status;
@@ -147,7 +148,7 @@ pc_status pc_model_save_description(const pc_model *model, const char *folder, p
     if (model->tokenizer) {
         PC_TRY(pc_tokenizer_save(model->tokenizer, folder));
     }
-    if (model->chat) {
+    if (model->chat || model->chat_text) {
         PC_TRY(save_template(model, folder));
     }
     if (model->encoder.type) {
@@ -156,16 +157,47 @@ pc_status pc_model_save_description(const pc_model *model, const char *folder, p
     return pc_fingerprint_save(model, folder);
 }
 
-static pc_status put_param(pc_store_writer *writer, const pc_param *param)
+static bool piece_of(const pc_model *model, const pc_param *param, int i, pc_import_piece *out)
+{
+    return model->import->piece && model->import->piece(model, param, i, out);
+}
+
+static pc_status declare_param(pc_store_writer *writer, const pc_model *model, const pc_param *param, pc_dtype dtype)
+{
+    pc_import_piece piece;
+    if (!piece_of(model, param, 0, &piece)) {
+        return pc_store_writer_declare(writer, param->name, dtype, param->shape.ndim, param->shape.dim);
+    }
+    for (int i = 0; piece_of(model, param, i, &piece); i++) {
+        PC_TRY(pc_store_writer_declare(writer, piece.tensor, dtype, piece.shape.ndim, piece.shape.dim));
+    }
+    return PC_OK;
+}
+
+static pc_status put_values(pc_store_writer *writer, const pc_model *model, const pc_param *param, const float *values)
+{
+    pc_import_piece piece;
+    if (!piece_of(model, param, 0, &piece)) {
+        return pc_store_writer_put_f32(writer, param->name, values, pc_shape_count(&param->shape));
+    }
+    for (int i = 0; piece_of(model, param, i, &piece); i++) {
+        int64_t count = pc_shape_count(&piece.shape);
+        PC_TRY(pc_store_writer_put_f32(writer, piece.tensor, values, count));
+        values += count;
+    }
+    return PC_OK;
+}
+
+static pc_status put_param(pc_store_writer *writer, const pc_model *model, const pc_param *param)
 {
     int64_t count = pc_shape_count(&param->shape);
     if (param->dtype == PC_F32) {
-        return pc_store_writer_put_f32(writer, param->name, param->data, count);
+        return put_values(writer, model, param, param->data);
     }
     float *values = NULL;
     PC_TRY(PC_NEW_ARRAY(values, (size_t)count, param->name));
     pc_convert_to_f32(values, param->data, param->dtype, (size_t)count);
-    pc_status status = pc_store_writer_put_f32(writer, param->name, values, count);
+    pc_status status = put_values(writer, model, param, values);
     pc_free(values);
     return status;
 }
@@ -177,11 +209,10 @@ pc_status pc_model_save_weights(const pc_model *model, const char *folder, pc_dt
     char *path = pc_path_join(folder, WEIGHTS);
     pc_status status = path ? pc_store_writer_new(&writer, path, SHARD_BYTES) : pc_fail_memory(0, "a path");
     for (size_t i = 0; i < model->params.count && status == PC_OK; i++) {
-        const pc_param *param = &model->params.items[i]->param;
-        status = pc_store_writer_declare(writer, param->name, dtype, param->shape.ndim, param->shape.dim);
+        status = declare_param(writer, model, &model->params.items[i]->param, dtype);
     }
     for (size_t i = 0; i < model->params.count && status == PC_OK; i++) {
-        status = put_param(writer, &model->params.items[i]->param);
+        status = put_param(writer, model, &model->params.items[i]->param);
     }
     if (status == PC_OK) {
         status = pc_store_writer_finish(writer);

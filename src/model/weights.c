@@ -1,4 +1,4 @@
-/* Parameters <- arrays of a file: by name, by a view of a larger array, mapped where their type serves. */
+/* Parameters <- arrays of a file: by name, by a view of a larger array, joined from several; mapped where their type serves. */
 #include "base/file.h"
 #include "model/load_internal.h"
 
@@ -8,10 +8,13 @@
 typedef struct place {
     const pc_array *array;
     pc_import_view view; /* all zeros: the array is the parameter */
+    const pc_store *pieces; /* the array is the first of several, all here; NULL: it is the only one */
 } place;
 
-static bool find_place(const pc_model *model, const pc_store *store, const char *name, place *out)
+static bool find_place(const pc_model *model, const pc_store *store, const pc_param *param, place *out)
 {
+    const char *name = param->name;
+    pc_import_piece piece;
     char alias[512];
     *out = (place){0};
     for (int i = 0; model->import->alias(name, i, alias, sizeof alias); i++) {
@@ -26,7 +29,10 @@ static bool find_place(const pc_model *model, const pc_store *store, const char 
             return true;
         }
     }
-    return false;
+    if (model->import->piece && model->import->piece(model, param, 0, &piece)) {
+        *out = (place){.array = pc_store_find(store, piece.tensor), .pieces = store};
+    }
+    return out->array != NULL;
 }
 
 static pc_status check_array(const pc_array *array, const pc_param *param)
@@ -74,9 +80,50 @@ static pc_status read_transposed(const pc_array *array, const pc_param *param, f
     return status;
 }
 
-static pc_status read_values(const place *at, const pc_param *param, float *out)
+/* The stored type that all pieces have and that serves as it is; PC_F32 else. */
+static pc_dtype type_of_pieces(const pc_model *model, const place *at, const pc_param *param)
+{
+    pc_import_piece piece;
+    pc_dtype dtype = at->array->dtype;
+    for (int i = 0; model->import->piece(model, param, i, &piece); i++) {
+        const pc_array *array = pc_store_find(at->pieces, piece.tensor);
+        dtype = array && array->dtype == dtype ? dtype : PC_F32;
+    }
+    return param->any_type && (dtype == PC_BF16 || dtype == PC_F16) ? dtype : PC_F32;
+}
+
+/* out, in `dtype` <- all pieces; dtype is theirs, or PC_F32. */
+static pc_status join(const pc_model *model, const place *at, const pc_param *param, pc_dtype dtype, void *out)
+{
+    pc_import_piece piece;
+    const pc_array *array;
+    int64_t done = 0, total = pc_shape_count(&param->shape);
+    for (int i = 0; model->import->piece(model, param, i, &piece); i++) {
+        int64_t count = pc_shape_count(&piece.shape);
+        PC_TRY(pc_store_need(&array, at->pieces, piece.tensor));
+        PC_TRY(pc_array_need_shape(array, piece.shape.ndim, piece.shape.dim));
+        if (count > total - done) {
+            return pc_fail(PC_ERR_DATA, "%s: '%s' and the tensors before it are larger than '%s'", array->file, array->name, param->name);
+        }
+        char *to = (char *)out + (size_t)done * pc_dtype_size(dtype);
+        if (array->dtype == dtype) {
+            memcpy(to, array->data, array->bytes);
+        } else {
+            PC_TRY(pc_array_to_f32(array, (void *)to));
+        }
+        done += count;
+    }
+    return done == total ? PC_OK
+                         : pc_fail(PC_ERR_DATA, "%s: the tensors of '%s' have %lld numbers, expected %lld",
+                                   pc_store_path(at->pieces), param->name, (long long)done, (long long)total);
+}
+
+static pc_status read_values(const pc_model *model, const place *at, const pc_param *param, float *out)
 {
     pc_array part;
+    if (at->pieces) {
+        return join(model, at, param, PC_F32, out);
+    }
     if (at->view.transposed) {
         return read_transposed(at->array, param, out);
     }
@@ -86,9 +133,13 @@ static pc_status read_values(const place *at, const pc_param *param, float *out)
 }
 
 /* Point at the mapped bytes where their type serves, else convert. */
-static pc_status attach(pc_param_entry *entry, const place *at)
+static pc_status attach(const pc_model *model, pc_param_entry *entry, const place *at)
 {
     pc_array part;
+    if (at->pieces) {
+        PC_TRY(pc_param_allocate(entry, type_of_pieces(model, at, &entry->param)));
+        return join(model, at, &entry->param, entry->param.dtype, entry->param.data);
+    }
     PC_TRY(cut(&part, at->array, &at->view));
     bool serves = part.dtype == PC_BF16 || part.dtype == PC_F16 || pc_dtype_is_block(part.dtype);
     bool fits = (part.dtype == PC_F32 || (serves && entry->param.any_type)) && pc_array_is_aligned(&part);
@@ -99,24 +150,25 @@ static pc_status attach(pc_param_entry *entry, const place *at)
         return PC_OK;
     }
     PC_TRY(pc_param_allocate(entry, PC_F32));
-    return read_values(at, &entry->param, entry->param.data);
+    return read_values(model, at, &entry->param, entry->param.data);
 }
 
 pc_status pc_model_attach(pc_param_entry *entry, const pc_array *array)
 {
     const place at = {.array = array};
-    return attach(entry, &at);
+    return attach(NULL, entry, &at);
 }
 
 /* In the model's files, else in those of its vision tower. */
-static pc_status need_place(pc_model *model, const char *name, place *out)
+static pc_status need_place(pc_model *model, const pc_param *param, place *out)
 {
-    bool found = find_place(model, model->store, name, out);
+    const char *name = param->name;
+    bool found = find_place(model, model->store, param, out);
     if (!found && model->tower) {
         if (!model->tower_store) {
             PC_TRY(pc_store_open(&model->tower_store, model->tower));
         }
-        found = find_place(model, model->tower_store, name, out);
+        found = find_place(model, model->tower_store, param, out);
     }
     if (found) {
         return PC_OK;
@@ -134,8 +186,8 @@ pc_status pc_model_attach_all(pc_model *model)
     for (size_t i = 0; i < model->params.count; i++) {
         pc_param_entry *entry = model->params.items[i];
         place at;
-        PC_TRY(need_place(model, entry->param.name, &at));
-        PC_TRY(attach(entry, &at));
+        PC_TRY(need_place(model, &entry->param, &at));
+        PC_TRY(attach(model, entry, &at));
         if (pc_shape_count(&entry->param.shape) > largest) {
             largest = pc_shape_count(&entry->param.shape);
             model->stored = at.array->dtype;
@@ -153,8 +205,8 @@ pc_status pc_model_load_values(pc_model *model, const char *path, bool partial, 
     for (size_t i = 0; i < model->params.count && status == PC_OK; i++) {
         pc_param *param = &model->params.items[i]->param;
         place at;
-        if (find_place(model, store, param->name, &at)) {
-            status = read_values(&at, param, param->data);
+        if (find_place(model, store, param, &at)) {
+            status = read_values(model, &at, param, param->data);
             count += status == PC_OK;
         } else if (!partial) {
             status = pc_fail(PC_ERR_DATA, "%s: the tensor '%s' is missing", path, param->name);

@@ -18,12 +18,21 @@ typedef struct pc_dropping {
     uint64_t places;             /* nodes so far */
 } pc_dropping;
 
+/* Losses that blocks add to that of a training stage (mixture of experts: how evenly its experts are used). */
+typedef struct pc_side_losses {
+    pc_tensor *sum; /* f32 [1], each times its coefficient; NULL: none so far */
+} pc_side_losses;
+
 typedef struct pc_build {
     pc_graph *graph;
     pc_dtype compute;          /* PC_F32 or PC_BF16 */
     pc_dropping *dropping;     /* NULL: nothing is dropped */
     const pc_adapter *adapter; /* NULL: the weights as they are */
+    pc_side_losses *side;      /* NULL: nobody wants them, as where nothing trains */
 } pc_build;
+
+/* Add coefficient * loss ([1]) to the side losses. */
+void pc_side_add(const pc_build *build, pc_tensor *loss, double coefficient);
 
 /* The parameter that stands for `param`: the adapter's own copy where it has one. */
 pc_param *pc_adapter_instead(const pc_adapter *adapter, pc_param *param);

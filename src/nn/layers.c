@@ -3,6 +3,7 @@
 
 #include "ops/add.h"
 #include "ops/matmul.h"
+#include "ops/multiply.h"
 #include "ops/norm.h"
 
 #include <math.h>
@@ -30,6 +31,12 @@ pc_tensor *pc_add_to_stream(const pc_build *build, pc_tensor *y, pc_tensor *stre
 {
     y = y->needs_grad ? pc_drop(build, y, build->dropping->stream) : y; /* what does not train is as it will be */
     return pc_add(build->graph, y, stream);
+}
+
+void pc_side_add(const pc_build *build, pc_tensor *loss, double coefficient)
+{
+    loss = pc_scale(build->graph, loss, coefficient);
+    build->side->sum = build->side->sum ? pc_add(build->graph, build->side->sum, loss) : loss;
 }
 
 void pc_norm_declare(pc_scope *scope, pc_norm_weights *weights, int64_t width, bool bias, const char *name)

@@ -1,11 +1,13 @@
 /* y = sum over the chosen experts e of w_e down_e(act(gate_e x) * up_e x).
  *
- * Source: Jiang et al. 2024 (arXiv:2401.04088), section 2.1; transformers models/mixtral.
+ * Source: Jiang et al. 2024 (arXiv:2401.04088), section 2.1; transformers models/mixtral. Side losses: Fedus et al. 2021
+ * (arXiv:2101.03961), eq. 4; Zoph et al. 2022 (arXiv:2202.08906), eq. 5; DeepSpeed moe/sharded_moe.py.
  * Easy to get wrong: Mixtral's files call gate w1, up w3, down w2; transformers balances the choices of all layers
- * together, here each layer has a loss of its own.
+ * together, DeepSpeed the first choices of each layer, and adds the layers' losses.
  */
 #include "nn/moe.h"
 
+#include "ops/concat.h"
 #include "ops/experts.h"
 #include "ops/rows.h"
 
@@ -13,6 +15,10 @@
 
 pc_status pc_moe_check(const pc_moe_config *config, const char *where)
 {
+    if (config->experts > PC_ROUTER_MOST_EXPERTS) {
+        return pc_fail(PC_ERR_DATA, "%s: %lld experts, at most %d are possible", where, (long long)config->experts,
+                       PC_ROUTER_MOST_EXPERTS);
+    }
     if (config->top_k < 1 || config->top_k > config->experts) {
         return pc_fail(PC_ERR_DATA, "%s: %lld experts for each token, expected 1 to %lld", where,
                        (long long)config->top_k, (long long)config->experts);
@@ -34,22 +40,64 @@ void pc_moe_declare(pc_scope *scope, pc_moe_weights *weights, const pc_moe_confi
     weights->down = pc_declare(scope, PC_NORMAL(out), back, "%s.experts.down_proj", name);
 }
 
+static pc_router_params choice_of(const pc_build *build, const pc_moe_config *config)
+{
+    pc_router_params choice = {.top_k = config->top_k, .renormalise = config->renormalise};
+    choice.balance_first = config->balance_layers;
+    if (build->side) {
+        choice.capacity = config->capacity;
+        choice.min_capacity = config->min_capacity;
+    }
+    return choice;
+}
+
 pc_tensor *pc_moe_forward(const pc_build *build, const pc_moe_weights *weights, const pc_moe_config *config,
-                          pc_tensor *x, pc_tensor *residual, pc_tensor **aux)
+                          pc_tensor *x, pc_tensor *residual, pc_tensor **logits)
 {
     pc_graph *graph = build->graph;
-    pc_router_params choice = {.top_k = config->top_k, .renormalise = config->renormalise};
     /* The choice is discrete: the router's products stay in f32 also where the others are rounded. */
     pc_build exact = {.graph = graph, .compute = PC_F32};
-    pc_routing routing = pc_router(graph, pc_linear_forward(&exact, &weights->router, x, NULL), choice); /* [T,k] */
+    pc_tensor *scores = pc_linear_forward(&exact, &weights->router, x, NULL);               /* [T,E] */
+    pc_routing routing = pc_router(graph, scores, choice_of(build, config)); /* [T,k] */
     pc_dispatch to = pc_expert_dispatch(graph, routing.chosen, config->experts);
     pc_tensor *rows = pc_take_rows(graph, x, to.token); /* [R,D], R = T k */
     pc_tensor *gate = pc_expert_linear(graph, rows, pc_use(build, weights->gate), to.offsets, build->compute); /* [R,F] */
     pc_tensor *up = pc_expert_linear(graph, rows, pc_use(build, weights->up), to.offsets, build->compute);
     pc_tensor *y = pc_glu(graph, gate, up, config->activation);
     y = pc_expert_linear(graph, y, pc_use(build, weights->down), to.offsets, build->compute); /* [R,D] */
-    if (aux) {
-        *aux = routing.aux;
+    if (logits) {
+        *logits = scores;
     }
     return pc_expert_combine(graph, y, routing.weights, to.place, residual); /* [T,D] */
+}
+
+static void add_losses(const pc_build *build, const pc_moe_config *config, pc_tensor *logits)
+{
+    pc_router_params choice = {.top_k = config->top_k, .balance_first = config->balance_layers};
+    if (config->balance > 0) {
+        pc_side_add(build, pc_router(build->graph, logits, choice).aux, config->balance);
+    }
+    if (config->z > 0) {
+        pc_side_add(build, pc_router_z(build->graph, logits), config->z);
+    }
+}
+
+void pc_moe_note(const pc_build *build, const pc_moe_config *config, pc_tensor *logits, pc_tensor **seen)
+{
+    if (!build->side || (config->balance <= 0 && config->z <= 0)) {
+        return;
+    }
+    if (config->balance_layers) {
+        add_losses(build, config, logits);
+        return;
+    }
+    pc_tensor *rows = pc_reshape(build->graph, logits, pc_dims(3, 1, -1, config->experts));
+    *seen = *seen ? pc_concat(build->graph, *seen, rows) : rows; /* [1,L T,E] */
+}
+
+void pc_moe_balance(const pc_build *build, const pc_moe_config *config, pc_tensor *seen)
+{
+    if (seen) {
+        add_losses(build, config, pc_reshape(build->graph, seen, pc_dims(2, -1, config->experts)));
+    }
 }

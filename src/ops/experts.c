@@ -30,7 +30,7 @@ static pc_status router_shape(pc_node *node)
 {
     const pc_router_params *params = node->params;
     int64_t tokens = pc_shape_rows(&node->in[0]->shape), experts = pc_shape_last(&node->in[0]->shape);
-    if (node->in[0]->shape.ndim != 2 || params->top_k < 1 || params->top_k > experts) {
+    if (node->in[0]->shape.ndim != 2 || params->top_k < 1 || params->top_k > experts || experts > PC_ROUTER_MOST_EXPERTS) {
         return pc_op_shape_error(node, node->in[0], "[T,E] with at least as many experts as choices");
     }
     node->out[0]->shape = node->out[3]->shape = pc_dims(2, tokens, params->top_k);
@@ -71,7 +71,6 @@ static void choose(const pc_node *node, int64_t t, int64_t experts)
     const pc_router_params *params = node->params;
     const pc_tensor *p = node->out[2];
     int32_t *chosen = (int32_t *)node->out[3]->data + t * params->top_k;
-    double sum = 0;
     for (int64_t c = 0; c < params->top_k; c++) {
         int64_t best = -1;
         for (int64_t e = 0; e < experts; e++) {
@@ -81,18 +80,43 @@ static void choose(const pc_node *node, int64_t t, int64_t experts)
             }
         }
         chosen[c] = (int32_t)best;
-        sum += pc_tensor_get(p, t * experts + best);
-    }
-    for (int64_t c = 0; c < params->top_k; c++) {
-        double weight = pc_tensor_get(p, t * experts + chosen[c]);
-        pc_tensor_set(node->out[0], t * params->top_k + c, params->renormalise ? weight / sum : weight);
+        pc_tensor_set(node->out[0], t * params->top_k + c, pc_tensor_get(p, t * experts + best));
     }
 }
 
-static double share_of(const pc_tensor *chosen, int64_t tokens, int64_t expert)
+/* Pairs that find their expert full weigh nothing. */
+static void drop_beyond_capacity(const pc_node *node, int64_t tokens, int64_t experts)
 {
-    int64_t count = 0, pairs = pc_count(chosen);
-    for (int64_t i = 0; i < pairs; i++) {
+    const pc_router_params *params = node->params;
+    const int32_t *chosen = pc_i32(node->out[3]);
+    int64_t taken[PC_ROUTER_MOST_EXPERTS] = {0};
+    double room = ceil((double)(params->top_k * tokens) / (double)experts * params->capacity);
+    for (int64_t c = 0; c < params->top_k; c++) {
+        for (int64_t t = 0; t < tokens; t++) {
+            int64_t at = t * params->top_k + c;
+            if (taken[chosen[at]]++ >= fmax(room, (double)params->min_capacity)) {
+                pc_tensor_set(node->out[0], at, 0);
+            }
+        }
+    }
+}
+
+static void renormalise(const pc_node *node, int64_t t)
+{
+    const pc_router_params *params = node->params;
+    double sum = 0;
+    for (int64_t at = t * params->top_k; at < (t + 1) * params->top_k; at++) {
+        sum += pc_tensor_get(node->out[0], at);
+    }
+    for (int64_t at = t * params->top_k; at < (t + 1) * params->top_k && sum != 0; at++) {
+        pc_tensor_set(node->out[0], at, pc_tensor_get(node->out[0], at) / sum);
+    }
+}
+
+static double share_of(const pc_router_params *params, const pc_tensor *chosen, int64_t tokens, int64_t expert)
+{
+    int64_t count = 0, pairs = pc_count(chosen), step = params->balance_first ? params->top_k : 1;
+    for (int64_t i = 0; i < pairs; i += step) {
         count += pc_i32(chosen)[i] == expert;
     }
     return tokens ? (double)count / (double)tokens : 0;
@@ -102,17 +126,24 @@ static void router_reference(const pc_call *call)
 {
     const pc_node *node = call->node;
     int64_t tokens = node->in[0]->shape.dim[0], experts = node->in[0]->shape.dim[1];
+    const pc_router_params *params = node->params;
     double aux = 0;
     for (int64_t t = 0; t < tokens; t++) {
         softmax_row(node, t, experts);
         choose(node, t, experts);
+    }
+    if (params->capacity > 0) {
+        drop_beyond_capacity(node, tokens, experts);
+    }
+    for (int64_t t = 0; params->renormalise && t < tokens; t++) {
+        renormalise(node, t);
     }
     for (int64_t e = 0; e < experts; e++) {
         double mean = 0;
         for (int64_t t = 0; t < tokens; t++) {
             mean += pc_tensor_get(node->out[2], t * experts + e) / (double)tokens;
         }
-        aux += (double)experts * share_of(node->out[3], tokens, e) * mean;
+        aux += (double)experts * share_of(params, node->out[3], tokens, e) * mean;
     }
     pc_tensor_set(node->out[1], 0, aux);
 }
@@ -152,13 +183,16 @@ static void router_grad_row(const pc_node *node, int64_t t, int64_t experts)
     if (dweights && params->renormalise) {
         sum = 0;
         for (int64_t c = 0; c < params->top_k; c++) {
-            sum += pc_tensor_get(p, t * experts + chosen[c]);
-            along += pc_tensor_get(dweights, at + c) * pc_tensor_get(weights, at + c);
+            double weight = pc_tensor_get(weights, at + c);
+            sum += weight != 0 ? pc_tensor_get(p, t * experts + chosen[c]) : 0;
+            along += pc_tensor_get(dweights, at + c) * weight;
         }
     }
-    /* out holds dp, then dl. */
+    /* out holds dp, then dl. A pair that weighs nothing was dropped. */
     for (int64_t c = 0; dweights && c < params->top_k; c++) {
-        add_to(node->out[0], t * experts + chosen[c], (pc_tensor_get(dweights, at + c) - along) / sum);
+        if (pc_tensor_get(weights, at + c) != 0) {
+            add_to(node->out[0], t * experts + chosen[c], (pc_tensor_get(dweights, at + c) - along) / sum);
+        }
     }
     for (int64_t e = 0; e < experts; e++) {
         mean += pc_tensor_get(node->out[0], t * experts + e) * pc_tensor_get(p, t * experts + e);
@@ -175,7 +209,7 @@ static void router_grad_reference(const pc_call *call)
     int64_t tokens = node->in[0]->shape.dim[0], experts = node->in[0]->shape.dim[1];
     double daux = node->in[4] ? pc_tensor_get(node->in[4], 0) : 0;
     for (int64_t e = 0; e < experts; e++) {
-        double share = share_of(node->in[2], tokens, e);
+        double share = share_of(node->params, node->in[2], tokens, e);
         for (int64_t t = 0; t < tokens; t++) {
             pc_tensor_set(node->out[0], t * experts + e, daux * (double)experts * share / (double)tokens);
         }
@@ -191,6 +225,82 @@ const pc_op pc_op_router_grad = {
     .shape = pc_shape_same,
     .cost = per_element,
     .reference = router_grad_reference,
+};
+
+/* --- the size of router logits --- */
+
+static pc_status z_shape(pc_node *node)
+{
+    if (node->in[0]->shape.ndim != 2) {
+        return pc_op_shape_error(node, node->in[0], "[T,E]");
+    }
+    node->out[0]->shape = pc_dims(1, 1);
+    node->out[0]->dtype = pc_float_type(node->in[0]);
+    return PC_OK;
+}
+
+static double log_sum_exp(const pc_tensor *x, int64_t t, int64_t experts)
+{
+    double top = -INFINITY, sum = 0;
+    for (int64_t e = 0; e < experts; e++) {
+        top = fmax(top, pc_tensor_get(x, t * experts + e));
+    }
+    for (int64_t e = 0; e < experts; e++) {
+        sum += exp(pc_tensor_get(x, t * experts + e) - top);
+    }
+    return top + log(sum);
+}
+
+static void z_reference(const pc_call *call)
+{
+    const pc_node *node = call->node;
+    int64_t tokens = node->in[0]->shape.dim[0], experts = node->in[0]->shape.dim[1];
+    double sum = 0;
+    for (int64_t t = 0; t < tokens; t++) {
+        double z = log_sum_exp(node->in[0], t, experts);
+        sum += z * z;
+    }
+    pc_tensor_set(node->out[0], 0, tokens ? sum / (double)tokens : 0);
+}
+
+static void z_grad(pc_graph *graph, pc_node *node, pc_tensor *const *dout, pc_tensor **din)
+{
+    pc_tensor *in[] = {node->in[0], dout[0]};
+    din[0] = pc_graph_add(graph, &pc_op_router_z_grad, in, 2, 1, NULL);
+}
+
+const pc_op pc_op_router_z = {
+    .name = "router_z",
+    .shape = z_shape,
+    .grad = z_grad,
+    .cost = per_element,
+    .reference = z_reference,
+};
+
+pc_tensor *pc_router_z(pc_graph *graph, pc_tensor *logits)
+{
+    return pc_graph_add(graph, &pc_op_router_z, &logits, 1, 1, NULL);
+}
+
+static void z_grad_reference(const pc_call *call)
+{
+    const pc_node *node = call->node;
+    int64_t tokens = node->in[0]->shape.dim[0], experts = node->in[0]->shape.dim[1];
+    double dz = pc_tensor_get(node->in[1], 0);
+    for (int64_t t = 0; t < tokens; t++) {
+        double z = log_sum_exp(node->in[0], t, experts);
+        for (int64_t e = 0; e < experts; e++) {
+            double p = exp(pc_tensor_get(node->in[0], t * experts + e) - z);
+            pc_tensor_set(node->out[0], t * experts + e, 2 * dz * z * p / (double)tokens);
+        }
+    }
+}
+
+const pc_op pc_op_router_z_grad = {
+    .name = "router_z_grad",
+    .shape = pc_shape_same,
+    .cost = per_element,
+    .reference = z_grad_reference,
 };
 
 /* --- dispatch --- */

@@ -90,3 +90,37 @@ pc_status pc_plot_svg(pc_str *out, const pc_curve *curves, int count, double ste
     PC_TRY(add_escaped(out, label));
     return pc_str_puts(out, "</text>\n</svg>\n");
 }
+
+enum { BAR = 14, BAR_STEP = 24, BAR_LEFT = 280, BAR_TOP = 40 };
+
+static pc_status add_bar(pc_str *out, const pc_bar *bar, int index, double scale)
+{
+    double length = bar->value * scale, error = bar->error * scale, middle = BAR_TOP + BAR_STEP * (index + 0.5);
+    PC_TRY(pc_str_printf(out, "<text x=\"%d\" y=\"%.1f\" text-anchor=\"end\">", BAR_LEFT - 8, middle + 4));
+    PC_TRY(add_escaped(out, bar->name));
+    PC_TRY(pc_str_printf(out, "</text><rect x=\"%d\" y=\"%.1f\" width=\"%.1f\" height=\"%d\" fill=\"%s\"/>", BAR_LEFT,
+                         middle - BAR / 2.0, length, BAR, colours[0]));
+    if (bar->error > 0) {
+        PC_TRY(pc_str_printf(out, "<path d=\"M%.1f %.1fH%.1f\" stroke=\"#000\"/>", BAR_LEFT + fmax(0, length - error), middle,
+                             BAR_LEFT + length + error));
+    }
+    return pc_str_printf(out, "<text x=\"%d\" y=\"%.1f\">%.4g</text>\n", WIDTH - MARGIN, middle + 4, bar->value);
+}
+
+pc_status pc_bars_svg(pc_str *out, const pc_bar *bars, int count, const char *label)
+{
+    double most = 0;
+    for (int i = 0; i < count; i++) {
+        most = fmax(most, bars[i].value + bars[i].error);
+    }
+    PC_TRY(pc_str_printf(out,
+                         "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 %d %d\" font-family=\"sans-serif\" "
+                         "font-size=\"12\">\n<rect width=\"100%%\" height=\"100%%\" fill=\"white\"/>\n<text x=\"8\" y=\"20\">",
+                         WIDTH, BAR_TOP + BAR_STEP * count + BAR));
+    PC_TRY(add_escaped(out, label));
+    PC_TRY(pc_str_puts(out, "</text>\n"));
+    for (int i = 0; i < count; i++) {
+        PC_TRY(add_bar(out, &bars[i], i, (WIDTH - BAR_LEFT - 1.2 * MARGIN) / (most > 0 ? most : 1)));
+    }
+    return pc_str_puts(out, "</svg>\n");
+}

@@ -9,8 +9,7 @@
 
 #include <string.h>
 
-/* Numbers of general.file_type as llama.cpp has them. */
-static uint32_t file_type(pc_dtype dtype)
+uint32_t pc_gguf_file_type(pc_dtype dtype)
 {
     switch (dtype) {
     case PC_F32: return 0;
@@ -35,10 +34,23 @@ static pc_dtype that_fits(pc_dtype wanted, int64_t row)
     return tries[i];
 }
 
-/* The head decides between close words; llama.cpp spares it too. */
 static bool is_head(const pc_store *store, const char *name)
 {
     return strcmp(name, pc_store_find(store, "output.weight") ? "output.weight" : "token_embd.weight") == 0;
+}
+
+/* The head decides between close words; llama.cpp spares it too. */
+pc_dtype pc_gguf_type_for(pc_dtype dtype, int ndim, int64_t row, bool head)
+{
+    bool few = dtype == PC_Q4_0 || dtype == PC_Q4_K || dtype == PC_Q5_K || dtype == PC_IQ4_NL;
+    return ndim < 2 ? PC_F32 : that_fits(few && head ? PC_Q6_K : dtype, row);
+}
+
+pc_status pc_gguf_check_type(pc_dtype dtype)
+{
+    return dtype == PC_F32 || dtype == PC_F16 || dtype == PC_BF16 || pc_block_quantises(dtype)
+               ? PC_OK
+               : pc_fail(PC_ERR_USAGE, "%s is no type to quantise to", pc_dtype_name(dtype));
 }
 
 static pc_dtype choose(const pc_store *store, const pc_array *array, pc_dtype wanted)
@@ -48,8 +60,7 @@ static pc_dtype choose(const pc_store *store, const pc_array *array, pc_dtype wa
     if (array->ndim != 2 || !language || !pc_ends_with(array->name, ".weight")) {
         return array->dtype;
     }
-    bool few = wanted == PC_Q4_0 || wanted == PC_Q4_K || wanted == PC_Q5_K || wanted == PC_IQ4_NL;
-    return that_fits(few && is_head(store, array->name) ? PC_Q6_K : wanted, array->dim[1]);
+    return pc_gguf_type_for(wanted, array->ndim, array->dim[1], is_head(store, array->name));
 }
 
 static pc_status check_finite(const pc_array *array, const float *values, size_t count)
@@ -95,7 +106,7 @@ static pc_status copy_keys(pc_gguf_writer *writer, const pc_gguf *gguf, pc_dtype
             PC_TRY(pc_gguf_writer_copy(writer, value));
         }
     }
-    PC_TRY(pc_gguf_writer_integer(writer, "general.file_type", file_type(dtype)));
+    PC_TRY(pc_gguf_writer_integer(writer, "general.file_type", pc_gguf_file_type(dtype)));
     return pc_gguf_writer_integer(writer, "general.quantization_version", 2);
 }
 
@@ -130,9 +141,7 @@ pc_status pc_gguf_quantise(pc_quantise_report *out, const char *from, const char
     pc_gguf_writer *writer = NULL;
     pc_status status;
     *out = (pc_quantise_report){0};
-    if (dtype != PC_F32 && dtype != PC_F16 && dtype != PC_BF16 && !pc_block_quantises(dtype)) {
-        return pc_fail(PC_ERR_USAGE, "%s is no type to quantise to", pc_dtype_name(dtype));
-    }
+    PC_TRY(pc_gguf_check_type(dtype));
     PC_GO(pc_store_open(&store, from));
     if (!pc_store_gguf(store)) {
         status = pc_fail(PC_ERR_DATA, "%s: offset 0: not a GGUF file", from);

@@ -22,6 +22,9 @@ struct pc_gguf_writer {
     uint64_t key_count, next_offset, at; /* bytes of data declared; offset in the file */
     size_t *sizes;                       /* of each tensor */
     size_t count, capacity, put;
+    size_t part;                         /* bytes of the next tensor that are written */
+    pc_gguf_type element;                /* of the array that is being filled */
+    size_t missing;                      /* elements of it */
 };
 
 static int number_of(pc_dtype dtype)
@@ -49,10 +52,15 @@ static pc_status add(pc_str *out, uint64_t value, size_t width)
     return pc_str_add(out, bytes, width);
 }
 
+static pc_status add_bytes(pc_str *out, const char *text, size_t length)
+{
+    PC_TRY(add(out, length, 8));
+    return pc_str_add(out, text, length);
+}
+
 static pc_status add_text(pc_str *out, const char *text)
 {
-    PC_TRY(add(out, strlen(text), 8));
-    return pc_str_puts(out, text);
+    return add_bytes(out, text, strlen(text));
 }
 
 pc_status pc_gguf_writer_new(pc_gguf_writer **out, const char *path)
@@ -75,13 +83,86 @@ pc_status pc_gguf_writer_new(pc_gguf_writer **out, const char *path)
     return PC_OK;
 }
 
-pc_status pc_gguf_writer_integer(pc_gguf_writer *writer, const char *key, uint32_t value)
+static pc_status check_filled(const pc_gguf_writer *writer)
 {
+    return writer->missing == 0 ? PC_OK : pc_fail(PC_ERR_USAGE, "%s: %zu elements of an array were not written", writer->path,
+                                                  writer->missing);
+}
+
+static pc_status begin_key(pc_gguf_writer *writer, const char *key, pc_gguf_type type)
+{
+    PC_TRY(check_filled(writer));
     PC_TRY(add_text(&writer->keys, key));
-    PC_TRY(add(&writer->keys, PC_GGUF_U32, 4));
-    PC_TRY(add(&writer->keys, value, 4));
+    PC_TRY(add(&writer->keys, type, 4));
     writer->key_count++;
     return PC_OK;
+}
+
+static uint32_t bits_of(float value)
+{
+    uint32_t bits;
+    memcpy(&bits, &value, sizeof bits);
+    return bits;
+}
+
+pc_status pc_gguf_writer_integer(pc_gguf_writer *writer, const char *key, uint32_t value)
+{
+    PC_TRY(begin_key(writer, key, PC_GGUF_U32));
+    return add(&writer->keys, value, 4);
+}
+
+pc_status pc_gguf_writer_number(pc_gguf_writer *writer, const char *key, float value)
+{
+    PC_TRY(begin_key(writer, key, PC_GGUF_F32));
+    return add(&writer->keys, bits_of(value), 4);
+}
+
+pc_status pc_gguf_writer_bool(pc_gguf_writer *writer, const char *key, bool value)
+{
+    PC_TRY(begin_key(writer, key, PC_GGUF_BOOL));
+    return add(&writer->keys, value, 1);
+}
+
+pc_status pc_gguf_writer_text(pc_gguf_writer *writer, const char *key, const char *text, size_t length)
+{
+    PC_TRY(begin_key(writer, key, PC_GGUF_STRING));
+    return add_bytes(&writer->keys, text, length);
+}
+
+pc_status pc_gguf_writer_array(pc_gguf_writer *writer, const char *key, pc_gguf_type element, size_t count)
+{
+    PC_TRY(begin_key(writer, key, PC_GGUF_ARRAY));
+    PC_TRY(add(&writer->keys, element, 4));
+    writer->element = element;
+    writer->missing = count;
+    return add(&writer->keys, count, 8);
+}
+
+static pc_status next_element(pc_gguf_writer *writer, pc_gguf_type element)
+{
+    if (writer->missing == 0 || writer->element != element) {
+        return pc_fail(PC_ERR_USAGE, "%s: the element belongs to no array", writer->path);
+    }
+    writer->missing--;
+    return PC_OK;
+}
+
+pc_status pc_gguf_writer_add_integer(pc_gguf_writer *writer, int32_t value)
+{
+    PC_TRY(next_element(writer, PC_GGUF_I32));
+    return add(&writer->keys, (uint32_t)value, 4);
+}
+
+pc_status pc_gguf_writer_add_number(pc_gguf_writer *writer, float value)
+{
+    PC_TRY(next_element(writer, PC_GGUF_F32));
+    return add(&writer->keys, bits_of(value), 4);
+}
+
+pc_status pc_gguf_writer_add_text(pc_gguf_writer *writer, const char *text, size_t length)
+{
+    PC_TRY(next_element(writer, PC_GGUF_STRING));
+    return add_bytes(&writer->keys, text, length);
 }
 
 pc_status pc_gguf_writer_copy(pc_gguf_writer *writer, const pc_gguf_value *value)
@@ -96,17 +177,12 @@ pc_status pc_gguf_writer_copy(pc_gguf_writer *writer, const pc_gguf_value *value
         }
         bytes = (size_t)(cursor - value->data);
     }
-    PC_TRY(add_text(&writer->keys, value->key));
+    PC_TRY(begin_key(writer, value->key, value->array ? PC_GGUF_ARRAY : value->type));
     if (value->array) {
-        PC_TRY(add(&writer->keys, PC_GGUF_ARRAY, 4));
         PC_TRY(add(&writer->keys, value->type, 4));
         PC_TRY(add(&writer->keys, value->count, 8));
-    } else {
-        PC_TRY(add(&writer->keys, value->type, 4));
     }
-    PC_TRY(pc_str_add(&writer->keys, (const char *)value->data, bytes));
-    writer->key_count++;
-    return PC_OK;
+    return pc_str_add(&writer->keys, (const char *)value->data, bytes);
 }
 
 pc_status pc_gguf_writer_declare(pc_gguf_writer *writer, const char *name, pc_dtype dtype, int ndim, const int64_t *dim)
@@ -153,6 +229,7 @@ static pc_status begin(pc_gguf_writer *writer)
     if (writer->begun) {
         return PC_OK;
     }
+    PC_TRY(check_filled(writer));
     writer->begun = true;
     PC_GO(pc_str_puts(&head, "GGUF"));
     PC_GO(add(&head, VERSION, 4));
@@ -170,16 +247,29 @@ done:
     return status;
 }
 
-pc_status pc_gguf_writer_put(pc_gguf_writer *writer, const void *bytes, size_t size)
+pc_status pc_gguf_writer_part(pc_gguf_writer *writer, const void *bytes, size_t size)
 {
-    if (writer->put == writer->count || writer->sizes[writer->put] != size) {
+    if (writer->put == writer->count || size > writer->sizes[writer->put] - writer->part) {
         return pc_fail(PC_ERR_USAGE, "%s: %zu bytes for tensor %zu of %zu don't fit", writer->path, size, writer->put,
                        writer->count);
     }
     PC_TRY(begin(writer));
     PC_TRY(write_at_end(writer, bytes, size));
+    writer->part += size;
+    if (writer->part < writer->sizes[writer->put]) {
+        return PC_OK;
+    }
+    writer->part = 0;
     writer->put++;
     return pad(writer);
+}
+
+pc_status pc_gguf_writer_put(pc_gguf_writer *writer, const void *bytes, size_t size)
+{
+    return writer->put < writer->count && writer->part == 0 && size == writer->sizes[writer->put]
+               ? pc_gguf_writer_part(writer, bytes, size)
+               : pc_fail(PC_ERR_USAGE, "%s: %zu bytes for tensor %zu of %zu don't fit", writer->path, size, writer->put,
+                         writer->count);
 }
 
 pc_status pc_gguf_writer_finish(pc_gguf_writer *writer)

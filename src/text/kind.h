@@ -63,6 +63,16 @@ typedef struct pc_text_source {
     const pc_json *config;   /* tokenizer_config.json, or NULL */
 } pc_text_source;
 
+/* What a kind says for the tables of a GGUF file (table.h); everything is borrowed. */
+typedef struct pc_table_parts {
+    const char *model;    /* as pc_token_table has it: "llama" or "gpt2" */
+    const float *scores;  /* by id, score_count of them; NULL: none */
+    size_t score_count;
+    const char *space;    /* how the vocabulary writes a space, where it is not as the table does; or NULL */
+    const struct pc_bpe *bpe;       /* merges, of a tokenizer.json */
+    const struct pc_cutter *cutter; /* how it cuts text */
+} pc_table_parts;
+
 typedef struct pc_text_kind {
     const char *name;
     const char *(*name_of)(const pc_tokenizer *tokenizer); /* a name of this one that says more, or NULL */
@@ -83,6 +93,8 @@ typedef struct pc_text_kind {
     pc_status (*to_json)(const pc_tokenizer *tokenizer, pc_json **out);
     /* Set what tokenizer_config.json must say for this kind to be read back the same; may be NULL. */
     pc_status (*add_config)(const pc_tokenizer *tokenizer, pc_json *config);
+    /* Fill *out for pc_tokenizer_to_table; PC_ERR_DATA says why there is no such table; may be NULL. */
+    pc_status (*to_table)(const pc_tokenizer *tokenizer, pc_table_parts *out);
     const char *original; /* name under which the file itself is saved too, or NULL */
     void (*free_state)(void *state); /* accepts NULL and half-built */
 } pc_text_kind;

@@ -143,6 +143,13 @@ static pc_status to_json(const pc_tokenizer *tokenizer, pc_json **out)
     return pc_score_to_json(tokenizer, &state->model, &how, out);
 }
 
+static pc_status to_table(const pc_tokenizer *tokenizer, pc_table_parts *out)
+{
+    const llama2c *state = tokenizer->state;
+    *out = (pc_table_parts){.model = "llama", .scores = state->scores, .score_count = state->model.count, .space = " "};
+    return PC_OK;
+}
+
 static void free_state(void *pointer)
 {
     llama2c *state = pointer;
@@ -161,6 +168,7 @@ const pc_text_kind pc_text_kind_llama2c = {
     .decode = decode,
     .counts_skipped = true,
     .to_json = to_json,
+    .to_table = to_table,
     .original = "tokenizer.bin",
     .free_state = free_state,
 };

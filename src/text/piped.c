@@ -318,6 +318,18 @@ static void free_state(void *state)
     }
 }
 
+static pc_status to_table(const pc_tokenizer *tokenizer, pc_table_parts *out)
+{
+    const pc_piped *piped = tokenizer->state;
+    const pc_bpe *bpe = piped->model == &pc_word_model_bpe ? piped->state : NULL;
+    if (!bpe || bpe->prefix.length || bpe->suffix.length || !(bpe->bytes || bpe->byte_fallback)) {
+        return pc_fail(PC_ERR_DATA, "GGUF has no table for %s; it has one for byte-level BPE and for BPE that falls back to bytes",
+                       bpe ? "BPE of this kind" : piped->model->name);
+    }
+    *out = (pc_table_parts){.model = bpe->bytes ? "gpt2" : "llama", .bpe = bpe, .cutter = &piped->cutter};
+    return PC_OK;
+}
+
 const pc_text_kind pc_text_kind_piped = {
     .name = "tokenizer.json",
     .name_of = name_of,
@@ -327,5 +339,6 @@ const pc_text_kind pc_text_kind_piped = {
     .decode = decode,
     .decodes_added = true,
     .to_json = to_json,
+    .to_table = to_table,
     .free_state = free_state,
 };

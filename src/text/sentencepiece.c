@@ -427,6 +427,17 @@ static pc_status add_config(const pc_tokenizer *tokenizer, pc_json *config)
     return pc_json_set(config, "legacy", pc_json_new_bool(sp->legacy));
 }
 
+static pc_status to_table(const pc_tokenizer *tokenizer, pc_table_parts *out)
+{
+    const sentencepiece *sp = tokenizer->state;
+    if (sp->is_unigram || sp->charsmap.unit_count > 0 || sp->remove_extra || !sp->escape) {
+        return pc_fail(PC_ERR_DATA, "GGUF has no table for a SentencePiece model that %s", sp->is_unigram ? "is unigram"
+                       : sp->charsmap.unit_count > 0 ? "normalises text" : "drops or keeps spaces otherwise than LLaMA's");
+    }
+    *out = (pc_table_parts){.model = "llama", .scores = sp->scores, .score_count = sp->score_count};
+    return PC_OK;
+}
+
 static void free_state(void *state)
 {
     sentencepiece *sp = state;
@@ -447,6 +458,7 @@ const pc_text_kind pc_text_kind_sentencepiece = {
     .decode = decode,
     .to_json = to_json,
     .add_config = add_config,
+    .to_table = to_table,
     .original = "tokenizer.model",
     .free_state = free_state,
 };

@@ -112,7 +112,7 @@ static const cut_rule rules[] = {
     {" default ", false, {"[\\p{P}\\$\\+<=>\\^~\\|]+", GPT2, "\\p{N}+", "[0-9][0-9][0-9]"}},
     {" falcon ", false, {"[\\p{P}\\$\\+<=>\\^~\\|`]+", GPT2, "[0-9][0-9][0-9]"}},
     {" starcoder refact command-r smollm codeshell exaone minerva-7b ", false, {"\\p{N}", GPT2}},
-    {" llama3 llama-v3 llama-bpe falcon3 ", true, {"=llama3"}},
+    {" llama-bpe llama3 llama-v3 falcon3 ", true, {"=llama3"}},
     {" dbrx smaug-bpe chatglm-bpe ", false, {"=llama3"}},
     {" qwen2 deepseek-r1-qwen stablelm2 megrez ", false, {"=qwen2"}},
     {" gpt-4o ", false, {"=o200k"}},
@@ -145,6 +145,15 @@ static const cut_rule *find_rule(const char *pre)
         }
     }
     return NULL;
+}
+
+const char *pc_table_pre_at(size_t i, bool *ignore_merges)
+{
+    static const char *const first[] = {"gpt-2", "default", "falcon", "starcoder", "llama-bpe", "smaug-bpe", "qwen2", "gpt-4o",
+                                        "tekken", "deepseek-coder", "deepseek-v3"};
+    const char *name = i < sizeof first / sizeof first[0] ? first[i] : NULL;
+    *ignore_merges = name && find_rule(name)->ignore_merges;
+    return name;
 }
 
 static pc_status push_split(pc_json *steps, const char *regex)

@@ -39,6 +39,26 @@ typedef struct pc_token_table {
     bool space_prefix;             /* of "llama": a space in front of each text */
 } pc_token_table;
 
+/* The table of a tokenizer, with the memory that it points into. Initialise with {0}; release with pc_table_memory_clear. */
+typedef struct pc_table_memory {
+    pc_token_table table;
+    pc_str text;           /* strings of tokens and merges */
+    pc_table_text *tokens, *merges;
+    float *scores;
+    int32_t *types;
+    char pre[32];
+} pc_table_memory;
+
+/* The table from which pc_tokenizer_from_table makes a tokenizer with the same ids, which is tried with texts of many kinds.
+ * rows: entries of the model's embedding; ids without a token become unused ones. PC_ERR_DATA when there is no such table:
+ * another model than BPE, or a way of cutting text that has no name. */
+pc_status pc_tokenizer_to_table(pc_table_memory *out, const pc_tokenizer *tokenizer, size_t rows);
+void pc_table_memory_clear(pc_table_memory *memory);
+
+/* The i-th way of cutting, for pc_token_table.pre; NULL behind the last. *ignore_merges: a word that is a token is that
+ * token. */
+const char *pc_table_pre_at(size_t i, bool *ignore_merges);
+
 /* *out is the caller's. PC_ERR_DATA names the file and what is wrong: a model or a `pre` that isn't known, a token twice. */
 pc_status pc_tokenizer_from_table(pc_tokenizer **out, const pc_token_table *table);
 

@@ -72,7 +72,7 @@ static pc_status read_weights(pc_train_data *data, const char *text)
 static pc_status open_loader(pc_train_data *data, const pc_recipe *recipe, const pc_model *model, const pc_stage *stage)
 {
     int64_t side = model->encoder.type ? model->encoder.info.image_size : 0;
-    bool conversations = stage->batches == PC_BATCH_LANGUAGE || stage->batches == PC_BATCH_PREFERENCES;
+    bool conversations = pc_batch_is_of_language(stage->batches);
     pc_loader_options options = {
         .kind = stage->batches,
         .tokenizer = model->tokenizer,

@@ -1,6 +1,7 @@
 /* The learner: three graphs - loss with gradients, squared norms of the gradients, the update - built once, run every step. */
 #include "train/learner.h"
 
+#include "ops/add.h"
 #include "ops/multiply.h"
 #include "store/writer.h"
 #include "tensor/exec.h"
@@ -36,6 +37,8 @@ struct pc_learner {
     pc_stage_inputs in;
     pc_features *features; /* or NULL */
     pc_stage_loss value;
+    pc_tensor *share;  /* f32 [1]: of a micro-batch in its step; NULL: no side losses */
+    float share_value;
     float *weights; /* [targets] */
     float *pairs;   /* [samples] */
 };
@@ -118,21 +121,36 @@ static pc_status open_features(pc_learner *learner)
     return PC_OK;
 }
 
+/* The side losses are means over a micro-batch's tokens; the step's is the mean over micro-batches by their share. */
+static pc_tensor *with_side_losses(pc_learner *learner, pc_graph *graph, pc_tensor *loss, const pc_side_losses *side)
+{
+    if (!side->sum) {
+        return loss;
+    }
+    learner->share = pc_graph_input(graph, "share", PC_F32, pc_dims(1, 1));
+    return pc_add(graph, loss, pc_scale_by(graph, side->sum, learner->share));
+}
+
 static pc_status build_loss(pc_learner *learner)
 {
     runner *loss = &learner->loss;
     PC_TRY(pc_graph_new(&loss->graph));
     pc_dropping dropping = {.draw = &learner->draw, .stream = learner->options.dropout, .adapter = learner->options.lora_dropout};
     pc_build build = {.graph = loss->graph, .compute = learner->options.compute, .adapter = learner->options.adapter};
+    pc_side_losses side = {0};
     build.dropping = dropping.stream > 0 || dropping.adapter > 0 ? &dropping : NULL;
+    build.side = &side;
     pc_stage_setting setting = {
         .model = learner->model,
         .limits = &learner->options.limits,
         .reference = learner->options.reference ? learner->options.reference : learner->model,
         .preference = learner->options.preference,
+        .policy = learner->options.policy,
+        .temperature = learner->options.temperature,
         .head = learner->options.head ? &learner->options.head->weights : NULL,
     };
     learner->value = learner->options.stage->loss(&build, &setting, &learner->in);
+    learner->value.value = with_side_losses(learner, loss->graph, learner->value.value, &side);
     pc_keep(loss->graph, learner->value.value);
     if (learner->value.metrics) {
         pc_keep(loss->graph, learner->value.metrics);
@@ -289,47 +307,30 @@ void pc_learner_free(pc_learner *learner)
     pc_free(learner);
 }
 
-static pc_status bind(const pc_learner *learner, pc_tensor *input, const void *data, pc_shape shape)
-{
-    return input ? pc_exec_bind(learner->loss.exec, input, data, shape) : PC_OK;
-}
-
+/* The weights of targets or pairs, which depend on the whole step, and features in place of pixels. */
 static pc_status bind_batch(pc_learner *learner, const pc_batch *batch, double weight)
 {
     const pc_stage_inputs *in = &learner->in;
-    const pc_model *model = learner->model;
+    pc_exec *exec = learner->loss.exec;
+    learner->share_value = in->pairs ? (float)(weight * (double)batch->samples) : 0;
     for (int64_t i = 0; i < batch->targets; i++) {
+        learner->share_value += in->pairs ? 0 : (float)(weight * batch->target_weights[i]);
         learner->weights[i] = (float)((in->pairs ? 1 : weight) * batch->target_weights[i]);
     }
     for (int64_t i = 0; i < batch->samples; i++) {
         learner->pairs[i] = (float)weight;
     }
-    if (in->pixels) {
-        int64_t side = model->encoder.info.image_size;
-        PC_TRY(bind(learner, in->pixels, batch->pixels, pc_dims(4, batch->images, 3, side, side)));
-    }
-    PC_TRY(pc_model_check_positions(model, batch->positions, in->positions && model->llm.type ? batch->tokens : 0));
     if (in->features) {
         const float *features;
         pc_shape shape = in->feature_shape;
         shape.dim[0] = batch->images;
         PC_TRY(pc_features_get(learner->features, batch->pixels, batch->images, &features));
-        PC_TRY(bind(learner, in->features, features, shape));
+        PC_TRY(pc_exec_bind(exec, in->features, features, shape));
     }
-    PC_TRY(bind(learner, in->ids, batch->ids, pc_dims(1, batch->tokens)));
-    PC_TRY(bind(learner, in->positions, batch->positions, pc_dims(1, batch->tokens)));
-    PC_TRY(bind(learner, in->ranges, batch->ranges, pc_dims(2, batch->tokens, 4)));
-    PC_TRY(bind(learner, in->soft_rows, batch->soft_rows, pc_dims(1, batch->soft)));
-    PC_TRY(bind(learner, in->target_rows, batch->target_rows, pc_dims(1, batch->targets)));
-    PC_TRY(bind(learner, in->target_ids, batch->target_ids, pc_dims(1, batch->targets)));
-    PC_TRY(bind(learner, in->text_ends, batch->text_ends, pc_dims(1, batch->samples)));
-    PC_TRY(bind(learner, in->weights, learner->weights, pc_dims(1, batch->targets)));
-    PC_TRY(bind(learner, in->answer_ends, batch->answer_ends, pc_dims(1, 2 * batch->samples)));
-    PC_TRY(bind(learner, in->answer_rows, batch->answer_rows, pc_dims(1, 2 * batch->samples)));
-    PC_TRY(bind(learner, in->pairs, learner->pairs, pc_dims(1, batch->samples)));
-    return in->frequencies ? bind(learner, in->frequencies, model->llm.frequencies,
-                                  pc_dims(1, model->llm.info.head_size / 2))
-                           : PC_OK;
+    PC_TRY(in->weights ? pc_exec_bind(exec, in->weights, learner->weights, pc_dims(1, batch->targets)) : PC_OK);
+    PC_TRY(in->pairs ? pc_exec_bind(exec, in->pairs, learner->pairs, pc_dims(1, batch->samples)) : PC_OK);
+    PC_TRY(learner->share ? pc_exec_bind(exec, learner->share, &learner->share_value, pc_dims(1, 1)) : PC_OK);
+    return pc_stage_bind(exec, in, learner->model, batch);
 }
 
 /* Adds the micro-batch's gradients; its share of the step's loss and metrics goes to *out. */
@@ -338,7 +339,8 @@ static pc_status accumulate(pc_learner *learner, const pc_batch *batch, double w
     PC_TRY(bind_batch(learner, batch, weight));
     PC_TRY(pc_exec_run(learner->loss.exec));
     out->loss += pc_f32(learner->value.value)[0];
-    for (int i = 0; learner->value.metrics && i < PC_STAGE_METRICS; i++) {
+    int metrics = learner->value.metrics ? (int)pc_shape_count(&learner->value.metrics->shape) : 0;
+    for (int i = 0; i < metrics; i++) {
         out->metrics[i] += pc_f32(learner->value.metrics)[i];
     }
     return PC_OK;

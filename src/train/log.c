@@ -82,7 +82,7 @@ static pc_status write_events(pc_events *events, const pc_progress *p)
     PC_TRY(pc_events_scalar(events, p->step, "train/learning_rate", p->learning_rate));
     PC_TRY(pc_events_scalar(events, p->step, "train/epoch", p->epoch));
     PC_TRY(pc_events_scalar(events, p->step, "train/tokens_per_second", p->tokens_per_second));
-    for (int i = 0; p->metric_names && i < PC_STAGE_METRICS; i++) {
+    for (int i = 0; p->metric_names && i < PC_STAGE_METRICS && p->metric_names[i]; i++) {
         char tag[64];
         snprintf(tag, sizeof tag, "train/%s", p->metric_names[i]);
         PC_TRY(pc_events_scalar(events, p->step, tag, p->metrics[i]));
@@ -97,7 +97,7 @@ pc_status pc_train_log_write(pc_train_log *log, const pc_progress *progress, boo
     print_number(log->file, "loss", progress->loss);
     print_number(log->file, "grad_norm", progress->grad_norm);
     print_number(log->file, "learning_rate", progress->learning_rate);
-    for (int i = 0; progress->metric_names && i < PC_STAGE_METRICS; i++) {
+    for (int i = 0; progress->metric_names && i < PC_STAGE_METRICS && progress->metric_names[i]; i++) {
         print_number(log->file, progress->metric_names[i], progress->metrics[i]);
     }
     fprintf(log->file, "%s}\n", skipped ? ", \"skipped\": true" : "");

@@ -10,14 +10,6 @@
 
 enum { WARM_UP = 2, LEAST = 3 };
 
-typedef struct parts {
-    pc_model *model, *reference;
-    pc_adapter *adapter;
-    pc_head *head;
-    pc_train_data data;
-    pc_learner *learner;
-} parts;
-
 static double now(void)
 {
     struct timespec time;
@@ -42,7 +34,7 @@ static size_t peak_bytes(void)
     return (size_t)kilobytes * 1024;
 }
 
-static pc_status measure(pc_plan *out, const parts *p, const pc_recipe *recipe, double seconds)
+static pc_status measure(pc_plan *out, const pc_training *p, const pc_recipe *recipe, double seconds)
 {
     double started = now(), spent = 0;
     const pc_batch *batches;
@@ -51,7 +43,7 @@ static pc_status measure(pc_plan *out, const parts *p, const pc_recipe *recipe, 
     for (int64_t step = 0; step < WARM_UP + LEAST || now() - started < seconds; step++) {
         double before = now();
         PC_TRY(pc_loader_next(p->data.loader, &batches));
-        PC_TRY(pc_learner_step(p->learner, batches, recipe->accumulation, 0, &result)); /* rate 0: weights stay good */
+        PC_TRY(pc_rollout_step(p->rollout, p->learner, batches, recipe->accumulation, step, 0, &result)); /* rate 0: weights stay good */
         if (step >= WARM_UP) {
             spent += now() - before;
             tokens += result.tokens;
@@ -75,7 +67,7 @@ static size_t stored_bytes(const pc_params *params)
     return bytes;
 }
 
-static void compute_sizes(pc_plan *out, const parts *p, const pc_recipe *recipe)
+static void compute_sizes(pc_plan *out, const pc_training *p, const pc_recipe *recipe)
 {
     size_t state = pc_learner_state_bytes(p->learner);
     size_t own = p->adapter ? stored_bytes(&p->adapter->params) : 0; /* the weights themselves are not saved again */
@@ -85,7 +77,7 @@ static void compute_sizes(pc_plan *out, const parts *p, const pc_recipe *recipe)
     out->weights = stored_bytes(&p->model->params) + own;
     out->gradients = (size_t)out->trained * sizeof(float);
     out->moments = state;
-    out->activations = pc_learner_bytes(p->learner) - out->gradients - state;
+    out->activations = pc_learner_bytes(p->learner) - out->gradients - state + (p->rollout ? pc_rollout_bytes(p->rollout) : 0);
     size_t saved = p->adapter ? own : out->weights, checkpoint = saved + state;
     int64_t kept = recipe->save_total_limit > 0 ? recipe->save_total_limit
                    : recipe->save_steps > 0     ? out->steps / recipe->save_steps + 1
@@ -93,22 +85,9 @@ static void compute_sizes(pc_plan *out, const parts *p, const pc_recipe *recipe)
     out->disk = checkpoint * (size_t)(kept + 1) + saved; /* one more while the oldest is still there */
 }
 
-static pc_status open_parts(parts *p, const pc_recipe *recipe, const pc_backend *backend)
+static pc_status plan(pc_plan *out, pc_training *p, const pc_recipe *recipe, const pc_backend *backend, double seconds)
 {
-    const pc_stage *stage;
-    PC_TRY(pc_setup_check(recipe, &stage));
-    PC_TRY(pc_setup_model(&p->model, recipe));
-    PC_TRY(pc_train_data_open(&p->data, recipe, p->model, stage));
-    PC_TRY(pc_setup_adapter(&p->adapter, recipe, p->model));
-    PC_TRY(pc_setup_reference(&p->reference, recipe, stage));
-    PC_TRY(pc_setup_head(&p->head, recipe, p->model, stage));
-    pc_setup_parts learner = {p->model, p->reference, p->adapter, p->head, backend, stage, p->data.loader};
-    return pc_setup_learner(&p->learner, recipe, &learner);
-}
-
-static pc_status plan(pc_plan *out, parts *p, const pc_recipe *recipe, const pc_backend *backend, double seconds)
-{
-    PC_TRY(open_parts(p, recipe, backend));
+    PC_TRY(pc_training_open(p, recipe, backend));
     size_t before = peak_bytes();
     out->steps_per_epoch = pc_loader_steps_per_epoch(p->data.loader);
     out->steps = pc_setup_steps(recipe, p->data.loader);
@@ -119,22 +98,18 @@ static pc_status plan(pc_plan *out, parts *p, const pc_recipe *recipe, const pc_
     out->most = before + out->gradients + out->moments + out->activations;
     out->most = out->most > out->expected ? out->most : out->expected;
     out->seconds = out->seconds_per_step * (double)out->steps;
+    out->flops_per_step = pc_learner_cost(p->learner).flops * (double)recipe->accumulation;
     return PC_OK;
 }
 
 pc_status pc_plan_recipe(pc_plan *out, const pc_recipe *recipe, const pc_backend *backend, double seconds)
 {
-    parts p = {0};
+    pc_training p = {0};
     pc_recipe alone = *recipe;
     alone.feature_cache = NULL; /* nothing is written; the first epoch costs as much as without */
     recipe = &alone;
     *out = (pc_plan){0};
     pc_status status = plan(out, &p, recipe, backend, seconds);
-    pc_learner_free(p.learner);
-    pc_train_data_close(&p.data);
-    pc_head_free(p.head);
-    pc_adapter_free(p.adapter);
-    pc_model_free(p.reference);
-    pc_model_free(p.model);
+    pc_training_close(&p);
     return status;
 }

@@ -21,6 +21,7 @@ typedef struct pc_plan {
     int64_t tokens_per_image;
     double tokens_per_step, images_per_step; /* means of the steps measured */
     double seconds_per_step, seconds;        /* of a step; of the whole run */
+    double flops_per_step;                   /* floating-point operations of one of the steps measured, as the operations count them */
     int64_t measured;                        /* steps */
 } pc_plan;
 

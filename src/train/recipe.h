@@ -28,15 +28,34 @@ typedef struct pc_preference_keys {
     char *reference;
 } pc_preference_keys;
 
+/* Experts in place of a dense model's MLPs (sparse.h). */
+typedef struct pc_sparse_keys {
+    int64_t experts; /* 0 = the model stays as it is */
+    int64_t top_k;
+    char *layers;    /* sparse, dense, first_half, second_half */
+    double capacity, balance, z;
+} pc_sparse_keys;
+
+/* How a model learns from answers of its own (rollout.h). */
+typedef struct pc_rollout_keys {
+    char *reward_model, *reward_rule;
+    double rule_weight, missing_end, length_penalty;
+    int64_t max_new_tokens, generations, epochs, mini_batches;
+    double temperature, kl_weight, kl_target, gamma, lambda, clip, value_clip, value_weight;
+    bool whiten_rewards;
+} pc_rollout_keys;
+
 typedef struct pc_recipe {
     /* model */
-    char *model_name_or_path, *model_init, *tokenizer_name_or_path, *vision_tower_path, *stage, *template_name;
+    char *model_name_or_path, *model_init, *tokenizer_name_or_path, *vision_tower_path, *language_model_path, *stage, *template_name;
     bool resize_vocab;
     bool freeze_vision_tower, freeze_multi_modal_projector, freeze_language_model;
     int tuning; /* pc_tuning */
     char *adapter_name_or_path;
     pc_lora_keys lora;
     pc_preference_keys preference;
+    pc_sparse_keys sparse;
+    pc_rollout_keys rollout;
     /* data */
     char *dataset, *dataset_dir, *dataset_format, *media_dir, *interleave_probs;
     int64_t cutoff_len, max_samples, max_images, dataloader_num_workers, image_shift;

@@ -2,11 +2,48 @@
 #include "train/setup.h"
 
 #include "base/log.h"
+#include "train/sparse.h"
 #include "train/vocabulary.h"
 
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
+
+static int64_t answers_to_each(const pc_recipe *recipe, const pc_stage *stage)
+{
+    return stage->grouped ? recipe->rollout.generations : 1;
+}
+
+static pc_status check_rollout(const pc_recipe *recipe, const pc_stage *stage)
+{
+    const pc_rollout_keys *keys = &recipe->rollout;
+    int64_t tokens;
+    if (!keys->reward_model && !keys->reward_rule) {
+        return pc_fail(PC_ERR_USAGE, "stage %s needs a reward: give reward_model or reward_rule (%s)", stage->name,
+                       pc_reward_rule_names());
+    }
+    if (keys->reward_rule && !pc_reward_rule_find(keys->reward_rule)) {
+        return pc_fail(PC_ERR_USAGE, "reward_rule '%s' is unknown; known: %s", keys->reward_rule, pc_reward_rule_names());
+    }
+    if (recipe->accumulation % keys->mini_batches != 0) {
+        return pc_fail(PC_ERR_USAGE, "num_mini_batches %lld doesn't divide gradient_accumulation_steps %lld",
+                       (long long)keys->mini_batches, (long long)recipe->accumulation);
+    }
+    if (recipe->dropout > 0 || (recipe->tuning == PC_TUNING_LORA && recipe->lora.dropout > 0)) {
+        return pc_fail(PC_ERR_USAGE, "stage %s: with dropout the model would not be the one that wrote the answers", stage->name);
+    }
+    if (stage->grouped && keys->generations < 2) {
+        return pc_fail(PC_ERR_USAGE, "num_generations must be at least 2: answers are judged against each other");
+    }
+    if (keys->max_new_tokens > INT32_MAX || keys->generations > INT32_MAX ||
+        __builtin_mul_overflow(recipe->batch_size, answers_to_each(recipe, stage) * (recipe->cutoff_len + keys->max_new_tokens),
+                               &tokens) ||
+        tokens > INT32_MAX / 2) {
+        return pc_fail(PC_ERR_USAGE, "max_new_tokens, num_generations, cutoff_len and per_device_train_batch_size are too many "
+                                     "tokens for one micro-batch");
+    }
+    return PC_OK;
+}
 
 pc_status pc_setup_check(const pc_recipe *recipe, const pc_stage **stage)
 {
@@ -24,6 +61,7 @@ pc_status pc_setup_check(const pc_recipe *recipe, const pc_stage **stage)
     if (recipe->feature_cache && (recipe->image_shift > 0 || recipe->image_mirror)) {
         return pc_fail(PC_ERR_USAGE, "feature_cache: pictures that are shifted or mirrored are new ones each time");
     }
+    PC_TRY((*stage)->advantages ? check_rollout(recipe, *stage) : PC_OK);
     if (dtype != PC_F32 && dtype != PC_BF16 && dtype != PC_F16) {
         return pc_fail(PC_ERR_USAGE, "save_dtype '%s': expected float32, bfloat16 or float16", recipe->save_dtype);
     }
@@ -51,9 +89,13 @@ static pc_status load_model(pc_model **out, const pc_recipe *recipe)
         PC_TRY(recipe->resize_vocab ? carry_over(*out, recipe) : PC_OK);
     } else {
         PC_TRY(pc_model_load(out, recipe->model_name_or_path));
-        bool stays = recipe->tuning == PC_TUNING_LORA && !recipe->vision_tower_path; /* mapped, in its stored type */
-        PC_TRY(stays ? PC_OK : pc_params_own(&(*out)->params));
+        bool changed = recipe->tuning != PC_TUNING_LORA || recipe->vision_tower_path || recipe->language_model_path;
+        PC_TRY(changed ? pc_params_own(&(*out)->params) : PC_OK); /* else they stay mapped, in their stored type */
     }
+    if (recipe->sparse.experts && recipe->tuning == PC_TUNING_LORA) {
+        return pc_fail(PC_ERR_USAGE, "moe_experts: experts are trained as whole weights, not with finetuning_type: lora");
+    }
+    PC_TRY(pc_sparse_make(out, &recipe->sparse, (uint64_t)recipe->seed));
     if (recipe->template_name) {
         PC_TRY(pc_template_by_name(&(*out)->chat, recipe->template_name));
     }
@@ -69,34 +111,38 @@ int64_t pc_setup_steps(const pc_recipe *recipe, const pc_loader *loader)
     return recipe->max_steps >= 0 ? recipe->max_steps : by_epochs;
 }
 
-/* The encoder's parameters, by their names without the part's prefix. */
-static pc_status load_vision_tower(pc_model *model, const pc_recipe *recipe)
+static const char *prefix_of(const pc_model *model, const char *part)
+{
+    return strcmp(part, "encoder") == 0 ? model->import->prefixes.encoder : model->import->prefixes.llm;
+}
+
+/* The parameters of one part, by their names without the part's prefix; path NULL = they stay as they are. */
+static pc_status load_part(pc_model *model, const char *part, const char *path)
 {
     pc_model *donor = NULL;
-    const char *path = recipe->vision_tower_path;
     if (!path) {
         return PC_OK;
     }
     PC_TRY(pc_model_load(&donor, path));
-    const char *from = donor->import->prefixes.encoder, *to = model->import->prefixes.encoder;
+    const char *from = prefix_of(donor, part), *to = prefix_of(model, part);
     int copied = 0;
     pc_status status = PC_OK;
     for (size_t i = 0; i < model->params.count && status == PC_OK; i++) {
         pc_param *param = &model->params.items[i]->param;
         char name[600];
-        if (!from || !to || strcmp(param->part, "encoder") != 0) {
+        if (!from || !to || strcmp(param->part, part) != 0) {
             continue;
         }
         snprintf(name, sizeof name, "%s%s", from, param->name + strlen(to));
         const pc_param *source = pc_params_find(&donor->params, name);
         if (!source || !pc_shape_equal(&source->shape, &param->shape)) {
-            status = pc_fail(PC_ERR_DATA, "%s: no tensor '%s' of the encoder's shape", path, name);
+            status = pc_fail(PC_ERR_DATA, "%s: no tensor '%s' of the %s's shape", path, name, part);
         } else {
             pc_convert_to_f32(param->data, source->data, source->dtype, (size_t)pc_shape_count(&param->shape));
             copied++;
         }
     }
-    pc_log(PC_LOG_INFO, "took %d tensors of the encoder from %s", copied, path);
+    pc_log(PC_LOG_INFO, "took %d tensors of the %s from %s", copied, part, path);
     pc_model_free(donor);
     return status;
 }
@@ -106,7 +152,10 @@ pc_status pc_setup_model(pc_model **out, const pc_recipe *recipe)
     *out = NULL;
     pc_status status = load_model(out, recipe);
     if (status == PC_OK) {
-        status = load_vision_tower(*out, recipe);
+        status = load_part(*out, "encoder", recipe->vision_tower_path);
+    }
+    if (status == PC_OK) {
+        status = load_part(*out, "llm", recipe->language_model_path);
     }
     if (status != PC_OK) {
         pc_model_free(*out);
@@ -151,6 +200,9 @@ pc_status pc_setup_adapter(pc_adapter **out, const pc_recipe *recipe, const pc_m
 
 static bool needs_reference(const pc_recipe *recipe, const pc_stage *stage)
 {
+    if (stage->advantages) {
+        return recipe->rollout.kl_weight > 0;
+    }
     return stage->has_reference && recipe->preference.loss != PC_PAIR_ORPO && recipe->preference.loss != PC_PAIR_SIMPO;
 }
 
@@ -172,7 +224,12 @@ pc_status pc_setup_reference(pc_model **out, const pc_recipe *recipe, const pc_s
 pc_status pc_setup_head(pc_head **out, const pc_recipe *recipe, const pc_model *model, const pc_stage *stage)
 {
     *out = NULL;
-    return stage->has_head ? pc_head_new(out, model, (uint64_t)recipe->seed) : PC_OK;
+    PC_TRY(stage->has_head ? pc_head_new(out, model, (uint64_t)recipe->seed) : PC_OK);
+    if (stage->advantages && *out) { /* values start at 0: nobody knows better yet */
+        pc_param *weight = (*out)->weights.weight;
+        memset(weight->data, 0, (size_t)pc_shape_count(&weight->shape) * sizeof(float));
+    }
+    return PC_OK;
 }
 
 /* As the papers score answers: IPO, ORPO and SimPO by means over their tokens. */
@@ -188,6 +245,17 @@ static pc_preference_params preference_of(const pc_recipe *recipe)
         .centre = keys->centre,
         .likelihood = keys->likelihood,
         .averaged = keys->normalise || kind == PC_PAIR_IPO || kind == PC_PAIR_ORPO || kind == PC_PAIR_SIMPO,
+    };
+}
+
+static pc_policy_params policy_of(const pc_recipe *recipe, const pc_stage *stage)
+{
+    const pc_rollout_keys *keys = &recipe->rollout;
+    return (pc_policy_params){
+        .clip = keys->clip,
+        .value_clip = keys->value_clip,
+        .value_weight = keys->value_weight,
+        .kl_weight = stage->grouped ? keys->kl_weight : 0,
     };
 }
 
@@ -220,9 +288,101 @@ pc_status pc_setup_learner(pc_learner **out, const pc_recipe *recipe, const pc_s
         .head = parts->head,
         .reference = parts->reference,
         .preference = preference_of(recipe),
+        .policy = policy_of(recipe, parts->stage),
+        .temperature = parts->stage->advantages ? recipe->rollout.temperature : 0,
         .rates = rates,
         .rate_count = sizeof rates / sizeof rates[0],
     };
     pc_loader_limits(parts->loader, &options.limits);
+    if (parts->stage->advantages) {
+        options.limits = pc_rollout_limits(&options.limits, answers_to_each(recipe, parts->stage), recipe->rollout.max_new_tokens);
+    }
     return pc_learner_new(out, parts->model, parts->backend, &options);
+}
+
+static pc_rollout_options rollout_options(const pc_recipe *recipe, const pc_setup_parts *parts)
+{
+    const pc_rollout_keys *keys = &recipe->rollout;
+    int64_t each = answers_to_each(recipe, parts->stage);
+    return (pc_rollout_options){
+        .generate = {.adapter = parts->adapter, .chat = parts->model->chat, .compute = recipe->bf16 ? PC_BF16 : PC_F32,
+                     .prompts = recipe->batch_size, .each = each, .cutoff = recipe->cutoff_len,
+                     .most = keys->max_new_tokens, .temperature = keys->temperature, .seed = (uint64_t)recipe->seed},
+        .advantage = {.kl_weight = keys->kl_weight, .gamma = keys->gamma, .lambda = keys->lambda,
+                      .whiten_rewards = keys->whiten_rewards, .each = each},
+        .advantages = parts->stage->advantages,
+        .reward = {.judge = parts->judge, .rule = keys->reward_rule ? pc_reward_rule_find(keys->reward_rule) : NULL,
+                   .rule_weight = keys->rule_weight, .missing_end = keys->missing_end, .length = keys->length_penalty,
+                   .most = keys->max_new_tokens},
+        .accumulation = recipe->accumulation,
+        .epochs = keys->epochs,
+        .mini_batches = keys->mini_batches,
+        .kl_target = keys->kl_target,
+    };
+}
+
+pc_status pc_setup_rollout(pc_rollout **out, const pc_recipe *recipe, const pc_setup_parts *parts)
+{
+    pc_batch_limits prompts;
+    *out = NULL;
+    if (!parts->stage->advantages) {
+        return PC_OK;
+    }
+    const pc_model *reference = parts->reference ? parts->reference : parts->model;
+    bool moves = parts->adapter || parts->reference; /* else the reference would be what trains */
+    const pc_assess_options assess = {
+        .policy = {parts->model, parts->adapter, parts->head ? &parts->head->weights : NULL},
+        .reference = recipe->rollout.kl_weight > 0 && moves ? reference : NULL,
+        .judge = parts->judge,
+        .compute = recipe->bf16 ? PC_BF16 : PC_F32,
+        .temperature = recipe->rollout.temperature,
+    };
+    const pc_rollout_options options = rollout_options(recipe, parts);
+    pc_loader_limits(parts->loader, &prompts);
+    return pc_rollout_new(out, parts->backend, &options, &assess, &prompts);
+}
+
+/* --- all parts --- */
+
+/* A reward model that is an adapter belongs to the weights as they are on the disk. */
+static pc_status open_judge(pc_training *t, const pc_recipe *recipe)
+{
+    const char *folder = recipe->rollout.reward_model;
+    const pc_model *base = t->model;
+    if (!t->stage->advantages || !folder) {
+        return PC_OK;
+    }
+    if (!t->adapter && recipe->model_name_or_path) {
+        PC_TRY(pc_model_load(&t->base, recipe->model_name_or_path)); /* mapped: pages that others have are there once */
+        base = t->base;
+    }
+    return pc_judge_open(&t->judge, base, folder);
+}
+
+pc_status pc_training_open(pc_training *t, const pc_recipe *recipe, const pc_backend *backend)
+{
+    PC_TRY(pc_setup_check(recipe, &t->stage));
+    PC_TRY(pc_setup_model(&t->model, recipe));
+    PC_TRY(pc_train_data_open(&t->data, recipe, t->model, t->stage));
+    PC_TRY(pc_setup_adapter(&t->adapter, recipe, t->model));
+    PC_TRY(pc_setup_reference(&t->reference, recipe, t->stage));
+    PC_TRY(pc_setup_head(&t->head, recipe, t->model, t->stage));
+    PC_TRY(open_judge(t, recipe));
+    const pc_setup_parts parts = {t->model, t->reference, t->adapter, t->head, backend, t->stage, t->data.loader,
+                                  t->judge.head ? &t->judge.instance : NULL};
+    PC_TRY(pc_setup_learner(&t->learner, recipe, &parts));
+    return pc_setup_rollout(&t->rollout, recipe, &parts);
+}
+
+void pc_training_close(pc_training *t)
+{
+    pc_rollout_free(t->rollout);
+    pc_learner_free(t->learner);
+    pc_train_data_close(&t->data);
+    pc_judge_clear(&t->judge);
+    pc_model_free(t->base);
+    pc_head_free(t->head);
+    pc_adapter_free(t->adapter);
+    pc_model_free(t->reference);
+    pc_model_free(t->model);
 }

@@ -23,12 +23,7 @@ typedef struct trainer {
     const pc_recipe *recipe;
     const pc_backend *backend;
     const pc_trainer_hooks *hooks;
-    const pc_stage *stage;
-    pc_model *model, *reference;
-    pc_adapter *adapter; /* what trains; NULL = the model */
-    pc_head *head;       /* trains as well; NULL = none */
-    pc_train_data data;
-    pc_learner *learner;
+    pc_training of;
     pc_train_log log;
     char hash[65]; /* of the resolved recipe, without what may change between runs */
     int64_t step, steps, warmup;
@@ -50,7 +45,7 @@ static double now(void)
 static void plan_steps(trainer *t)
 {
     const pc_recipe *recipe = t->recipe;
-    t->steps = pc_setup_steps(recipe, t->data.loader);
+    t->steps = pc_setup_steps(recipe, t->of.data.loader);
     t->warmup = recipe->warmup_steps ? recipe->warmup_steps : (int64_t)ceil(recipe->warmup_ratio * (double)t->steps);
 }
 
@@ -89,27 +84,31 @@ static pc_status write_state(const trainer *t, pc_checkpoint_writer *writer)
 {
     char text[256];
     int64_t seen, skipped;
-    pc_loader_counts(t->data.loader, &seen, &skipped);
+    char kl_weight[64] = "";
+    pc_loader_counts(t->of.data.loader, &seen, &skipped);
+    if (t->of.rollout) {
+        snprintf(kl_weight, sizeof kl_weight, ", \"kl_coef\": %.17g", *pc_rollout_kl_weight(t->of.rollout));
+    }
     int length = snprintf(text, sizeof text,
                           "{\"global_step\": %lld, \"max_steps\": %lld, \"skipped_steps\": %lld, "
-                          "\"samples_seen\": %lld, \"samples_skipped\": %lld}\n",
+                          "\"samples_seen\": %lld, \"samples_skipped\": %lld%s}\n",
                           (long long)t->step, (long long)t->steps, (long long)t->skipped_steps, (long long)seen,
-                          (long long)skipped);
+                          (long long)skipped, kl_weight);
     return pc_checkpoint_write(writer, "trainer_state.json", text, (size_t)length);
 }
 
 static pc_status save_weights(const trainer *t, const char *folder)
 {
-    PC_TRY(t->head ? pc_head_save(t->head, folder) : PC_OK);
-    return t->adapter ? pc_adapter_save_weights(t->adapter, t->model, folder, PC_F32)
-                      : pc_model_save_weights(t->model, folder, PC_F32);
+    PC_TRY(t->of.head ? pc_head_save(t->of.head, folder) : PC_OK);
+    return t->of.adapter ? pc_adapter_save_weights(t->of.adapter, t->of.model, folder, PC_F32)
+                      : pc_model_save_weights(t->of.model, folder, PC_F32);
 }
 
 static pc_status load_weights(trainer *t, const char *folder)
 {
-    PC_TRY(t->head ? pc_head_load_values(t->head, folder) : PC_OK);
-    return t->adapter ? pc_adapter_load_values(t->adapter, t->model, folder)
-                      : pc_model_load_values(t->model, folder, false, NULL);
+    PC_TRY(t->of.head ? pc_head_load_values(t->of.head, folder) : PC_OK);
+    return t->of.adapter ? pc_adapter_load_values(t->of.adapter, t->of.model, folder)
+                      : pc_model_load_values(t->of.model, folder, false, NULL);
 }
 
 static pc_status write_checkpoint(const trainer *t, pc_checkpoint_writer *writer)
@@ -118,13 +117,13 @@ static pc_status write_checkpoint(const trainer *t, pc_checkpoint_writer *writer
     char *optimizer = pc_path_join(folder, "optimizer.safetensors");
     pc_status status = optimizer ? save_weights(t, folder) : pc_fail_memory(0, "a path");
     if (status == PC_OK) {
-        status = pc_checkpoint_add(writer, t->adapter ? "adapter_model.safetensors" : "model.safetensors");
+        status = pc_checkpoint_add(writer, t->of.adapter ? "adapter_model.safetensors" : "model.safetensors");
     }
-    if (status == PC_OK && t->head) {
+    if (status == PC_OK && t->of.head) {
         status = pc_checkpoint_add(writer, PC_HEAD_FILE);
     }
     if (status == PC_OK) {
-        status = pc_learner_save(t->learner, optimizer);
+        status = pc_learner_save(t->of.learner, optimizer);
     }
     if (status == PC_OK) {
         status = pc_checkpoint_add(writer, "optimizer.safetensors");
@@ -139,8 +138,8 @@ static pc_status write_checkpoint(const trainer *t, pc_checkpoint_writer *writer
 static pc_status save_checkpoint(trainer *t)
 {
     pc_checkpoint_writer *writer = NULL;
-    const pc_params *params = t->adapter ? &t->adapter->params : &t->model->params;
-    uint64_t bytes = 4 * (uint64_t)(pc_params_elements(params, NULL) + 2 * pc_learner_trained(t->learner));
+    const pc_params *params = t->of.adapter ? &t->of.adapter->params : &t->of.model->params;
+    uint64_t bytes = 4 * (uint64_t)(pc_params_elements(params, NULL) + 2 * pc_learner_trained(t->of.learner));
     PC_TRY(pc_train_log_sync(&t->log));
     PC_TRY(pc_checkpoint_begin(&writer, t->recipe->output_dir, t->step, t->hash, bytes + (1 << 16)));
     pc_status status = write_checkpoint(t, writer);
@@ -159,6 +158,10 @@ static pc_status read_state(trainer *t, const char *folder)
     if (status == PC_OK) {
         t->skipped_steps = pc_json_get_integer(json, "skipped_steps", 0);
     }
+    if (status == PC_OK && t->of.rollout) {
+        double *weight = pc_rollout_kl_weight(t->of.rollout);
+        *weight = pc_json_get_number(json, "kl_coef", *weight);
+    }
     pc_json_free(json);
     pc_free(path);
     return status;
@@ -173,14 +176,14 @@ static pc_status load_checkpoint(trainer *t, const pc_checkpoint_info *info)
     char *optimizer = pc_path_join(info->folder, "optimizer.safetensors");
     pc_status status = optimizer ? load_weights(t, info->folder) : pc_fail_memory(0, "a path");
     if (status == PC_OK) {
-        status = pc_learner_load(t->learner, optimizer);
+        status = pc_learner_load(t->of.learner, optimizer);
     }
     if (status == PC_OK) {
         status = read_state(t, info->folder);
     }
     if (status == PC_OK) {
-        pc_learner_seek(t->learner, t->step);
-        status = pc_loader_seek(t->data.loader, t->step);
+        pc_learner_seek(t->of.learner, t->step);
+        status = pc_loader_seek(t->of.data.loader, t->step);
     }
     if (status == PC_OK) {
         pc_log(PC_LOG_INFO, "resumed from %s", info->folder);
@@ -243,8 +246,8 @@ static pc_progress describe(const trainer *t, const pc_step_result *result, doub
 {
     double seconds = now() - t->started;
     int64_t done = t->step - t->first_step, seen, skipped;
-    int64_t per_epoch = pc_loader_steps_per_epoch(t->data.loader);
-    pc_loader_counts(t->data.loader, &seen, &skipped);
+    int64_t per_epoch = pc_loader_steps_per_epoch(t->of.data.loader);
+    pc_loader_counts(t->of.data.loader, &seen, &skipped);
     return (pc_progress){
         .step = t->step,
         .steps = t->steps,
@@ -252,7 +255,7 @@ static pc_progress describe(const trainer *t, const pc_step_result *result, doub
         .loss = result->loss,
         .grad_norm = result->grad_norm,
         .metrics = result->metrics,
-        .metric_names = t->stage->metrics,
+        .metric_names = t->of.stage->metrics,
         .learning_rate = t->recipe->learning_rate * factor,
         .tokens_per_second = (double)t->tokens / seconds,
         .images_per_second = (double)t->images / seconds,
@@ -286,8 +289,8 @@ static pc_status one_step(trainer *t)
     const pc_batch *batches;
     pc_step_result result;
     double factor = pc_schedule_factor((pc_schedule)t->recipe->schedule, t->step, t->steps, t->warmup);
-    PC_TRY(pc_loader_next(t->data.loader, &batches));
-    PC_TRY(pc_learner_step(t->learner, batches, t->recipe->accumulation, factor, &result));
+    PC_TRY(pc_loader_next(t->of.data.loader, &batches));
+    PC_TRY(pc_rollout_step(t->of.rollout, t->of.learner, batches, t->recipe->accumulation, t->step, factor, &result));
     t->step++;
     t->tokens += result.tokens;
     t->images += result.images;
@@ -336,7 +339,7 @@ static pc_status write_card(const trainer *t)
                                "`recipe.resolved.yaml` has every setting, `train_log.jsonl` the loss of every step.\n\n"
                                "    percept run %s --image PICTURE \"QUESTION\"\n",
                                PERCEPT_VERSION, recipe->stage, recipe->dataset, (long long)t->step,
-                               (long long)pc_params_elements(&t->model->params, NULL), t->adapter ? "MODEL --adapter ." : ".");
+                               (long long)pc_params_elements(&t->of.model->params, NULL), t->of.adapter ? "MODEL --adapter ." : ".");
     }
     if (status == PC_OK) {
         status = pc_file_write(path, card.data, card.length);
@@ -349,17 +352,17 @@ static pc_status write_card(const trainer *t)
 static pc_status finish(trainer *t)
 {
     int64_t found, encoded;
-    pc_learner_features(t->learner, &found, &encoded);
+    pc_learner_features(t->of.learner, &found, &encoded);
     if (found + encoded > 0) {
         pc_log(PC_LOG_INFO, "features of %lld pictures came from the cache, %lld pictures were encoded", (long long)found,
                (long long)encoded);
     }
     int dtype = pc_dtype_from_name(t->recipe->save_dtype);
     PC_TRY(save_checkpoint(t));
-    PC_TRY(t->adapter ? pc_adapter_save(t->adapter, t->model, t->recipe->output_dir, t->recipe->model_name_or_path,
+    PC_TRY(t->of.adapter ? pc_adapter_save(t->of.adapter, t->of.model, t->recipe->output_dir, t->recipe->model_name_or_path,
                                         (pc_dtype)dtype)
-                      : pc_model_save(t->model, t->recipe->output_dir, (pc_dtype)dtype));
-    PC_TRY(t->head ? pc_head_save(t->head, t->recipe->output_dir) : PC_OK);
+                      : pc_model_save(t->of.model, t->recipe->output_dir, (pc_dtype)dtype));
+    PC_TRY(t->of.head ? pc_head_save(t->of.head, t->recipe->output_dir) : PC_OK);
     PC_TRY(write_card(t));
     return t->recipe->plot_loss ? pc_train_log_plot(t->recipe->output_dir) : PC_OK;
 }
@@ -367,27 +370,20 @@ static pc_status finish(trainer *t)
 static pc_status carry_out(trainer *t)
 {
     const pc_recipe *recipe = t->recipe;
-    PC_TRY(pc_setup_check(recipe, &t->stage));
     PC_TRY(hash_recipe(t));
-    PC_TRY(pc_setup_model(&t->model, recipe));
-    PC_TRY(pc_train_data_open(&t->data, recipe, t->model, t->stage));
-    PC_TRY(pc_setup_adapter(&t->adapter, recipe, t->model));
-    PC_TRY(pc_setup_reference(&t->reference, recipe, t->stage));
-    PC_TRY(pc_setup_head(&t->head, recipe, t->model, t->stage));
-    pc_setup_parts parts = {t->model, t->reference, t->adapter, t->head, t->backend, t->stage, t->data.loader};
-    PC_TRY(pc_setup_learner(&t->learner, recipe, &parts));
+    PC_TRY(pc_training_open(&t->of, recipe, t->backend));
     plan_steps(t);
     PC_TRY(pc_make_directories(recipe->output_dir));
     PC_TRY(begin(t));
     PC_TRY(write_recipe(t));
-    if (!t->adapter) { /* an adapter's folder has no model: config.json would pretend there is one */
-        PC_TRY(pc_model_save_description(t->model, recipe->output_dir, (pc_dtype)pc_dtype_from_name(recipe->save_dtype)));
+    if (!t->of.adapter) { /* an adapter's folder has no model: config.json would pretend there is one */
+        PC_TRY(pc_model_save_description(t->of.model, recipe->output_dir, (pc_dtype)pc_dtype_from_name(recipe->save_dtype)));
     }
     PC_TRY(pc_train_log_open(&t->log, recipe->output_dir, t->step, pc_recipe_reports_to(recipe, "tensorboard")));
     pc_log(PC_LOG_INFO, "training %lld of %lld parameters, %lld steps of %lld samples, %.0f MB for activations and state",
-           (long long)pc_learner_trained(t->learner), (long long)pc_params_elements(&t->model->params, NULL),
+           (long long)pc_learner_trained(t->of.learner), (long long)pc_params_elements(&t->of.model->params, NULL),
            (long long)t->steps, (long long)(recipe->batch_size * recipe->accumulation),
-           (double)pc_learner_bytes(t->learner) / 1e6);
+           (double)pc_learner_bytes(t->of.learner) / 1e6);
     PC_TRY(run_steps(t));
     return finish(t);
 }
@@ -397,11 +393,6 @@ pc_status pc_train(const pc_recipe *recipe, const pc_backend *backend, const pc_
     trainer t = {.recipe = recipe, .backend = backend, .hooks = hooks};
     pc_status status = carry_out(&t);
     pc_train_log_close(&t.log);
-    pc_learner_free(t.learner);
-    pc_train_data_close(&t.data);
-    pc_head_free(t.head);
-    pc_adapter_free(t.adapter);
-    pc_model_free(t.reference);
-    pc_model_free(t.model);
+    pc_training_close(&t.of);
     return status;
 }

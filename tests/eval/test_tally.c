@@ -2,8 +2,8 @@
  * counted and what is written. */
 #include "base/file.h"
 #include "base/memory.h"
-#include "eval/match.h"
 #include "eval/tally.h"
+#include "prompt/match.h"
 #include "support/allocfail.h"
 #include "support/folder.h"
 

@@ -5,6 +5,7 @@
 #include "backend/cpu/node.h"
 #include "base/block.h"
 #include "ops/attention.h"
+#include "ops/experts.h"
 #include "ops/matmul.h"
 
 static void matmul_case(walker *w, int64_t m, int64_t n, int64_t k, pc_matmul_params params, int options)
@@ -431,10 +432,72 @@ static void test_attention_rows(void **state)
     walker_end(w);
 }
 
+/* Six experts: the first and the last may have no rows. */
+static pc_tensor *some_offsets(walker *w, int64_t rows)
+{
+    const int64_t ends[] = {0, 0, rows / 3, rows / 3 + (rows > 4), rows - rows / 5, rows, rows};
+    pc_tensor *offsets = walker_int(w, pc_dims(1, 7), 1);
+    for (int64_t e = 0; e < 7; e++) {
+        walker_set(w, offsets, e, (double)ends[e]);
+    }
+    return offsets;
+}
+
+static void test_experts(void **state)
+{
+    static const int64_t sizes[][3] = {{1, 1, 1}, {2, 33, 7}, {12, 17, 64}, {40, 65, 31}, {200, 47, 130}, {0, 8, 8}};
+    walker *w = *state;
+    for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++) {
+        const int64_t rows = sizes[i][0], n = sizes[i][1], k = sizes[i][2];
+        for (int variant = 0; variant < 6; variant++) {
+            const pc_expert_linear_params params = {variant & 1, variant & 2 ? PC_BF16 : PC_F32};
+            const pc_dtype type = (const pc_dtype[]){PC_F32, PC_BF16, PC_F16}[variant / 2];
+            walker_begin(w, &pc_op_expert_linear, &params);
+            walker_float(w, PC_F32, pc_dims(2, rows, params.back ? n : k));
+            walker_float(w, type, pc_dims(3, 6, n, k));
+            some_offsets(w, rows);
+            w->absolute = 3e-5;
+            walker_check(w);
+            walker_begin(w, &pc_op_expert_linear_grad, &params);
+            walker_float(w, PC_F32, pc_dims(2, rows, n));
+            walker_float(w, PC_F32, pc_dims(2, rows, k));
+            some_offsets(w, rows);
+            walker_float(w, PC_F32, pc_dims(3, 6, n, k));
+            w->accumulate = variant & 1;
+            w->absolute = 3e-5;
+            walker_check(w);
+        }
+    }
+}
+
+static void test_combination(void **state)
+{
+    walker *w = *state;
+    for (int64_t tokens = 0; tokens < 90; tokens += 13) {
+        for (int grad = 0; grad < 2; grad++) {
+            const int64_t top_k = 1 + tokens % 3, width = 1 + 7 * tokens;
+            walker_begin(w, grad ? &pc_op_expert_combine_grad : &pc_op_expert_combine, NULL);
+            walker_float(w, PC_F32, pc_dims(2, tokens * top_k, width));
+            walker_float(w, PC_F32, pc_dims(2, tokens, top_k));
+            walker_distinct(w, tokens * top_k, tokens * top_k);
+            if (grad || tokens % 2) {
+                walker_float(w, PC_F32, pc_dims(2, tokens, width));
+            } else {
+                walker_absent(w);
+            }
+            w->node.outputs = 1 + grad;
+            w->absolute = 2e-5;
+            walker_check(w);
+        }
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_matmul),
+        cmocka_unit_test(test_experts),
+        cmocka_unit_test(test_combination),
         cmocka_unit_test(test_matmul_types),
         cmocka_unit_test(test_matmul_rows),
         cmocka_unit_test(test_matmul_chunks),

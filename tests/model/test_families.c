@@ -46,7 +46,7 @@ static void test_systems(void **state)
 #define DECODER(name) {name, GOLDEN("decoders/" name), GOLDEN("decoders/" name ".safetensors"), false}
 static const parity_fixture decoders[] = {
     DECODER("mistral"), DECODER("mistral_open"), DECODER("qwen2"),  DECODER("qwen2_window"), DECODER("linear"),
-    DECODER("dynamic"), DECODER("llama3"),       DECODER("yarn"),   DECODER("yarn_factors"),
+    DECODER("dynamic"), DECODER("llama3"),       DECODER("yarn"),   DECODER("yarn_factors"), DECODER("mixtral"),
 };
 
 enum { DECODERS = sizeof decoders / sizeof decoders[0] };

@@ -151,6 +151,7 @@ static void test_config_of_decoders(void **state)
 {
     drill(*state, GOLDEN("decoders/yarn_factors"), "config.json");
     drill(*state, GOLDEN("decoders/qwen2_window"), "config.json");
+    drill(*state, GOLDEN("decoders/mixtral"), "config.json");
 }
 
 static void test_config_of_queries(void **state)

@@ -317,7 +317,7 @@ static void gated_build(bench *b, const pc_build *build)
 
 enum { TOKENS = 13 };
 
-static const pc_moe_config moe_config = {
+static const pc_moe_config moe_config = {.balance = 1, 
     .width = 16, .hidden = 24, .experts = 4, .top_k = 2, .renormalise = true, .activation = PC_ACT_SILU,
 };
 
@@ -341,10 +341,15 @@ static void moe_declare(bench *b, pc_scope *scope)
 
 static void moe_build(bench *b, const pc_build *build)
 {
-    pc_tensor *aux, *x = use(b, "x", pc_dims(2, TOKENS, moe_config.width));
+    pc_side_losses side = {0};
+    pc_build wants = *build;
+    pc_tensor *logits, *seen = NULL, *x = use(b, "x", pc_dims(2, TOKENS, moe_config.width));
+    wants.side = &side;
     assert_int_equal(pc_moe_check(&moe_config, "moe"), PC_OK);
-    give(b, "y", pc_moe_forward(build, b->weights, &moe_config, x, NULL, &aux));
-    give(b, "aux_loss", aux);
+    give(b, "y", pc_moe_forward(&wants, b->weights, &moe_config, x, NULL, &logits));
+    pc_moe_note(&wants, &moe_config, logits, &seen);
+    pc_moe_balance(&wants, &moe_config, seen);
+    give(b, "aux_loss", side.sum);
 }
 
 /* --- the tests --- */

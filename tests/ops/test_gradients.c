@@ -21,6 +21,7 @@
 #include "ops/resample.h"
 #include "ops/rope.h"
 #include "ops/rows.h"
+#include "ops/policy.h"
 #include "ops/preference.h"
 #include "ops/transpose.h"
 #include "ops/window.h"
@@ -51,10 +52,11 @@ enum { OPS = sizeof ops / sizeof ops[0] };
 static const pc_op *const without_gradient[] = {
     &pc_op_activation_grad, &pc_op_glu_grad,           &pc_op_layer_norm_grad,     &pc_op_rms_norm_grad,
     &pc_op_l2_norm_grad,    &pc_op_attention_grad,     &pc_op_slice_grad,          &pc_op_patches_grad,
-    &pc_op_sigmoid_loss_grad, &pc_op_cross_entropy_grad, &pc_op_router_grad,       &pc_op_expert_linear_grad,
+    &pc_op_sigmoid_loss_grad, &pc_op_cross_entropy_grad, &pc_op_router_grad,       &pc_op_expert_linear_grad, &pc_op_router_z_grad,
     &pc_op_expert_combine_grad, &pc_op_relative_bias_grad, &pc_op_sum_to,          &pc_op_group_ranges,
     &pc_op_window_ranges,     &pc_op_cross_ranges,       &pc_op_resize_grid_grad,    &pc_op_pool_grid_grad,
     &pc_op_depthwise_grad,    &pc_op_preference_grad,    &pc_op_hard_sigmoid_grad,
+    &pc_op_policy_grad,
     &pc_op_grid,              &pc_op_axis_frequencies,
     &pc_op_expert_dispatch, &pc_op_store_rows,         &pc_op_adamw,
     &pc_op_sgd,
@@ -483,6 +485,33 @@ static void preferences(check *c)
     check_out(c, pc_preference(c->graph, &rewards, &(pc_preference_params){.beta = 1, .centre = 0.01}));
 }
 
+/* Tokens on every side of both clips; with values, without, and with the reference in the loss. */
+static void policies(check *c)
+{
+    static const double d[] = {0.05, -0.05, 0.6, 0.6, -0.6, -0.6}, advantages[] = {1, -1, 1, -1, 1, -1};
+    static const double old_values[] = {0.1, 3, -3, 0.05, 2, -0.1};
+    static const pc_policy_params cases[] = {
+        {.clip = 0.2, .value_clip = 0.2, .value_weight = 0.1},
+        {.clip = 0.2, .value_weight = 0.5, .kl_weight = 0.3},
+    };
+    pc_policy_io io = {
+        .losses = check_wanted(c, pc_dims(1, -6)),
+        .values = check_wanted(c, pc_dims(1, -6)),
+        .experience = check_fixed(c, pc_dims(2, -6, PC_EXPERIENCE)),
+        .weights = check_fixed(c, pc_dims(1, -6)),
+    };
+    for (int t = 0; t < 6; t++) {
+        double *row = check_numbers(c, io.experience) + t * PC_EXPERIENCE;
+        row[PC_OLD_LOG_PROBABILITY] = -check_numbers(c, io.losses)[t] - d[t];
+        row[PC_ADVANTAGE] = advantages[t];
+        row[PC_OLD_VALUE] = check_numbers(c, io.values)[t] + old_values[t];
+    }
+    check_out(c, pc_policy(c->graph, &io, &cases[0]));
+    check_out(c, pc_policy(c->graph, &io, &cases[1]));
+    io.values = NULL;
+    check_out(c, pc_policy(c->graph, &io, &cases[1]));
+}
+
 static void contrast(check *c)
 {
     pc_matmul_params params = {.transpose_b = true};
@@ -502,6 +531,19 @@ static void routing(check *c)
     check_out(c, pc_router(c->graph, logits, sharp).weights);
     check_out(c, pc_router(c->graph, pc_scale(c->graph, logits, 2), sharp).aux);
     check_out(c, pc_router(c->graph, logits, all).weights);
+    check_out(c, pc_router_z(c->graph, logits));
+}
+
+/* Full experts: five tokens, at most two for each of four. */
+static void routing_with_capacity(check *c)
+{
+    pc_router_params one = {.top_k = 1, .capacity = 1}, two = {.top_k = 2, .renormalise = true, .balance_first = true, .capacity = 0.75};
+    pc_tensor *logits = check_wanted(c, pc_dims(2, -5, 4));
+    pc_routing switched = pc_router(c->graph, logits, one), paired = pc_router(c->graph, pc_scale(c->graph, logits, -1), two);
+    check_out(c, switched.weights);
+    check_out(c, switched.aux);
+    check_out(c, paired.weights);
+    check_out(c, paired.aux);
 }
 
 /* Expert 2 of 4 gets no token. */
@@ -536,8 +578,9 @@ static void experts_without_tokens(check *c)
     X(repeated_products) X(reshapes) X(activations) X(gated_units) X(norms) X(l2_norms) X(rotations) X(causal_attention)                    \
     X(attention_in_a_window) X(grouped_attention_over_ranges) X(attention_with_bias) X(attention_in_groups) X(attention_in_windows_of_a_grid) X(relative_biases)      \
     X(gathering)                                                                                                       \
-    X(tied_table) X(splicing) X(prepending_and_slicing) X(patching) X(entropies) X(preferences) X(contrast)            \
-    X(routing) X(experts) X(experts_without_tokens) X(joining) X(repeating) X(attention_across_groups) X(grids)        \
+    X(tied_table) X(splicing) X(prepending_and_slicing) X(patching) X(entropies) X(preferences) X(policies) X(contrast) \
+    X(routing) X(routing_with_capacity) X(experts) X(experts_without_tokens) X(joining) X(repeating)                   \
+    X(attention_across_groups) X(grids)                                                                                \
     X(convolving_channels)
 
 #define TEST(name)                        \

@@ -167,16 +167,21 @@ def train_rewards(proc, centre):
     return out
 
 
-c.quiet()
-proc = AutoProcessor.from_pretrained(LLAVA / "hf", backend="pil")
-OUT.mkdir(exist_ok=True)
-(OUT / "pairs.jsonl").write_text("".join(json.dumps(p) + "\n" for p in PAIRS))
-expected = {}
-for name, keys in CASES.items():
-    got = train(proc, keys)
-    expected[name] = {"keys": [f"{k}={str(v).lower()}" for k, v in keys.items()], **got}
-    print(name, got["loss"], got["grad_norm"])
-c.save_json(OUT / "rewards.json", train_rewards(proc, 0.01))
-assert math.isclose(expected["sigmoid"]["loss"][0], math.log(2))
-c.save_json(OUT / "expected.json", expected)
-c.readable(OUT)
+def main():
+    c.quiet()
+    proc = AutoProcessor.from_pretrained(LLAVA / "hf", backend="pil")
+    OUT.mkdir(exist_ok=True)
+    (OUT / "pairs.jsonl").write_text("".join(json.dumps(p) + "\n" for p in PAIRS))
+    expected = {}
+    for name, keys in CASES.items():
+        got = train(proc, keys)
+        expected[name] = {"keys": [f"{k}={str(v).lower()}" for k, v in keys.items()], **got}
+        print(name, got["loss"], got["grad_norm"])
+    c.save_json(OUT / "rewards.json", train_rewards(proc, 0.01))
+    assert math.isclose(expected["sigmoid"]["loss"][0], math.log(2))
+    c.save_json(OUT / "expected.json", expected)
+    c.readable(OUT)
+
+
+if __name__ == "__main__":
+    main()

@@ -98,6 +98,77 @@ static void test_misuse(void **state)
     pc_test_folder_free(folder);
 }
 
+/* Keys of every kind read back; arrays are filled or refused. */
+static void test_keys(void **state)
+{
+    (void)state;
+    char folder[256], path[512];
+    pc_gguf_writer *writer;
+    pc_store *store;
+    const pc_gguf_value *array;
+    const char *text;
+    size_t length;
+    double number;
+    bool flag;
+    pc_test_folder_new(folder);
+    assert_int_equal(pc_gguf_writer_new(&writer, pc_test_path(path, folder, "m.gguf")), PC_OK);
+    assert_int_equal(pc_gguf_writer_text(writer, "text", "a\0b", 3), PC_OK);
+    assert_int_equal(pc_gguf_writer_number(writer, "number", -0.5f), PC_OK);
+    assert_int_equal(pc_gguf_writer_bool(writer, "flag", true), PC_OK);
+    assert_int_equal(pc_gguf_writer_array(writer, "numbers", PC_GGUF_I32, 2), PC_OK);
+    assert_int_equal(pc_gguf_writer_add_number(writer, 1), PC_ERR_USAGE); /* of another type */
+    assert_int_equal(pc_gguf_writer_add_integer(writer, -7), PC_OK);
+    assert_int_equal(pc_gguf_writer_bool(writer, "early", true), PC_ERR_USAGE);
+    assert_int_equal(pc_gguf_writer_finish(writer), PC_ERR_USAGE);
+    assert_int_equal(pc_gguf_writer_add_integer(writer, 8), PC_OK);
+    assert_int_equal(pc_gguf_writer_add_integer(writer, 9), PC_ERR_USAGE);
+    assert_int_equal(pc_gguf_writer_array(writer, "texts", PC_GGUF_STRING, 1), PC_OK);
+    assert_int_equal(pc_gguf_writer_add_text(writer, "token", 5), PC_OK);
+    assert_int_equal(pc_gguf_writer_finish(writer), PC_OK);
+    pc_gguf_writer_free(writer);
+    assert_int_equal(pc_store_open(&store, path), PC_OK);
+    const pc_gguf *gguf = pc_store_gguf(store);
+    assert_int_equal(pc_gguf_text(&text, &length, gguf, "text"), PC_OK);
+    assert_int_equal(length, 3);
+    assert_memory_equal(text, "a\0b", 3);
+    assert_int_equal(pc_gguf_number(&number, gguf, "number", 0), PC_OK);
+    assert_true(number == -0.5);
+    assert_int_equal(pc_gguf_bool(&flag, gguf, "flag", false), PC_OK);
+    assert_true(flag);
+    assert_int_equal(pc_gguf_array(&array, gguf, "numbers", PC_GGUF_I32), PC_OK);
+    assert_int_equal(pc_gguf_integer_at(array, 0), -7);
+    assert_int_equal(pc_gguf_integer_at(array, 1), 8);
+    assert_int_equal(pc_gguf_array(&array, gguf, "texts", PC_GGUF_STRING), PC_OK);
+    assert_int_equal(array->count, 1);
+    pc_store_free(store);
+    pc_test_folder_free(folder);
+}
+
+/* A tensor in pieces is the same as at once; too much is refused. */
+static void test_parts(void **state)
+{
+    (void)state;
+    char folder[256], path[512];
+    pc_gguf_writer *writer;
+    pc_store *store;
+    const int64_t dim[1] = {4};
+    const float values[4] = {1, 2, 3, 4};
+    pc_test_folder_new(folder);
+    assert_int_equal(pc_gguf_writer_new(&writer, pc_test_path(path, folder, "m.gguf")), PC_OK);
+    assert_int_equal(pc_gguf_writer_declare(writer, "v", PC_F32, 1, dim), PC_OK);
+    assert_int_equal(pc_gguf_writer_part(writer, values, 12), PC_OK);
+    assert_int_equal(pc_gguf_writer_put(writer, values, 16), PC_ERR_USAGE);
+    assert_int_equal(pc_gguf_writer_part(writer, values, 8), PC_ERR_USAGE);
+    assert_int_equal(pc_gguf_writer_part(writer, values + 3, 4), PC_OK);
+    assert_int_equal(pc_gguf_writer_part(writer, values, 4), PC_ERR_USAGE);
+    assert_int_equal(pc_gguf_writer_finish(writer), PC_OK);
+    pc_gguf_writer_free(writer);
+    assert_int_equal(pc_store_open(&store, path), PC_OK);
+    assert_memory_equal(pc_store_find(store, "v")->data, values, sizeof values);
+    pc_store_free(store);
+    pc_test_folder_free(folder);
+}
+
 static pc_dtype type_of(const pc_store *store, const char *name)
 {
     return pc_store_find(store, name)->dtype;
@@ -189,6 +260,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_what_is_written_reads_back),
         cmocka_unit_test(test_misuse),
+        cmocka_unit_test(test_keys),
+        cmocka_unit_test(test_parts),
         cmocka_unit_test(test_types),
         cmocka_unit_test(test_there_and_back),
         cmocka_unit_test(test_refusals),

@@ -119,17 +119,18 @@ typedef struct packing {
     pc_cpu_matrix source;
 } packing;
 
-static void pack_item(void *context, int64_t panel, int thread)
+static void pack_item(void *context, int64_t item, int thread)
 {
     const packing *work = context;
     const pc_cpu_packed *packed = work->packed;
     const pc_cpu_gemm *gemm = packed->gemm;
-    const int64_t units = pc_ceil_div(packed->k, gemm->unit);
-    const int64_t row = panel * gemm->cols;
+    const int64_t units = pc_ceil_div(packed->k, gemm->unit), panels = pc_ceil_div(packed->n, gemm->cols);
+    const int64_t matrix = item / panels, row = item % panels * gemm->cols;
     pc_cpu_matrix source = work->source;
     (void)thread;
-    source.data = (const char *)source.data + pc_dtype_size(source.dtype) * (size_t)(row * source.row_stride);
-    gemm->pack((float *)packed->panels + panel * gemm->cols * units, gemm->cols, &source,
+    source.data = (const char *)source.data
+                  + pc_dtype_size(source.dtype) * (size_t)((matrix * packed->n + row) * source.row_stride);
+    gemm->pack((float *)packed->panels + matrix * packed->floats + row * units, gemm->cols, &source,
                pc_least(gemm->cols, packed->n - row), packed->k);
 }
 
@@ -149,8 +150,9 @@ static pc_status pack(const pc_backend *backend, pc_param *param, pc_dtype compu
     const pc_cpu_level *level = pc_cpu_level_of(backend);
     const pc_cpu_gemm *gemm = compute == PC_BF16 ? level->bf16 : level->f32;
     const bool is_float = param->dtype == PC_F32 || param->dtype == PC_BF16 || param->dtype == PC_F16;
-    const int64_t n = param->shape.ndim >= 2 ? param->shape.dim[0] : 0;
-    const int64_t k = n > 0 ? pc_shape_count(&param->shape) / n : 0;
+    const int stack = param->shape.ndim == 3; /* dims before N */
+    const int64_t count = stack ? param->shape.dim[0] : 1, n = param->shape.ndim >= 2 ? param->shape.dim[stack] : 0;
+    const int64_t k = n > 0 && count > 0 ? pc_shape_count(&param->shape) / n / count : 0;
     pc_cpu_packed *packed = NULL;
     pc_status status;
     if (param->trains || !is_float || n == 0 || k == 0) {
@@ -160,16 +162,17 @@ static pc_status pack(const pc_backend *backend, pc_param *param, pc_dtype compu
     const int64_t panels = pc_ceil_div(n, gemm->cols);
     const int64_t units = pc_ceil_div(k, gemm->unit);
     PC_TRY(PC_NEW(packed, "a packed parameter"));
-    *packed = (pc_cpu_packed){.gemm = gemm, .compute = compute, .n = n, .k = k};
-    size_t rows = 0;
+    *packed = (pc_cpu_packed){.gemm = gemm, .compute = compute, .count = count, .n = n, .k = k};
+    size_t rows = 0, matrix = 0;
     if (!pc_mul_size((size_t)panels, (size_t)gemm->cols * sizeof(float), &rows)
-        || !pc_mul_size(rows, (size_t)units, &packed->bytes)) {
+        || !pc_mul_size(rows, (size_t)units, &matrix) || !pc_mul_size(matrix, (size_t)count, &packed->bytes)) {
         status = pc_fail(PC_ERR_MEMORY, "the packed form of '%s' is too large", param->name ? param->name : "");
         goto done;
     }
     PC_GO(pc_pages_new(&packed->panels, packed->bytes, "a packed parameter"));
+    packed->floats = panels * gemm->cols * units;
     packing work = {packed, {param->data, param->dtype, k, 1}};
-    pc_pool_run(backend->pool, panels, pack_item, &work);
+    pc_pool_run(backend->pool, count * panels, pack_item, &work);
     param->packed = packed;
     return PC_OK;
 done:

@@ -1,6 +1,6 @@
 /* Exact match with any of the references: lower case, trimmed, without a final period. GQA's and easy-VQA's rule. */
-#include "eval/match.h"
 #include "eval/metric/metric.h"
+#include "prompt/match.h"
 
 static pc_status exact(double *value, pc_json *detail, const pc_metric_item *item)
 {

@@ -1,7 +1,7 @@
 /* Relaxed accuracy (ChartQA, Masry et al. 2022): a number within 5 % of the true one, else equal in lower case. "12%" = 0.12. */
 #include "base/str.h"
-#include "eval/match.h"
 #include "eval/metric/metric.h"
+#include "prompt/match.h"
 
 #include <math.h>
 #include <stdlib.h>

@@ -19,8 +19,6 @@
 #include <dirent.h>
 #include <string.h>
 
-extern const pc_import pc_import_llava_original;
-
 static bool is_projector(const char *path)
 {
     return pc_starts_with(pc_path_base(path), "mmproj");
@@ -116,7 +114,9 @@ static pc_status open_projector(pc_model *model)
 {
     PC_TRY(pc_store_open(&model->tower_store, model->tower));
     const pc_gguf *gguf = pc_store_gguf(model->tower_store);
-    return gguf ? pc_gguf_vision_config(model, gguf)
+    int64_t placeholder = model->tokenizer ? pc_tokenizer_id(model->tokenizer, "<image>") : -1;
+    placeholder = placeholder >= 0 && pc_tokenizer_is_special(model->tokenizer, (int32_t)placeholder) ? placeholder : -1;
+    return gguf ? pc_gguf_vision_config(model, gguf, placeholder)
                 : pc_fail(PC_ERR_DATA, "%s: offset 0: not a GGUF file", model->tower);
 }
 
@@ -128,26 +128,6 @@ static bool is_swapped(const pc_model *model)
     const pc_array *bias = model->tower_store ? pc_store_find(model->tower_store, "v.blk.0.ffn_down.bias") : NULL;
     const pc_array *norm = bias ? pc_store_find(model->tower_store, "v.blk.0.ln1.weight") : NULL;
     return norm && bias->dim[0] != norm->dim[0];
-}
-
-/* Where a parameter's tensor is, and under what name. */
-static bool place(const pc_model *model, const char *name, const pc_store **store, char *out, size_t size)
-{
-    const char *tower = model->import->prefixes.encoder, *connector = model->import->prefixes.connector;
-    *store = model->tower_store;
-    if (tower && pc_starts_with(name, tower)) {
-        return pc_gguf_tower_name(name + strlen(tower), is_swapped(model), out, size);
-    }
-    if (connector && pc_starts_with(name, connector)) { /* "model.mm_projector.2.weight"; one layer has no number */
-        const char *rest = name + strlen(connector);
-        bool numbered = rest[0] >= '0' && rest[0] <= '9';
-        return pc_import_replace_prefix(name, connector, numbered ? "mm." : "mm.0.", out, size);
-    }
-    if (strcmp(name, "model.image_newline") == 0) {
-        return pc_import_replace_prefix(name, name, name, out, size);
-    }
-    *store = model->store;
-    return pc_gguf_llm_name(name, out, size);
 }
 
 static bool is_turned(const char *name)
@@ -193,12 +173,14 @@ static pc_status attach_all(pc_model *model, bool turned)
 {
     char name[256];
     int64_t largest = 0;
+    bool swapped = is_swapped(model);
     for (size_t i = 0; i < model->params.count; i++) {
         pc_param_entry *entry = model->params.items[i];
-        const pc_store *store;
-        if (!place(model, entry->param.name, &store, name, sizeof name)) {
+        bool vision;
+        if (!pc_gguf_name(model, entry->param.name, swapped, &vision, name, sizeof name)) {
             return pc_fail(PC_ERR_DATA, "%s: GGUF has no name for '%s'", model->path, entry->param.name);
         }
+        const pc_store *store = vision ? model->tower_store : model->store;
         const pc_array *array = pc_store_find(store, name);
         if (!array && pc_starts_with(name, "v.post_ln.")) {
             PC_TRY(attach_unused(entry));
@@ -206,7 +188,7 @@ static pc_status attach_all(pc_model *model, bool turned)
         }
         PC_TRY(pc_store_need(&array, store, name));
         PC_TRY(pc_model_attach(entry, array));
-        if (turned && store == model->store && is_turned(name)) {
+        if (turned && !vision && is_turned(name)) {
             PC_TRY(attach_turned(entry, model->llm.info.head_size));
         }
         if (pc_shape_count(&entry->param.shape) > largest) {
@@ -266,6 +248,8 @@ static pc_status read_recipe(pc_model *model, const pc_gguf *gguf)
             to[i][c] = (double)(float)value;
         }
     }
+    bool grids = !pc_json_is_null(pc_json_get(model->config, "image_grid_pinpoints"));
+    model->recipe.pad_square = !grids && strcmp(pc_json_get_text(model->config, "image_aspect_ratio", ""), "pad") == 0;
     return PC_OK;
 }
 
@@ -287,14 +271,14 @@ static pc_status load_file(pc_model *model, const char *path)
         return pc_fail(PC_ERR_DATA, "%s: offset 0: not a GGUF file", path);
     }
     PC_TRY(pc_gguf_llm_config(model, gguf, &architecture));
+    PC_TRY(pc_gguf_tokenizer(&model->tokenizer, gguf));
     PC_TRY(choose_projector(model, gguf, path));
     if (model->tower) {
         PC_TRY(open_projector(model));
     }
-    model->import = model->tower ? &pc_import_llava_original : pc_import_find(model->config);
+    model->import = pc_import_find(model->config);
     PC_TRY(model->import->configure(model, path));
     PC_TRY(attach_all(model, strcmp(architecture, "llama") == 0));
-    PC_TRY(pc_gguf_tokenizer(&model->tokenizer, gguf));
     PC_TRY(check_vocabulary(model));
     PC_TRY(read_template(model, gguf));
     PC_TRY(read_ends(model, gguf));

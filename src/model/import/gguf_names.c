@@ -55,7 +55,7 @@ static bool find_layer(const rename_pair *table, size_t count, const char *name,
     return find(table, count, end + 1, block, out, size);
 }
 
-bool pc_gguf_llm_name(const char *name, char *out, size_t size)
+static bool llm_name(const char *name, char *out, size_t size)
 {
     static const char layers[] = "model.layers.";
     return pc_starts_with(name, layers)
@@ -63,7 +63,7 @@ bool pc_gguf_llm_name(const char *name, char *out, size_t size)
                : find(llm_whole, COUNT(llm_whole), name, "", out, size);
 }
 
-bool pc_gguf_tower_name(const char *name, bool swapped, char *out, size_t size)
+static bool tower_name(const char *name, bool swapped, char *out, size_t size)
 {
     static const char layers[] = "encoder.layers.";
     if (!pc_starts_with(name, layers)) {
@@ -79,4 +79,30 @@ bool pc_gguf_tower_name(const char *name, bool swapped, char *out, size_t size)
         snprintf(down ? down : up, size - (size_t)((down ? down : up) - out), "%s%s", down ? "ffn_up." : "ffn_down.", tail);
     }
     return true;
+}
+
+/* "linear_2.weight" or "2.weight" -> "mm.2.weight"; one layer has no number in LLaVA's own checkpoints. */
+static bool connector_name(const char *rest, char *out, size_t size)
+{
+    static const rename_pair parts[] = {{"linear_1.", "mm.0."}, {"linear_2.", "mm.2."}, {"0.", "mm.0."}, {"2.", "mm.2."}};
+    bool plain = strcmp(rest, "weight") == 0 || strcmp(rest, "bias") == 0;
+    return plain ? snprintf(out, size, "mm.0.%s", rest) < (int)size : find(parts, COUNT(parts), rest, "", out, size);
+}
+
+bool pc_gguf_name(const pc_model *model, const char *name, bool swapped, bool *vision, char *out, size_t size)
+{
+    const pc_import_prefixes *prefixes = &model->import->prefixes;
+    const char *llm = prefixes->llm ? prefixes->llm : "";
+    *vision = true;
+    if (model->encoder.type && pc_starts_with(name, prefixes->encoder)) {
+        return tower_name(name + strlen(prefixes->encoder), swapped, out, size);
+    }
+    if (model->connector.type && pc_starts_with(name, prefixes->connector)) {
+        return connector_name(name + strlen(prefixes->connector), out, size);
+    }
+    if (model->tiles.newline && strcmp(name, model->tiles.newline->name) == 0) {
+        return snprintf(out, size, "model.image_newline") < (int)size;
+    }
+    *vision = false;
+    return pc_starts_with(name, llm) && llm_name(name + strlen(llm), out, size);
 }

@@ -1,4 +1,4 @@
-#include "eval/match.h"
+#include "prompt/match.h"
 
 #include <string.h>
 

@@ -1,6 +1,6 @@
 /* Exact match: the strictest way to compare an answer with the truth. */
-#ifndef PC_EVAL_MATCH_H
-#define PC_EVAL_MATCH_H
+#ifndef PC_PROMPT_MATCH_H
+#define PC_PROMPT_MATCH_H
 
 #include "base/str.h"
 

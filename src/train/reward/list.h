@@ -1,0 +1,3 @@
+/* Every rule that gives an answer a reward. */
+PC_REWARD_RULE(match)
+PC_REWARD_RULE(words)
