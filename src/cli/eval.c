@@ -18,7 +18,7 @@
 #include <string.h>
 
 typedef struct eval_options {
-    char *tasks, *data, *output_path, *template_name, *system, *dtype, *adapter, *decoding;
+    char *tasks, *data, *output_path, *template_name, *system, *dtype, *adapter, *decoding, *mmproj;
     char *model, *base_url, *api_key_env;
     int64_t limit, seed, batch_size, max_new_tokens, context, threads, tries, max_failures;
     double calls_a_minute;
@@ -33,7 +33,7 @@ typedef struct eval_options {
      .fallback = standard, .low = least, .high = most, .help = text}
 static const pc_field fields[] = {
     FIELD(tasks, PC_FIELD_TEXT, NULL,
-          "what to ask, separated by commas: scenes, scenes_zh, pope_scenes, pope:FILE.json, perplexity, FILE.jsonl, FILE.yaml, an easy-VQA folder, NAME:PATH"),
+          "what to ask, separated by commas: scenes, scenes_zh, pope_scenes, pope:FILE.json, perplexity, perplexity_chunked, FILE.jsonl, FILE.yaml, an easy-VQA folder, NAME:PATH"),
     FIELD(data, PC_FIELD_TEXT, NULL, "file or folder of a task that needs one: of perplexity, for example"),
     NUMBER(limit, "0", 0, 9e15, "questions of each task; 0 = all (scenes: 1000)"),
     NUMBER(seed, "900001", 0, 9e15, "of scenes; recipes train on others"),
@@ -61,6 +61,7 @@ static const pc_field fields[] = {
     {.name = "calls_a_minute", .type = PC_FIELD_FLOAT, .offset = offsetof(eval_options, calls_a_minute), .fallback = "0",
      .high = 1e6, .help = "of the endpoint at most; 0 = as many as go"},
     NUMBER(max_failures, "0", 0, 9e15, "questions of a task that may stay without an answer before the run stops"),
+    PC_CLI_MMPROJ(eval_options),
 };
 #undef FIELD
 #undef NUMBER
@@ -501,7 +502,7 @@ static pc_status evaluate(evaluating *e, const char *path)
                                              .name = path, .base_url = o->base_url, .key_env = o->api_key_env, .tries = o->tries,
                                              .calls_a_minute = o->calls_a_minute, .dtype = o->dtype, .adapter = o->adapter,
                                              .template_name = o->template_name, .decoding = o->decoding, .threads = o->threads,
-                                             .context = o->context}));
+                                             .context = o->context, .mmproj = o->mmproj}));
     for (int i = 0; i < e->count; i++) {
         PC_TRY(e->tasks[i].task->measure ? measure_task(e, &e->tasks[i])
                                          : ask_task(e, &e->tasks[i]));

@@ -16,7 +16,7 @@
 
 typedef struct show_options {
     int64_t context;
-    char *dtype, *template_name;
+    char *dtype, *template_name, *mmproj;
     bool json;
 } show_options;
 
@@ -30,6 +30,7 @@ static const pc_field fields[] = {
      .help = "chat template in place of the model's own"},
     {.name = "json", .type = PC_FIELD_BOOL, .offset = offsetof(show_options, json),
      .fallback = "false", .help = "print one JSON object"},
+    PC_CLI_MMPROJ(show_options),
 };
 
 static const pc_option_alias aliases[] = {{"-c", "context"}, {NULL, NULL}};
@@ -164,7 +165,12 @@ static void draw_connector(const facts *f)
     printf("  connector  %s;  %s parameters\n    |\n", f->model->connector.type->name,
            short_count(part_parameters(f, "connector"), count));
     printf("  soft tokens [%" PRId64 ",%" PRId64 "] for each picture,  text -> ids [T]\n    |\n",
-           f->model->connector.tokens, f->model->llm.info.width);
+           f->model->connector.tokens, pc_model_soft_width(f->model));
+    if (f->model->bridge.type) {
+        printf("  bridge     %s: %s\n    |\n", f->model->bridge.type->name,
+               pc_model_pictures_apart(f->model) ? "layers read the soft tokens, a placeholder stands for each picture in the text"
+                                                 : "weights of its own for the soft tokens");
+    }
 }
 
 static void draw_llm(const facts *f)
@@ -228,7 +234,7 @@ static void draw(const facts *f, const char *dtype)
         printf("context        %" PRId64 " tokens\n", model->llm.info.context);
     }
     if (model->connector.type) {
-        printf("each picture   %" PRId64 " tokens\n", model->connector.tokens);
+        printf("each picture   %" PRId64 " tokens\n", pc_model_pictures_apart(model) ? 1 : model->connector.tokens);
     }
     if (model->tokenizer) {
         printf("tokenizer      %s, %zu tokens\n", pc_tokenizer_kind(model->tokenizer),
@@ -285,7 +291,12 @@ static pc_status json_vision(const facts *f, pc_json *out)
     }
     PC_TRY(add_object(out, "connector", &part));
     PC_TRY(pc_json_set(part, "type", pc_json_new_text(f->model->connector.type->name)));
-    return add_numbers(part, &(number){"tokens", f->model->connector.tokens}, 1);
+    PC_TRY(add_numbers(part, &(number){"tokens", f->model->connector.tokens}, 1));
+    if (!f->model->bridge.type) {
+        return PC_OK;
+    }
+    PC_TRY(add_object(out, "bridge", &part));
+    return pc_json_set(part, "type", pc_json_new_text(f->model->bridge.type->name));
 }
 
 static pc_status json_llm(const facts *f, pc_json *out)
@@ -375,7 +386,7 @@ static pc_status show(const show_options *options, const char *path)
     facts f;
     pc_status status;
     PC_TRY(pc_cli_compute(options->dtype, &compute));
-    PC_GO(pc_model_load(&model, path));
+    PC_GO(pc_model_load_parts(&model, path, options->mmproj));
     if (options->template_name) {
         PC_GO(pc_template_by_name(&model->chat, options->template_name));
     }
