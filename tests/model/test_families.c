@@ -130,6 +130,21 @@ static void test_llava_pictures(void **state)
     }
 }
 
+/* Directories of this layout bring no template: it follows from the language model, or from the directory's name. */
+static void test_llava_templates(void **state)
+{
+    static const char *const wanted[] = {"vicuna_v0", "vicuna_v1", NULL, "mistral_instruct"};
+    (void)state;
+    for (int i = 0; i < 4; i++) {
+        pc_model *model = golden_model(llavas[1 + i].model);
+        assert_true((model->chat == NULL) == (wanted[i] == NULL));
+        if (wanted[i]) {
+            assert_string_equal(model->chat->name, wanted[i]);
+        }
+        pc_model_free(model);
+    }
+}
+
 /* What a session sees of pictures is what a trace puts into the text, in its order. */
 static void test_session_sees_tiles(void **state)
 {
@@ -345,6 +360,7 @@ int main(void)
         cmocka_unit_test(test_native),
         cmocka_unit_test(test_native_pictures),
         cmocka_unit_test(test_session_sees_tiles),
+        cmocka_unit_test(test_llava_templates),
         cmocka_unit_test(test_saved),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
