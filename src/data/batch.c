@@ -13,6 +13,7 @@
 #include "base/memory.h"
 #include "data/extents.h"
 #include "ops/policy.h"
+#include "ops/sides.h"
 
 #include <inttypes.h>
 #include <string.h>
@@ -179,7 +180,7 @@ static pc_status add_slot(pc_batch *batch, pc_batch_added *now, pc_batch_maker *
     }
     PC_TRY(ROOM(soft_rows, SOFT_ROWS, now->soft + (int64_t)slot->count));
     for (size_t i = 0; i < slot->count; i++) {
-        batch->ids[first + (int64_t)i] = 0;
+        batch->ids[first + (int64_t)i] = maker->options->placeholders_stay ? maker->options->image_token : 0;
         batch->soft_rows[now->soft++] = (int32_t)(first + (int64_t)i);
     }
     PC_TRY(add_pixels(batch, now, maker->options, sample->images[slot->index], dx, dy));
@@ -193,7 +194,7 @@ static pc_status check_ids(const pc_loader_options *options, const pc_ids *ids)
 {
     for (size_t i = 0; i < ids->count; i++) {
         int32_t id = ids->data[i];
-        if ((id < 0 || id >= options->vocabulary) && !(options->recipe && id == options->image_token)) {
+        if ((id < 0 || id >= options->vocabulary) && !(options->recipe && id == options->image_token && !options->placeholders_stay)) {
             return pc_fail(PC_ERR_DATA, "token id %d is outside the model's vocabulary of %" PRId64, id,
                            options->vocabulary);
         }
@@ -238,6 +239,16 @@ static void add_rows(pc_batch *batch, const pc_prompt *prompt, size_t prefix, si
             .begin = (int32_t)(base + (int64_t)first),
             .end = (int32_t)(row + 1),
         };
+    }
+}
+
+/* The rows of a sample whose source ends where the prompt says. */
+static void split_sides(pc_batch *batch, const pc_prompt *prompt, size_t tokens)
+{
+    size_t source = prompt->source;
+    pc_sides_ranges(batch->ranges + batch->tokens, batch->tokens, (int64_t)source, (int64_t)tokens);
+    for (size_t i = source; i < tokens; i++) {
+        batch->positions[batch->tokens + (int64_t)i] = (int32_t)(i - source);
     }
 }
 
@@ -289,6 +300,8 @@ pc_status pc_batch_prompt(pc_prompt *out, const pc_batch_maker *maker, const pc_
     how.media_id[PC_MEDIA_IMAGE] = options->image_token;
     how.media_open[PC_MEDIA_IMAGE] = options->image_open;
     how.media_close[PC_MEDIA_IMAGE] = options->image_close;
+    how.source = options->source;
+    how.start = options->start;
     PC_TRY(pc_prompt_build(out, options->tokenizer, options->chat, conversation, &how));
     return check_ids(options, &out->ids);
 }
@@ -308,6 +321,9 @@ static pc_status add_conversation(pc_batch *batch, pc_batch_maker *maker, int dx
         PC_TRY(add_turns(batch, &now, prompt, turns));
     } else {
         add_rows(batch, prompt, 0, 0, tokens);
+        if (options->source) {
+            split_sides(batch, prompt, tokens);
+        }
         PC_TRY(add_answers(batch, &now, prompt, 0, tokens, -1));
     }
     if (now.targets == batch->targets) {

@@ -32,7 +32,7 @@ typedef struct pc_batch {
     int64_t images;      /* N */
     float *pixels;       /* [N,3,Y,X] */
     int64_t tokens;      /* T; 0 for PC_BATCH_REGIONS, whose target_rows count soft tokens */
-    int32_t *ids;        /* [T]; 0 where a soft token stands */
+    int32_t *ids;        /* [T]; 0 where a soft token stands, unless placeholders stay */
     int32_t *positions;  /* [T] */
     pc_attention_range *ranges; /* [T] */
     int64_t soft;        /* S = N * Q */
@@ -70,7 +70,10 @@ typedef struct pc_loader_options {
     int32_t image_token;
     int64_t vocabulary;        /* rows of the model's embeddings: a sample with another id is a bad one */
     int32_t image_open, image_close; /* ids before and behind a picture; 0 = none */
-    int64_t tokens_per_image;  /* Q */
+    bool source;               /* an encoder-decoder: the last answer is what it writes, all before it the source */
+    int32_t start;             /* id between the two */
+    int64_t tokens_per_image;  /* Q; 1 where a placeholder stands for the picture */
+    bool placeholders_stay;    /* and is looked up as the id it is */
     int64_t image_width, image_height; /* pixels after the recipe */
     int64_t max_images;        /* pictures of a sample at most, more make it a bad one; 0 = 1 */
     int64_t batch_size;        /* samples in a micro-batch */

@@ -120,7 +120,10 @@ static pc_status open_loader(pc_train_data *data, const pc_recipe *recipe, const
         .vocabulary = model->contrast.present ? model->contrast.config.vocab_size : model->llm.info.vocabulary,
         .image_open = model->image_open,
         .image_close = model->image_close,
-        .tokens_per_image = model->connector.type ? model->connector.tokens : 0,
+        .source = model->llm.info.source,
+        .start = (int32_t)model->llm.info.start,
+        .tokens_per_image = !model->connector.type ? 0 : pc_model_pictures_apart(model) ? 1 : model->connector.tokens,
+        .placeholders_stay = pc_model_pictures_apart(model),
         .image_width = side,
         .image_height = side,
         .max_images = recipe->max_images,
@@ -143,6 +146,9 @@ static pc_status open_loader(pc_train_data *data, const pc_recipe *recipe, const
     }
     if (conversations && model->tiles.merge != PC_MERGE_NONE) {
         return pc_fail(PC_ERR_DATA, "pictures cut into tiles can be answered about, not trained on yet");
+    }
+    if (model->llm.info.source && (stage->batches != PC_BATCH_LANGUAGE || options.turns != PC_TURNS_HISTORY)) {
+        return pc_fail(PC_ERR_DATA, "an encoder-decoder trains in stages pt and sft, on turns that see their history");
     }
     if (model->llm.info.rotary_limit && recipe->cutoff_len > model->llm.info.rotary_limit) {
         return pc_fail(PC_ERR_DATA, "cutoff_len is %lld; beyond %lld tokens this model's rotary positions depend on the length "

@@ -19,6 +19,7 @@ typedef struct pc_stage_inputs {
     pc_tensor *experience;  /* f32 [R,PC_EXPERIENCE] */
     pc_tensor *pairs;       /* f32 [B]: weight of each pair, 1 over the step's pairs */
     pc_tensor *frequencies; /* f32 [E/2] */
+    pc_tensor *sides[2];    /* i32 [S], [T-S]: rows of the source and of what is written (ops/sides.h), or NULL */
 } pc_stage_inputs;
 
 enum { PC_STAGE_METRICS = 8, PC_STAGE_LOGIT_BYTES = 32 << 20 };
