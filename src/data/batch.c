@@ -203,7 +203,7 @@ static pc_status add_slot(pc_batch *batch, pc_batch_added *now, pc_batch_maker *
     }
     PC_TRY(ROOM(soft_rows, SOFT_ROWS, now->soft + (int64_t)slot->count));
     for (size_t i = 0; i < slot->count; i++) {
-        batch->ids[first + (int64_t)i] = 0;
+        batch->ids[first + (int64_t)i] = maker->options->placeholders_stay ? maker->options->image_token : 0;
         batch->soft_rows[now->soft++] = (int32_t)(first + (int64_t)i);
     }
     PC_TRY(add_pixels(batch, now, maker->options, sample->images[slot->index], dx, dy));
@@ -218,7 +218,7 @@ static pc_status check_ids(const pc_loader_options *options, const pc_ids *ids)
 {
     for (size_t i = 0; i < ids->count; i++) {
         int32_t id = ids->data[i];
-        if ((id < 0 || id >= options->vocabulary) && !(options->recipe && id == options->image_token)) {
+        if ((id < 0 || id >= options->vocabulary) && !(options->recipe && id == options->image_token && !options->placeholders_stay)) {
             return pc_fail(PC_ERR_DATA, "token id %d is outside the model's vocabulary of %" PRId64, id,
                            options->vocabulary);
         }

@@ -35,7 +35,7 @@ typedef struct pc_batch {
     int32_t *questions;  /* [N,L] of the connector's tokenizer, behind a question 0; with pc_loader_options.reader */
     int32_t *question_lengths; /* [N] */
     int64_t tokens;      /* T; 0 for PC_BATCH_REGIONS, whose target_rows count soft tokens */
-    int32_t *ids;        /* [T]; 0 where a soft token stands */
+    int32_t *ids;        /* [T]; 0 where a soft token stands, unless placeholders stay */
     int32_t *positions;  /* [T] */
     pc_attention_range *ranges; /* [T] */
     int64_t soft;        /* S = N * Q */
@@ -76,9 +76,10 @@ typedef struct pc_loader_options {
     bool source;               /* an encoder-decoder: the last answer is what it writes, all before it the source */
     int32_t start;             /* id between the two */
     bool bos_behind_pictures;  /* pictures that open a prompt stand before BOS */
-    int64_t tokens_per_image;  /* Q */
     const pc_tokenizer *reader; /* of a connector that reads questions, or NULL */
     int64_t question_limit;    /* L: ids of a question at most, longer ones are cut */
+    int64_t tokens_per_image;  /* Q; 1 where a placeholder stands for the picture */
+    bool placeholders_stay;    /* and is looked up as the id it is */
     int64_t image_width, image_height; /* pixels after the recipe */
     int64_t max_images;        /* pictures of a sample at most, more make it a bad one; 0 = 1 */
     int64_t batch_size;        /* samples in a micro-batch */

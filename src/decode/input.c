@@ -209,7 +209,7 @@ done:
 static pc_status see_slot(pc_input *input, const pc_slot *slot)
 {
     const pc_picture *picture;
-    size_t width = (size_t)input->model->llm.info.width;
+    size_t width = (size_t)pc_model_soft_width(input->model);
     PC_TRY(get_picture(input, slot, &picture));
     for (size_t i = 0; i < slot->count; i++) {
         input->wanted[slot->first + i].picture = picture->serial;

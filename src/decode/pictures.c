@@ -33,7 +33,7 @@ static size_t bytes_kept(const pc_pictures *pictures)
 {
     size_t bytes = 0;
     for (size_t i = 0; i < pictures->count; i++) {
-        bytes += (size_t)pictures->items[i]->tokens * (size_t)pictures->model->llm.info.width * sizeof(float);
+        bytes += (size_t)pictures->items[i]->tokens * (size_t)pc_model_soft_width(pictures->model) * sizeof(float);
     }
     return bytes;
 }

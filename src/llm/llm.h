@@ -41,8 +41,10 @@ typedef struct pc_llm_info {
     int64_t layers;
     int64_t vocabulary; /* V */
     int64_t context;    /* longest sequence it was made for */
+    int64_t heads;      /* H; 0 = as many as key heads */
     int64_t key_heads;  /* K */
     int64_t head_size;  /* E */
+    int64_t hidden;     /* F of the MLP; 0 = it has none of the usual shape */
     bool tied;          /* the head is the embedding table */
     int64_t axes;       /* A: numbers of one position: 1, or 3 for M-RoPE (time, row, column) */
     bool position_table; /* there are no positions from `context` on */

@@ -9,6 +9,7 @@
 #include "ops/matmul.h"
 #include "ops/multiply.h"
 #include "ops/norm.h"
+#include "ops/picture_ranges.h"
 #include "ops/rows.h"
 
 pc_connector_input pc_model_encode(const pc_build *build, const pc_model *model, pc_tensor *pixels)
@@ -25,7 +26,7 @@ pc_tensor *pc_model_connect(const pc_build *build, const pc_model *model, pc_con
 {
     const pc_connector_part *connector = &model->connector;
     pc_tensor *soft = connector->type->forward(build, connector->config, connector->weights, &in);
-    soft = pc_reshape(build->graph, soft, pc_dims(2, -1, model->llm.info.width)); /* [N*Q,D'] */
+    soft = pc_reshape(build->graph, soft, pc_dims(2, -1, pc_model_soft_width(model))); /* [N*Q,D'] */
     return pc_name(build->graph, soft, "connector.tokens");
 }
 
@@ -40,6 +41,19 @@ pc_tensor *pc_model_arrange(const pc_build *build, const pc_model *model, pc_ten
     }
     pc_tensor *all = pc_reshape(graph, pc_prepend(graph, soft, first), pc_dims(2, -1, width)); /* [1+N*Q,D'] */
     return pc_name(graph, pc_take_rows(graph, all, rows), "connector.packed");                 /* [S,D'] */
+}
+
+/* What the bridge reads where no session says it: all pictures are here. */
+static pc_bridge_input bridge_input(const pc_build *build, const pc_model *model, const pc_reading *reading)
+{
+    pc_bridge_input in = reading->bridge;
+    pc_picture_ranges_params params = {model->bridge.dims.queries, model->bridge.end_id};
+    if (!pc_model_pictures_apart(model) || in.seen || !reading->soft) {
+        return in;
+    }
+    in.media = reading->soft;
+    in.seen = pc_picture_ranges(build->graph, reading->ranges, reading->soft_rows, reading->ids, params);
+    return in;
 }
 
 void pc_model_reading_inputs(pc_graph *graph, const pc_model *model, int64_t tokens, pc_reading *out)
@@ -73,11 +87,23 @@ pc_status pc_model_find_source(const pc_model *model, const int32_t *ids, const 
     return PC_OK;
 }
 
+enum { MOST_HOOKS = 8 };
+
 pc_tensor *pc_model_read(const pc_build *build, const pc_model *model, const pc_reading *reading)
 {
     const pc_llm_part *llm = &model->llm;
+    pc_hook own[MOST_HOOKS];
+    pc_hooks hooks = {own, 0};
+    pc_bridge bridge = {.config = model->bridge.config, .weights = model->bridge.weights, .dims = model->bridge.dims};
     pc_tensor *x = llm->type->embed(build, llm->weights, reading->ids); /* [T,D'] */
-    if (reading->soft) {
+    if (model->bridge.type) {
+        bridge.in = bridge_input(build, model, reading);
+        own[hooks.count++] = model->bridge.type->hook(&bridge);
+    }
+    for (int i = 0; reading->hooks && i < reading->hooks->count && hooks.count < MOST_HOOKS; i++) {
+        own[hooks.count++] = reading->hooks->items[i];
+    }
+    if (reading->soft && !pc_model_pictures_apart(model)) {
         x = pc_put_rows(build->graph, x, reading->soft, reading->soft_rows);
     }
     pc_llm_io io = {
@@ -91,7 +117,7 @@ pc_tensor *pc_model_read(const pc_build *build, const pc_model *model, const pc_
         .source_rows = reading->source_rows,
         .target_rows = reading->target_rows,
         .rows = llm->type->narrows ? reading->rows : NULL,
-        .hooks = reading->hooks,
+        .hooks = hooks.count ? &hooks : NULL,
         .taps = reading->taps,
         .tap_count = reading->tap_count,
     };

@@ -21,14 +21,16 @@ typedef struct pc_reading {
     pc_tensor *positions;  /* i32 [T], or [T,A] (pc_llm_info.axes) */
     pc_tensor *ranges;     /* i32 [T,4] */
     pc_tensor *soft;       /* f32 [S,D'] or NULL */
-    pc_tensor *soft_rows;  /* i32 [S]: rows of the sequence that the soft tokens replace */
+    pc_tensor *soft_rows;  /* i32 [S]: rows of the sequence that the soft tokens replace; of pictures that stay apart i32 [N]: the
+                            * rows of their placeholders */
     pc_tensor *frequencies;/* f32 [E/2] */
     pc_tensor *source_rows, *target_rows; /* as llm/llm.h has them */
     pc_layer_cache *cache; /* or NULL */
     pc_tensor *cache_rows; /* i32 [T] with a cache, as the next: llm/llm.h */
     pc_tensor *cache_pages;/* i32 [P] */
     pc_tensor *rows;       /* i32 [R] or NULL: llm/llm.h */
-    const pc_hooks *hooks; /* or NULL */
+    const pc_hooks *hooks; /* or NULL; the model's own bridge comes before them */
+    pc_bridge_input bridge; /* of a session; without memory and types, pc_model_read makes them of soft and soft_rows */
     pc_llm_tap *taps;      /* [tap_count] or NULL: filled by pc_model_read */
     int tap_count;
 } pc_reading;

@@ -7,6 +7,7 @@
 #define PC_MODEL_MODEL_H
 
 #include "base/json.h"
+#include "connector/bridge/bridge.h"
 #include "connector/connector.h"
 #include "encoder/clip_text.h"
 #include "encoder/encoder.h"
@@ -31,6 +32,15 @@ typedef struct pc_connector_part {
     int64_t tokens; /* Q: soft tokens of one picture (tile) of the encoder's native size */
     int64_t text_limit; /* ids of the longest text that it reads beside a picture; 0: none */
 } pc_connector_part;
+
+/* How layers of the language model read pictures inside, beside or in place of the text (connector/bridge/). */
+typedef struct pc_bridge_part {
+    const pc_bridge_type *type; /* NULL = they don't */
+    void *config, *weights;
+    pc_bridge_dims dims;
+    const char *prefix; /* of its names */
+    int32_t end_id; /* behind this id a text sees no picture until the next; -1 = no such id */
+} pc_bridge_part;
 
 typedef struct pc_llm_part {
     const pc_llm_type *type;
@@ -78,6 +88,7 @@ typedef struct pc_model {
     pc_dtype stored;   /* type of the largest parameter as stored */
     pc_encoder_part encoder;
     pc_connector_part connector;
+    pc_bridge_part bridge;
     pc_llm_part llm;
     pc_contrast_part contrast;
     pc_tiles_part tiles;
@@ -138,6 +149,11 @@ pc_status pc_model_load_values(pc_model *model, const char *path, bool partial, 
  * or PC_BF16. */
 pc_status pc_model_pack(pc_model *model, const pc_backend *backend, pc_dtype compute);
 
+/* True when pictures stay apart from the text: a placeholder, kept as an id, stands for each. */
+bool pc_model_pictures_apart(const pc_model *model);
+/* Width of a soft token. */
+int64_t pc_model_soft_width(const pc_model *model);
+
 /* What the connector gets of one picture of height x width pixels. */
 void pc_model_picture_dims(const pc_model *model, int64_t height, int64_t width, pc_connector_dims *out);
 
@@ -197,7 +213,7 @@ typedef struct pc_import {
     /* The i-th place in a larger or transposed tensor; NULL = none; asked when no alias is there. */
     bool (*view)(const char *name, int i, pc_import_view *out);
     /* The i-th tensor of a parameter that files of this family have in several (an expert each); false behind the last, and for
-     * i = 0 where it is one. NULL = none; written so, and read so where no alias and no view is there. */
+     * i = 0 where it is one. NULL = none; written so, and asked first for reading. */
     bool (*piece)(const pc_model *model, const pc_param *param, int i, pc_import_piece *out);
     /* The name that the parameter has in memory where others open it (adapter files go by that); NULL = `name`. */
     bool (*module)(const char *name, char *out, size_t size);
@@ -217,6 +233,9 @@ const pc_import *pc_import_find_file(const char *path);
 pc_status pc_model_set_encoder(pc_model *model, const pc_json *json, const char *where);
 pc_status pc_model_set_connector(pc_model *model, const char *name, const pc_json *json, const char *where);
 pc_status pc_model_set_llm(pc_model *model, const char *model_type, const pc_json *json, const char *where);
+/* After the language model is set, before the connector: the soft tokens of a bridge that keeps them apart have the encoder's
+ * width. pc_model_set_connector completes it. `prefix` of its names. */
+pc_status pc_model_set_bridge(pc_model *model, const char *name, const pc_json *json, const char *prefix, const char *where);
 /* Point every parameter at its values in model->store. */
 pc_status pc_model_attach_all(pc_model *model);
 /* The newline token of tiles, `name` in full; after the language model is set. */

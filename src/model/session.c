@@ -1,7 +1,7 @@
 /* A session: two graphs, one from pixels to soft tokens, one from a chunk of tokens to the next token's logits. */
 #include "model/session.h"
 
-#include "model/cache.h"
+#include "model/memory.h"
 #include "ops/attention.h"
 #include "ops/rows.h"
 #include "ops/sides.h"
@@ -42,6 +42,7 @@ struct pc_session {
     text_graph text;
     pc_layer_cache *layers; /* cache inputs of the text graph */
     pc_cache *cache;
+    pc_memory *memory;  /* or NULL */
     int32_t *follow;    /* [rows,context]: the position behind what a row holds up to each place */
     int64_t horizon;    /* length that the frequencies in use are for; counts beyond rotary_limit only */
     float *frequencies; /* [E/2] */
@@ -209,7 +210,8 @@ static pc_status build_text(pc_session *session)
         .cache_pages = pc_graph_input(text->graph, "cache_pages", PC_I32, pc_dims(1, pc_cache_table_size(session->cache))),
     };
     pc_model_reading_inputs(text->graph, model, chunk, &text->in);
-    if (model->connector.type) {
+    PC_TRY(pc_memory_declare(session->memory, text->graph, &text->in.bridge));
+    if (model->connector.type && !session->memory) {
         text->in.soft = pc_graph_input(text->graph, "soft", PC_F32, pc_dims(2, chunk, width));
         text->in.soft_rows = pc_graph_input(text->graph, "soft_rows", PC_I32, pc_dims(1, chunk));
     }
@@ -260,6 +262,8 @@ static pc_status allocate(pc_session *session)
     size_t rows = (size_t)session->options.rows;
     const pc_cache_shape shape = cache_shape(session->model, &session->options);
     PC_TRY(pc_cache_new(&session->cache, &shape));
+    PC_TRY(pc_memory_new(&session->memory, session->model, session->cache, session->options.rows, session->options.context,
+                         session->options.chunk, session->options.compute));
     PC_TRY(allocate_results(session));
     PC_TRY(PC_NEW_ARRAY(session->frequencies, (size_t)(session->model->llm.info.head_size / 2), "a session"));
     PC_TRY(PC_NEW_ARRAY(session->ids, chunk, "a session"));
@@ -283,6 +287,7 @@ static pc_status bind_cache(pc_session *session)
         PC_TRY(pc_exec_bind(exec, session->layers[i].keys, pc_cache_keys(cache, i), shape));
         PC_TRY(pc_exec_bind(exec, session->layers[i].values, pc_cache_values(cache, i), shape));
     }
+    PC_TRY(pc_memory_bind(session->memory, exec));
     PC_TRY(pc_exec_bind(exec, session->text.in.cache_pages, pc_cache_table(cache), pc_dims(1, pc_cache_table_size(cache))));
     return pc_exec_bind(session->text.exec, session->text.in.frequencies, session->frequencies,
                         pc_dims(1, info->head_size / 2));
@@ -348,6 +353,7 @@ void pc_session_free(pc_session *session)
     pc_exec_free(session->text.exec);
     pc_graph_free(session->text.graph);
     pc_cache_free(session->cache);
+    pc_memory_free(session->memory);
     pc_free(session->logits);
     pc_free(session->last);
     pc_free(session->tapped);
@@ -402,7 +408,7 @@ static pc_status see_tiles(pc_session *session, const float *pixels, int64_t til
 {
     vision_graph *vision = &session->vision;
     const pc_param *newline = session->model->tiles.newline;
-    int64_t size = pc_shape_count(&vision->pixels->max), width = session->model->llm.info.width;
+    int64_t size = pc_shape_count(&vision->pixels->max), width = pc_model_soft_width(session->model);
     if (newline) {
         pc_convert_to_f32(tokens, newline->data, newline->dtype, (size_t)width);
     }
@@ -438,7 +444,7 @@ pc_status pc_session_see_asked(pc_session *session, const float *pixels, const p
                                const pc_ids *question, float **soft, int64_t *count)
 {
     const pc_model *model = session->model;
-    int64_t width = model->llm.info.width, tiles = tiling ? tiling->count : 1, wanted;
+    int64_t width = pc_model_soft_width(model), tiles = tiling ? tiling->count : 1, wanted;
     float *tokens = NULL;
     int32_t *rows = NULL;
     *soft = NULL;
@@ -473,6 +479,7 @@ done:
 /* A chunk that is being put together. */
 typedef struct chunk {
     int64_t tokens, soft, lasts;
+    int64_t pictures; /* new ones, of a session with a memory */
 } chunk;
 
 /* The numbers of token `i` of a piece, at place `place` of its row and `at` of the chunk; and the position behind it, beyond
@@ -513,14 +520,16 @@ static void stage(pc_session *session, chunk *now, const pc_session_piece *piece
     for (int64_t i = from; i < to; i++) {
         int64_t at = now->tokens++, place = before + i;
         bool is_soft = piece->soft && piece->soft[i];
-        session->ids[at] = is_soft ? 0 : piece->ids[i];
+        session->ids[at] = is_soft && !session->memory ? 0 : piece->ids[i];
+        pc_memory_put(session->memory, piece->row, place, at, piece->ids[i], is_soft ? piece->soft[i] : NULL);
         give_position(session, piece, i, place, at);
         session->rows[at] = pc_cache_place(session->cache, piece->row, place);
         session->ranges[at] = range_of(session, piece->row, address, place, at);
-        if (is_soft) {
+        if (is_soft && !session->memory) {
             memcpy(session->soft + (size_t)now->soft * width, piece->soft[i], width * sizeof(float));
             session->soft_rows[now->soft++] = (int32_t)at;
         }
+        now->pictures += is_soft;
         if (session->hidden) {
             session->token_rows[at] = piece->row;
             session->token_places[at] = place;
@@ -572,10 +581,25 @@ static pc_status run_chunk(pc_session *session, const chunk *now)
         PC_TRY(pc_exec_bind(text->exec, text->in.soft, session->soft, pc_dims(2, now->soft, width)));
         PC_TRY(pc_exec_bind(text->exec, text->in.soft_rows, session->soft_rows, pc_dims(1, now->soft)));
     }
+    PC_TRY(pc_memory_bind_run(session->memory, text->exec, count));
     PC_TRY(pc_exec_bind(text->exec, text->last, session->last, pc_dims(1, now->lasts)));
     PC_TRY(pc_exec_run(text->exec));
     keep_results(session, now);
+    pc_memory_begin(session->memory);
     return PC_OK;
+}
+
+/* How far a piece goes on in this run: as far as its tokens and its pictures fit. */
+static int64_t end_of_run(const pc_session *session, const chunk *now, const pc_session_piece *piece, int64_t done)
+{
+    int64_t end = least(piece->count, done + session->options.chunk - now->tokens), pictures = now->pictures;
+    for (int64_t i = done; session->memory && piece->soft && i < end; i++) {
+        pictures += piece->soft[i] != NULL;
+        if (pictures > PC_MEMORY_AT_ONCE) {
+            return i;
+        }
+    }
+    return end;
 }
 
 /* Tokens of the source at the beginning of a piece whose row has them counted in already. */
@@ -587,16 +611,17 @@ static int64_t source_left(const pc_session *session, const pc_session_piece *pi
 static pc_status run_pieces(pc_session *session, const pc_session_piece *pieces, int64_t count)
 {
     chunk now = {0};
+    pc_memory_begin(session->memory);
     for (int64_t i = 0; i < count; i++) {
         if (source_left(session, &pieces[i]) > session->options.chunk - now.tokens) {
             PC_TRY(run_chunk(session, &now)); /* a source is read in one run */
             now = (chunk){0};
         }
         for (int64_t done = 0; done < pieces[i].count;) {
-            int64_t end = least(pieces[i].count, done + session->options.chunk - now.tokens);
+            int64_t end = end_of_run(session, &now, &pieces[i], done);
             stage(session, &now, &pieces[i], done, end);
             done = end;
-            if (now.tokens == session->options.chunk) {
+            if (now.tokens == session->options.chunk || done < pieces[i].count) {
                 PC_TRY(run_chunk(session, &now));
                 now = (chunk){0};
             }
@@ -609,7 +634,8 @@ static pc_status check_ids(const pc_session *session, const pc_session_piece *pi
 {
     for (int64_t i = 0; i < piece->count; i++) {
         int32_t id = piece->ids[i];
-        if (!(piece->soft && piece->soft[i]) && (id < 0 || id >= session->model->llm.info.vocabulary)) {
+        bool looked_up = session->memory || !(piece->soft && piece->soft[i]);
+        if (looked_up && (id < 0 || id >= session->model->llm.info.vocabulary)) {
             return pc_fail(PC_ERR_DATA, "token id %d at position %lld is outside the vocabulary of %lld", id,
                            (long long)i, (long long)session->model->llm.info.vocabulary);
         }
@@ -641,14 +667,25 @@ static void turn_for_pieces(pc_session *session, const pc_session_piece *pieces,
     }
 }
 
+static int64_t soft_tokens(const pc_session_piece *piece)
+{
+    int64_t count = 0;
+    for (int64_t i = 0; piece->soft && i < piece->count; i++) {
+        count += piece->soft[i] != NULL;
+    }
+    return count;
+}
+
 pc_status pc_session_read_rows(pc_session *session, const pc_session_piece *pieces, int64_t count)
 {
-    int64_t extended = 0;
+    int64_t extended = 0, pictures = 0;
     pc_status status = PC_OK;
     for (int64_t i = 0; i < count; i++) {
         PC_TRY(check_ids(session, &pieces[i]));
+        pictures += soft_tokens(&pieces[i]);
         PC_TRY(find_source(session, &pieces[i]));
     }
+    PC_TRY(pc_memory_check(session->memory, pictures));
     for (; extended < count; extended++) {
         status = pc_cache_extend(session->cache, pieces[extended].row, pieces[extended].count);
         if (status != PC_OK) {
@@ -750,6 +787,7 @@ void pc_session_row_rewind(pc_session *session, int64_t row, int64_t length)
 void pc_session_row_share(pc_session *session, int64_t to, int64_t from, int64_t length)
 {
     pc_cache_share(session->cache, to, from, length);
+    pc_memory_share(session->memory, to, from, pc_cache_length(session->cache, to));
     session->sources[to] = session->sources[from];
     memmove(session->follow + to * session->options.context, session->follow + from * session->options.context,
             (size_t)pc_cache_length(session->cache, to) * sizeof *session->follow);

@@ -44,7 +44,8 @@ pc_status pc_session_see_asked(pc_session *session, const float *pixels, const p
 bool pc_session_expect(pc_session *session, int64_t total);
 
 /* Read `count` tokens behind those read so far. soft[i] = the row [D'] that stands in place of
- * token i, or NULL; soft itself may be NULL. PC_ERR_DATA when the context is full (nothing is
+ * token i (where pictures stay apart: the soft tokens [Q,M] of the picture that token i stands for), or NULL; soft itself may
+ * be NULL. PC_ERR_DATA when the context is full (nothing is
  * read then). */
 pc_status pc_session_read(pc_session *session, const int32_t *ids, const float *const *soft,
                           int64_t count);

@@ -24,6 +24,7 @@ typedef struct tracer {
     int64_t source; /* tokens of the source; encoder-decoders */
     int32_t *side_values;
     int64_t soft;   /* placeholders */
+    int64_t slots;  /* that the pictures want */
     int64_t wanted; /* soft tokens of the pictures */
     int32_t *id_values, *position_values, *soft_values, *end_values, *packed_values;
     int64_t *written_ids;
@@ -55,6 +56,7 @@ static pc_status pack_pictures(tracer *t, int32_t *values)
     const pc_trace_input *in = t->input;
     int64_t pictures = in->tilings ? in->pictures : in->images, first = 0, tiles, count;
     t->wanted = 0;
+    t->slots = 0;
     for (int64_t i = 0; t->model->connector.type && i < pictures; i++, first += tiles) {
         const pc_image_tiling *tiling = tiling_of(in, i, &tiles);
         PC_TRY(pc_model_picture_tokens(t->model, tiling, &count));
@@ -62,6 +64,7 @@ static pc_status pack_pictures(tracer *t, int32_t *values)
             pc_model_picture_rows(t->model, tiling, first, values + t->wanted);
         }
         t->wanted += count;
+        t->slots += pc_model_pictures_apart(t->model) ? 1 : count;
     }
     return t->model->connector.type && first != in->images
                ? pc_fail(PC_ERR_DATA, "%lld pictures have %lld tiles, %lld given", (long long)pictures, (long long)first,
@@ -72,18 +75,19 @@ static pc_status pack_pictures(tracer *t, int32_t *values)
 static pc_status check_ids(tracer *t)
 {
     const pc_trace_input *in = t->input;
-    int64_t wanted = t->wanted;
+    int64_t wanted = t->slots;
+    bool looked_up = pc_model_pictures_apart(t->model);
     if (is_contrastive(t->model) && in->tokens > t->model->contrast.config.max_position_embeddings) {
         return pc_fail(PC_ERR_DATA, "input_ids: %lld tokens, the text tower takes %lld", (long long)in->tokens,
                        (long long)t->model->contrast.config.max_position_embeddings);
     }
     for (int64_t i = 0; i < in->tokens; i++) {
         bool is_image = t->model->image_token >= 0 && in->ids[i] == t->model->image_token;
-        if (!is_image && (in->ids[i] < 0 || in->ids[i] >= vocabulary(t->model))) {
+        if ((!is_image || looked_up) && (in->ids[i] < 0 || in->ids[i] >= vocabulary(t->model))) {
             return pc_fail(PC_ERR_DATA, "token id %d at position %lld is outside the vocabulary of %lld", in->ids[i],
                            (long long)i, (long long)vocabulary(t->model));
         }
-        t->id_values[i] = is_image ? 0 : in->ids[i];
+        t->id_values[i] = is_image && !looked_up ? 0 : in->ids[i];
         t->range_values[i] = (pc_attention_range){0, 0, 0, (int32_t)(t->model->contrast.bidirectional ? in->tokens : i + 1)};
         t->written_ids[i] = in->ids[i];
         t->side_values[i] = (int32_t)i;
@@ -251,8 +255,8 @@ static pc_tensor *build_views(tracer *t, const pc_build *build)
         const pc_image_tiling *tiling = &in->tilings[i];
         pc_tensor *soft = build_view(t, build, tiling->count, tiling->height, tiling->width); /* [Q,D'] */
         if (all && soft) {
-            soft = pc_reshape(t->graph, soft, pc_dims(3, 1, -1, t->model->llm.info.width));
-            soft = pc_reshape(t->graph, pc_prepend(t->graph, soft, all), pc_dims(2, -1, t->model->llm.info.width));
+            soft = pc_reshape(t->graph, soft, pc_dims(3, 1, -1, pc_model_soft_width(t->model)));
+            soft = pc_reshape(t->graph, pc_prepend(t->graph, soft, all), pc_dims(2, -1, pc_model_soft_width(t->model)));
         }
         all = soft;
     }

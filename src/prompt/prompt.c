@@ -139,7 +139,11 @@ static pc_status push_media(builder *b, const pc_segment *segment)
     size_t count;
     PC_TRY(slot_tokens(b->options, segment->media, segment->index, &count));
     PC_TRY(enter_turn(b, segment->turn, b->out->ids.count));
-    if (b->options->media_open[segment->media] > 0) {
+    /* IDEFICS: one token stands on both sides of a picture, and once between two. */
+    const pc_ids *ids = &b->out->ids;
+    int32_t open = b->options->media_open[segment->media];
+    bool shared = open == b->options->media_close[segment->media] && ids->count > 0 && ids->data[ids->count - 1] == open;
+    if (open > 0 && !shared) {
         PC_TRY(push_id(b, b->options->media_open[segment->media], false));
     }
     PC_TRY(reserve(b, count));

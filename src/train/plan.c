@@ -117,7 +117,7 @@ static pc_status plan(pc_plan *out, pc_training *p, const pc_recipe *recipe, con
     out->seconds_to_start = now() - started;
     out->steps_per_epoch = pc_loader_steps_per_epoch(p->data.loader);
     out->steps = pc_setup_steps(recipe, p->data.loader);
-    out->tokens_per_image = p->model->connector.type ? p->model->connector.tokens : 0;
+    out->tokens_per_image = !p->model->connector.type ? 0 : pc_model_pictures_apart(p->model) ? 1 : p->model->connector.tokens;
     compute_sizes(out, p, recipe);
     PC_TRY(measure(out, p, recipe, seconds));
     out->expected = peak_bytes();

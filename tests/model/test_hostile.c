@@ -163,6 +163,12 @@ static void test_config_of_queries(void **state)
     drill(*state, GOLDEN("blip2/instruct"), "config.json");
 }
 
+static void test_config_of_bridges(void **state)
+{
+    drill(*state, GOLDEN("idefics/v1"), "config.json");
+    drill(*state, GOLDEN("open_flamingo/llama"), "config.json");
+}
+
 static void test_config_of_mobilevlm(void **state)
 {
     drill(*state, GOLDEN("mobilevlm/v2"), "config.json");
@@ -383,6 +389,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_config_of_original, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_config_of_decoders, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_config_of_queries, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_config_of_bridges, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_config_of_mobilevlm, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_config_of_owl, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_config_of_siglip, set_up, tear_down),

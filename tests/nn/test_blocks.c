@@ -2,7 +2,8 @@
  * gradients within 1e-4 of the largest magnitude, by the references and by the kernels; then each learns a few steps.
  */
 #include "backend/cpu/cpu.h"
-#include "connector/gated_cross_attention.h"
+#include "base/json.h"
+#include "connector/bridge/gated_cross_attention.h"
 #include "nn/moe.h"
 #include "nn/t5.h"
 #include "ops/add.h"
@@ -315,22 +316,68 @@ static void gated_build(bench *b, const pc_build *build)
     }
     pc_media_ranges(ranges, pictures, ROWS, QUERIES);
     pc_tensor *x = use(b, "x", pc_dims(2, ROWS, 24)), *media = use(b, "media", pc_dims(2, PICTURES * QUERIES, 20));
-    pc_gated_cross_attention state = {
-        .config = &gated_config, .blocks = b->weights, .count = pc_gated_blocks(&gated_config, 1), .media = media,
-        .ranges = use_ints(b, &ranges[0].prefix_begin, pc_dims(2, ROWS, 4)),
+    const pc_bridge_input in = {.media = media, .seen = use_ints(b, &ranges[0].prefix_begin, pc_dims(2, ROWS, 4))};
+    give(b, "y", pc_gated_block_forward(build, b->weights, &gated_config, x, &in, 0));
+}
+
+/* --- IDEFICS's --- */
+
+static const char *const idefics_keys = "{\"qk_layer_norms\": true, \"alpha_type\": \"vector\", \"rms_norm_eps\": 1e-6}";
+
+static struct {
+    void *config;
+    pc_bridge bridge;
+} idefics;
+
+static void idefics_declare(bench *b, pc_scope *scope)
+{
+    const pc_bridge_type *type = pc_bridge_find("idefics_cross_attention");
+    pc_json *keys;
+    assert_non_null(type);
+    assert_int_equal(pc_json_parse(&keys, idefics_keys, strlen(idefics_keys), "test"), PC_OK);
+    idefics.config = pc_calloc(1, type->config_size);
+    assert_non_null(idefics.config);
+    assert_int_equal(pc_fields_default(&type->fields, idefics.config), PC_OK);
+    assert_int_equal(pc_fields_from_json(&type->fields, idefics.config, keys, true, "test"), PC_OK);
+    pc_json_free(keys);
+    idefics.bridge = (pc_bridge){
+        .config = idefics.config,
+        .weights = new_weights(b, type->weights_size),
+        .dims = {.media = 20, .queries = QUERIES, .width = 24, .layers = 1, .heads = 3, .key_heads = 3, .head_size = 8, .hidden = 28},
     };
-    pc_hook hook = pc_gated_cross_attention_hook(&state);
+    type->declare(scope, idefics.config, &idefics.bridge.dims, (void *)idefics.bridge.weights);
+}
+
+static void idefics_build(bench *b, const pc_build *build)
+{
+    int64_t image_of[ROWS];
+    int32_t pictures[ROWS];
+    pc_attention_range ranges[ROWS];
+    const pc_bridge_type *type = pc_bridge_find("idefics_cross_attention");
+    assert_int_equal(pc_array_to_i64(need(b, "in.", "image_of"), image_of), PC_OK);
+    for (int t = 0; t < ROWS; t++) {
+        pictures[t] = (int32_t)image_of[t];
+    }
+    pc_media_ranges(ranges, pictures, ROWS, QUERIES);
+    pc_tensor *x = use(b, "x", pc_dims(2, ROWS, 24));
+    idefics.bridge.in = (pc_bridge_input){
+        .media = use(b, "media", pc_dims(2, PICTURES * QUERIES, 20)),
+        .seen = use_ints(b, &ranges[0].prefix_begin, pc_dims(2, ROWS, 4)),
+    };
+    pc_hook hook = type->hook(&idefics.bridge);
     pc_hooks hooks = {&hook, 1};
     x = pc_hooks_before_layer(&hooks, build, 0, x);
     give(b, "y", pc_hooks_before_layer(&hooks, build, 1, x)); /* one layer: nothing stands behind it */
+    pc_fields_clear(&type->fields, idefics.config);
+    pc_free(idefics.config);
 }
 
 /* --- mixture of experts --- */
 
 enum { TOKENS = 13 };
 
-static const pc_moe_config moe_config = {.balance = 1, 
-    .width = 16, .hidden = 24, .experts = 4, .top_k = 2, .renormalise = true, .activation = PC_ACT_SILU,
+static const pc_moe_config moe_config = {
+    .width = 16, .hidden = 24, .experts = 4, .top_k = 2, .renormalise = true, .activation = PC_ACT_SILU, .balance = 1,
 };
 
 /* The fixture keeps gate and up of an expert in one array [E,2F,D]. */
@@ -369,6 +416,7 @@ static void moe_build(bench *b, const pc_build *build)
 static const block t5_relu = {"t5_relu", "", t5_declare, t5_build, NULL};
 static const block t5_gated = {"t5_gated", "", t5_declare, t5_build, NULL};
 static const block gated = {"gated_xattn", "gated.", gated_declare, gated_build, NULL};
+static const block idefics_xattn = {"idefics_xattn", "gated_cross_attn_layers.0.", idefics_declare, idefics_build, NULL};
 static const block moe = {"moe", "mlp.", moe_declare, moe_build, moe_values};
 
 static void compare_gradients(bench *b)
@@ -434,7 +482,7 @@ static void learns(const block *which)
     pc_cpu_backend_free(backend);
 }
 
-#define TESTS(X) X(t5_relu) X(t5_gated) X(gated) X(moe)
+#define TESTS(X) X(t5_relu) X(t5_gated) X(gated) X(idefics_xattn) X(moe)
 
 #define DEFINE(name)                                                                                                   \
     static void name##_is_pytorchs(void **state) { (void)state; same_as_pytorch(&name); }                             \

@@ -24,6 +24,7 @@
 #include "ops/rope.h"
 #include "ops/rows.h"
 #include "ops/policy.h"
+#include "ops/picture_ranges.h"
 #include "ops/preference.h"
 #include "ops/transpose.h"
 #include "ops/window.h"
@@ -56,7 +57,7 @@ static const pc_op *const without_gradient[] = {
     &pc_op_l2_norm_grad,    &pc_op_attention_grad,     &pc_op_slice_grad,          &pc_op_patches_grad,
     &pc_op_sigmoid_loss_grad, &pc_op_cross_entropy_grad, &pc_op_router_grad,       &pc_op_expert_linear_grad, &pc_op_router_z_grad,
     &pc_op_expert_combine_grad, &pc_op_relative_bias_grad, &pc_op_sum_to,          &pc_op_group_ranges,
-    &pc_op_window_ranges,     &pc_op_cross_ranges,       &pc_op_resize_grid_grad,    &pc_op_pool_grid_grad,
+    &pc_op_window_ranges, &pc_op_picture_ranges,    &pc_op_cross_ranges,       &pc_op_resize_grid_grad,    &pc_op_pool_grid_grad,
     &pc_op_depthwise_grad,    &pc_op_preference_grad,    &pc_op_hard_sigmoid_grad,
     &pc_op_policy_grad,
     &pc_op_grid,              &pc_op_axis_frequencies,
@@ -297,6 +298,18 @@ static void attention_in_a_window(check *c)
     pc_tensor *q = check_wanted(c, pc_dims(3, -3, 2, 3)), *k = check_wanted(c, pc_dims(3, -4, 2, 3));
     pc_tensor *v = check_wanted(c, pc_dims(3, -4, 2, 3)), *seen_keys = check_ints(c, pc_dims(2, -3, 4), ranges);
     check_out(c, pc_attention(c->graph, q, k, v, pc_window_ranges(c->graph, seen_keys, 2), NULL, 0.6));
+}
+
+/* Pictures before rows 1 and 3, the end of a document at row 4; row 5 is another sample. */
+static void attention_to_pictures(check *c)
+{
+    static const int32_t ranges[] = {0, 0, 0, 1, 0, 0, 0, 2, 0, 0, 0, 3, 0, 0, 0, 4, 0, 0, 0, 5, 0, 0, 0, 6, 0, 0, 6, 7};
+    static const int32_t rows[] = {1, 3}, ids[] = {5, 8, 5, 8, 2, 5, 5};
+    pc_picture_ranges_params params = {.queries = 2, .end_id = 2};
+    pc_tensor *q = check_wanted(c, pc_dims(3, -7, 2, 3)), *k = check_wanted(c, pc_dims(3, 4, 2, 3));
+    pc_tensor *v = check_wanted(c, pc_dims(3, 4, 2, 3)), *own = check_ints(c, pc_dims(2, -7, 4), ranges);
+    pc_tensor *seen_keys = pc_picture_ranges(c->graph, own, check_ints(c, pc_dims(1, 2), rows), check_ints(c, pc_dims(1, -7), ids), params);
+    check_out(c, pc_attention(c->graph, q, k, v, seen_keys, NULL, 0.6));
 }
 
 /* Four query heads on two key heads; a prefix, two separate ranges, an empty query, a query that sees a prefix alone. */
@@ -597,7 +610,7 @@ static void experts_without_tokens(check *c)
     X(tied_linear) X(product_nn) X(product_nt) X(product_tn) X(product_tt) X(products_of_groups)                       \
     X(product_with_itself) X(additions) X(addition_without_rows) X(multiplications) X(multiplication_of_shapes)        \
     X(repeated_products) X(reshapes) X(activations) X(gated_units) X(norms) X(l2_norms) X(rotations) X(causal_attention)                    \
-    X(attention_in_a_window) X(grouped_attention_over_ranges) X(attention_with_bias) X(attention_in_groups) X(attention_in_windows_of_a_grid) X(relative_biases) X(attention_of_sides)      \
+    X(attention_in_a_window) X(attention_to_pictures) X(grouped_attention_over_ranges) X(attention_with_bias) X(attention_in_groups) X(attention_in_windows_of_a_grid) X(relative_biases) X(attention_of_sides)      \
     X(gathering)                                                                                                       \
     X(tied_table) X(splicing) X(prepending_and_slicing) X(patching) X(entropies) X(preferences) X(policies) X(contrast) \
     X(routing) X(routing_with_capacity) X(experts) X(experts_without_tokens) X(joining) X(repeating)                   \

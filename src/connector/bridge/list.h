@@ -1,0 +1,3 @@
+/* Every bridge. */
+PC_BRIDGE(gated_cross_attention)
+PC_BRIDGE(idefics_cross_attention)
