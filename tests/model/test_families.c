@@ -41,6 +41,9 @@ static void test_halves(void **state)
 
 static const parity_fixture systems[] = {
     {"blip-2 opt", GOLDEN("blip2/opt"), GOLDEN("blip2/opt.safetensors"), false},
+    {"blip-2 flan-t5", GOLDEN("blip2/t5"), GOLDEN("blip2/t5.safetensors"), false},
+    {"instructblip vicuna", GOLDEN("blip2/vicuna"), GOLDEN("blip2/vicuna.safetensors"), false},
+    {"instructblip flan-t5", GOLDEN("blip2/instruct"), GOLDEN("blip2/instruct.safetensors"), false},
     {"mobilevlm", GOLDEN("mobilevlm/v1"), GOLDEN("mobilevlm/v1.safetensors"), false},
     {"mplug-owl", GOLDEN("mplug_owl/v1"), GOLDEN("mplug_owl/v1.safetensors"), false},
     {"open_flamingo", GOLDEN("open_flamingo/llama"), GOLDEN("open_flamingo/llama.safetensors"), false},
