@@ -186,4 +186,5 @@ static pc_tensor *owl_forward(const pc_build *build, const void *config, const v
     }
 
 FAMILY(eva_vision, "blip_2_vision_model", "BlipImageProcessor", declare_eva, eva_forward);
+FAMILY(instruct_vision, "instructblip_vision_model", "BlipImageProcessor", declare_eva, eva_forward);
 FAMILY(mplug_owl_vision, "mplug_owl_vision_model", "BlipImageProcessor", declare_owl, owl_forward);
