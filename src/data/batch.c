@@ -85,6 +85,17 @@ pc_status pc_batch_room_for_experience(pc_batch *batch)
     return ROOM(experience, EXPERIENCE, batch->targets * PC_EXPERIENCE + 1);
 }
 
+static pc_status copy_questions(pc_batch *out, const pc_batch *from)
+{
+    size_t count = (size_t)(from->images * from->question);
+    PC_TRY(pc_grow(&out->questions, &out->capacity[QUESTIONS], count, sizeof *out->questions, "a batch"));
+    PC_TRY(pc_grow(&out->question_lengths, &out->capacity[QUESTION_LENGTHS], (size_t)from->images,
+                   sizeof *out->question_lengths, "a batch"));
+    memcpy(out->questions, from->questions, count * sizeof *out->questions);
+    memcpy(out->question_lengths, from->question_lengths, (size_t)from->images * sizeof *out->question_lengths);
+    return PC_OK;
+}
+
 pc_status pc_batch_copy_pictures(pc_batch *out, const pc_batch *from, int64_t size)
 {
     PC_TRY(pc_grow(&out->pixels, &out->capacity[PIXELS], (size_t)(from->images * size) + 1, sizeof *out->pixels, "a batch"));
@@ -94,7 +105,8 @@ pc_status pc_batch_copy_pictures(pc_batch *out, const pc_batch *from, int64_t si
     }
     out->images = from->images;
     out->soft = from->soft;
-    return PC_OK;
+    out->question = from->question;
+    return from->question > 0 && from->images > 0 ? copy_questions(out, from) : PC_OK;
 }
 
 static pc_status room_for_targets(pc_batch *batch, int64_t targets)
