@@ -5,6 +5,7 @@
 #include "base/cpu.h"
 #include "base/field.h"
 #include "cli/command.h"
+#include "cli/inputs.h"
 #include "cli/options.h"
 #include "cli/record.h"
 
@@ -23,6 +24,7 @@ static const pc_field fields[] = {
     FIELD("dtype", dtype, PC_FIELD_TEXT, "auto", 0, 0,
           "arithmetic of products: f32 or bf16; auto = bf16 unless the weights are f32 (training: both)"),
     FIELD("threads", threads, PC_FIELD_INT, "0", 0, 1024, "0 = all processors"),
+    PC_CLI_MMPROJ(pc_bench_options),
     FIELD("json", json, PC_FIELD_BOOL, "false", 0, 0, "one JSON object on stdout"),
     FIELD("train", train, PC_FIELD_BOOL, "false", 0, 0, "time training steps of three models made on the spot"),
     FIELD("kernels", kernels, PC_FIELD_BOOL, "false", 0, 0, "time the kernels"),

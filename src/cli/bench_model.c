@@ -264,7 +264,7 @@ pc_status pc_bench_model(const pc_bench_options *options, const char *path, pc_s
     bench b = {.options = options};
     pc_status status = parse_lengths(&b);
     PC_GO(status);
-    PC_GO(pc_cli_model_open(&b.opened, path, (int)options->threads, options->dtype, NULL, NULL));
+    PC_GO(pc_cli_model_open(&b.opened, path, (int)options->threads, options->dtype, NULL, options->mmproj));
     b.arithmetic = b.opened.compute == PC_BF16 ? PC_LIMIT_BF16 : PC_LIMIT_F32;
     PC_GO(prepare(&b));
     PC_GO(measure(&b, text));

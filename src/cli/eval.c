@@ -20,7 +20,7 @@
 #include <string.h>
 
 typedef struct eval_options {
-    char *tasks, *data, *output_path, *template_name, *system, *dtype, *adapter, *decoding;
+    char *tasks, *data, *output_path, *template_name, *system, *dtype, *adapter, *decoding, *mmproj;
     int64_t limit, seed, batch_size, max_new_tokens, context, threads;
     bool no_images, log_samples, json;
 } eval_options;
@@ -33,7 +33,7 @@ typedef struct eval_options {
      .fallback = standard, .low = least, .high = most, .help = text}
 static const pc_field fields[] = {
     FIELD(tasks, PC_FIELD_TEXT, NULL,
-          "what to ask, separated by commas: scenes, scenes_zh, pope_scenes, pope:FILE.json, perplexity, FILE.jsonl, FILE.yaml, an easy-VQA folder, NAME:PATH"),
+          "what to ask, separated by commas: scenes, scenes_zh, pope_scenes, pope:FILE.json, perplexity, perplexity_chunked, FILE.jsonl, FILE.yaml, an easy-VQA folder, NAME:PATH"),
     FIELD(data, PC_FIELD_TEXT, NULL, "file or folder of a task that needs one: of perplexity, for example"),
     NUMBER(limit, "0", 0, 9e15, "questions of each task; 0 = all (scenes: 1000)"),
     NUMBER(seed, "900001", 0, 9e15, "of scenes; recipes train on others"),
@@ -54,6 +54,7 @@ static const pc_field fields[] = {
     NUMBER(context, "0", 0, 1 << 24, "tokens that fit in memory; 0 = the model's context"),
     NUMBER(threads, "0", 0, 1024, "threads; 0 = one for each processor"),
     FIELD(dtype, PC_FIELD_TEXT, "f32", "arithmetic of matrix products: f32 or bf16"),
+    PC_CLI_MMPROJ(eval_options),
 };
 #undef FIELD
 #undef NUMBER
@@ -474,7 +475,7 @@ static pc_status evaluate(evaluating *e, const char *path)
     if (o->output_path) {
         PC_TRY(pc_make_directories(o->output_path));
     }
-    PC_TRY(pc_cli_model_open(&e->opened, path, (int)o->threads, o->dtype, o->template_name, NULL));
+    PC_TRY(pc_cli_model_open(&e->opened, path, (int)o->threads, o->dtype, o->template_name, o->mmproj));
     PC_TRY(pc_cli_model_adapt(&e->opened, o->adapter));
     PC_TRY(pc_fingerprint_of(&e->fingerprint, e->opened.model));
     PC_TRY(pc_environment_stamp(e->stamp, path));

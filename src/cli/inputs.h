@@ -2,13 +2,21 @@
 #ifndef PC_CLI_INPUTS_H
 #define PC_CLI_INPUTS_H
 
+#include "base/field.h"
 #include "model/adapter.h"
 #include "prompt/conversation.h"
+
+#include <stddef.h>
+
+/* The option of each command that takes a model; `struct_type` has a member `char *mmproj`. */
+#define PC_CLI_MMPROJ(struct_type)                                                             \
+    {.name = "mmproj", .type = PC_FIELD_TEXT, .offset = offsetof(struct_type, mmproj),          \
+     .help = "file of the vision side of a GGUF model; without it mmproj*.gguf beside the model; none = leave it out"}
 
 /* "f32" or "bf16"; PC_ERR_USAGE else. */
 pc_status pc_cli_compute(const char *name, pc_dtype *out);
 
-/* Load `path`, lay its weights out for `compute`, with a backend of `threads` threads.
+/* Load `path` (with the vision side `vision`, as of pc_model_load_parts), lay its weights out for `compute`, with a backend of `threads` threads.
  * dtype "auto": f32 when the weights are f32, else bf16. `template_name` (or NULL) replaces the chat template of the checkpoint. */
 typedef struct pc_cli_model {
     pc_model *model;

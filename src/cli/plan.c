@@ -23,7 +23,7 @@ static const pc_field fields[] = {
 static const pc_options options = {
     .usage = "percept plan RECIPE.yaml [key=value]... [OPTION]...\n\n"
              "Tells what a training will need before it starts: memory, time, disk. Some steps are taken on its first batches and\n"
-             "thrown away; nothing is written.",
+             "thrown away; nothing that is written stays.",
     .fields = {fields, sizeof fields / sizeof fields[0]},
     .min_arguments = 1,
     .max_arguments = 64,
@@ -45,6 +45,10 @@ static void print_plan(const pc_plan *p)
            p->steps_per_epoch, p->tokens_per_step, p->images_per_step, p->tokens_per_image);
     printf("time         %ld:%02ld:%02ld (%.4f s a step, measured over %" PRId64 " steps)\n", seconds / 3600, seconds / 60 % 60,
            seconds % 60, p->seconds_per_step, p->measured);
+    if (p->seconds_per_step_cached < p->seconds_per_step) {
+        printf("             %.4f s a step when the feature cache has the pictures: all but the first epoch\n",
+               p->seconds_per_step_cached);
+    }
     printf("disk         up to %.1f MB in output_dir\n", megabytes(p->disk));
 }
 
@@ -60,7 +64,9 @@ static pc_status print_json(const pc_plan *p)
         {"memory_bytes_most", (double)p->most}, {"disk_bytes", (double)p->disk}, {"steps", (double)p->steps},
         {"steps_per_epoch", (double)p->steps_per_epoch}, {"tokens_per_step", p->tokens_per_step},
         {"images_per_step", p->images_per_step}, {"tokens_per_image", (double)p->tokens_per_image},
-        {"seconds_per_step", p->seconds_per_step}, {"seconds", p->seconds}, {"flops_per_step", p->flops_per_step}, {"steps_measured", (double)p->measured},
+        {"seconds_per_step", p->seconds_per_step}, {"seconds_per_step_cached", p->seconds_per_step_cached},
+        {"seconds_to_start", p->seconds_to_start}, {"seconds", p->seconds}, {"flops_per_step", p->flops_per_step},
+        {"steps_measured", (double)p->measured},
     };
     pc_json *root = pc_json_new_object();
     pc_str text = {0};

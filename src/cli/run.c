@@ -67,8 +67,7 @@ static const pc_field fields[] = {
           "method and search, separated by commas: vcd, icd, m3id, dola, beams=N, SETTING=VALUE; help lists them"),
     {.name = "logprobs", .type = PC_FIELD_INT, .offset = offsetof(run_options, logprobs), .fallback = "-1", .low = -1,
      .high = 100, .help = "with --json: log-probability of each token and of the N likeliest at its place; -1 = none"},
-    FIELD(mmproj, "mmproj", PC_FIELD_TEXT, NULL,
-          "file of the vision side of a GGUF model; without it mmproj*.gguf beside the model; none = leave it out"),
+    PC_CLI_MMPROJ(run_options),
     FIELD(json, "json", PC_FIELD_BOOL, "false", "print one JSON object"),
 };
 #undef FIELD

@@ -16,7 +16,7 @@
 
 typedef struct show_options {
     int64_t context;
-    char *dtype, *template_name;
+    char *dtype, *template_name, *mmproj;
     bool json;
 } show_options;
 
@@ -30,6 +30,7 @@ static const pc_field fields[] = {
      .help = "chat template in place of the model's own"},
     {.name = "json", .type = PC_FIELD_BOOL, .offset = offsetof(show_options, json),
      .fallback = "false", .help = "print one JSON object"},
+    PC_CLI_MMPROJ(show_options),
 };
 
 static const pc_option_alias aliases[] = {{"-c", "context"}, {NULL, NULL}};
@@ -385,7 +386,7 @@ static pc_status show(const show_options *options, const char *path)
     facts f;
     pc_status status;
     PC_TRY(pc_cli_compute(options->dtype, &compute));
-    PC_GO(pc_model_load(&model, path));
+    PC_GO(pc_model_load_parts(&model, path, options->mmproj));
     if (options->template_name) {
         PC_GO(pc_template_by_name(&model->chat, options->template_name));
     }

@@ -11,7 +11,7 @@
 #include <string.h>
 
 typedef struct trace_options {
-    char *prompt, *input_ids, *pixels, *dtype, *out, *template_name, *adapter;
+    char *prompt, *input_ids, *pixels, *mmproj, *dtype, *out, *template_name, *adapter;
     bool chat, all;
     int64_t threads;
 } trace_options;
@@ -29,6 +29,7 @@ static const pc_field fields[] = {
     FIELD(all, "all", PC_FIELD_BOOL, "false", "write every intermediate value"),
     FIELD(out, "out", PC_FIELD_TEXT, NULL, "the file to write (needed)"),
     FIELD(threads, "threads", PC_FIELD_INT, "0", "threads; 0 = one for each processor"),
+    PC_CLI_MMPROJ(trace_options),
 };
 #undef FIELD
 
@@ -204,7 +205,8 @@ static pc_status trace(tracing *t, const char *path)
     if (!t->options.out) {
         return pc_fail(PC_ERR_USAGE, "--out FILE is needed");
     }
-    PC_TRY(pc_cli_model_open(&t->opened, path, (int)t->options.threads, t->options.dtype, t->options.template_name, NULL));
+    PC_TRY(pc_cli_model_open(&t->opened, path, (int)t->options.threads, t->options.dtype, t->options.template_name,
+                             t->options.mmproj));
     PC_TRY(pc_cli_model_adapt(&t->opened, t->options.adapter));
     PC_TRY(load_pictures(t));
     PC_TRY(make_ids(t));

@@ -14,7 +14,7 @@
 enum { LIST_LIMIT = 16 << 20 };
 
 typedef struct verify_options {
-    char *golden, *dtype;
+    char *golden, *dtype, *mmproj;
     int64_t threads;
     bool json;
 } verify_options;
@@ -26,6 +26,7 @@ static const pc_field fields[] = {
     FIELD(dtype, PC_FIELD_TEXT, "f32", "arithmetic of matrix products: f32 (limit 1e-4) or bf16 (limit 2e-2)"),
     FIELD(threads, PC_FIELD_INT, "0", "threads; 0 = one for each processor"),
     FIELD(json, PC_FIELD_BOOL, "false", "print one JSON object"),
+    PC_CLI_MMPROJ(verify_options),
 };
 #undef FIELD
 
@@ -225,7 +226,7 @@ done:
 
 static pc_status verify(verifying *v, const char *path)
 {
-    PC_TRY(pc_cli_model_open(&v->opened, path, (int)v->options.threads, v->options.dtype, NULL, NULL));
+    PC_TRY(pc_cli_model_open(&v->opened, path, (int)v->options.threads, v->options.dtype, NULL, v->options.mmproj));
     if (v->options.golden) {
         PC_TRY(read_list(v, v->options.golden));
     } else {

@@ -11,7 +11,9 @@
 #include "data/batch_parts.h"
 
 #include "base/memory.h"
+#include "data/extents.h"
 #include "ops/policy.h"
+#include "ops/sides.h"
 
 #include <inttypes.h>
 #include <string.h>
@@ -240,6 +242,16 @@ static void add_rows(pc_batch *batch, const pc_prompt *prompt, size_t prefix, si
     }
 }
 
+/* The rows of a sample whose source ends where the prompt says. */
+static void split_sides(pc_batch *batch, const pc_prompt *prompt, size_t tokens)
+{
+    size_t source = prompt->source;
+    pc_sides_ranges(batch->ranges + batch->tokens, batch->tokens, (int64_t)source, (int64_t)tokens);
+    for (size_t i = source; i < tokens; i++) {
+        batch->positions[batch->tokens + (int64_t)i] = (int32_t)(i - source);
+    }
+}
+
 /* Targets among tokens [first, last); `before` is the row ahead of the first of them, -1 when there is none. */
 static pc_status add_answers(pc_batch *batch, pc_batch_added *now, const pc_prompt *prompt, size_t first, size_t last,
                              int64_t before)
@@ -288,6 +300,8 @@ pc_status pc_batch_prompt(pc_prompt *out, const pc_batch_maker *maker, const pc_
     how.media_id[PC_MEDIA_IMAGE] = options->image_token;
     how.media_open[PC_MEDIA_IMAGE] = options->image_open;
     how.media_close[PC_MEDIA_IMAGE] = options->image_close;
+    how.source = options->source;
+    how.start = options->start;
     PC_TRY(pc_prompt_build(out, options->tokenizer, options->chat, conversation, &how));
     return check_ids(options, &out->ids);
 }
@@ -307,6 +321,9 @@ static pc_status add_conversation(pc_batch *batch, pc_batch_maker *maker, int dx
         PC_TRY(add_turns(batch, &now, prompt, turns));
     } else {
         add_rows(batch, prompt, 0, 0, tokens);
+        if (options->source) {
+            split_sides(batch, prompt, tokens);
+        }
         PC_TRY(add_answers(batch, &now, prompt, 0, tokens, -1));
     }
     if (now.targets == batch->targets) {
@@ -317,6 +334,30 @@ static pc_status add_conversation(pc_batch *batch, pc_batch_maker *maker, int dx
     now.tokens += (int64_t)tokens;
     *shortened = tokens < prompt->ids.count;
     pc_batch_commit(batch, &now);
+    return PC_OK;
+}
+
+pc_status pc_batch_measure(pc_batch_maker *maker, pc_extent *out)
+{
+    const pc_loader_options *options = maker->options;
+    pc_prompt *prompt = &maker->prompt;
+    size_t tokens, turns;
+    *out = (pc_extent){0};
+    maker->fault = PC_FAULT_OTHER;
+    PC_TRY(pc_batch_prompt(prompt, maker, &maker->sample.conversation));
+    maker->fault = PC_FAULT_LENGTH;
+    PC_TRY(cut_turns(prompt, options->cutoff, &tokens, &turns));
+    for (size_t i = prompt->prefix > 0 ? prompt->prefix : 1; i < tokens; i++) { /* nothing stands before token 0 */
+        out->targets += prompt->trained[i] != 0;
+    }
+    for (size_t i = 0; i < prompt->slot_count; i++) {
+        out->images += prompt->slots[i].first < tokens;
+    }
+    maker->fault = PC_FAULT_ANSWER;
+    if (out->targets == 0) {
+        return pc_fail(PC_ERR_DATA, "there is no answer to learn from");
+    }
+    out->tokens = (int32_t)tokens;
     return PC_OK;
 }
 

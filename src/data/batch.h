@@ -34,6 +34,10 @@ void pc_batch_maker_clear(pc_batch_maker *maker);
 void pc_batch_reset(pc_batch *batch); /* empty, memory kept */
 void pc_batch_clear(pc_batch *batch); /* memory released */
 
+struct pc_extent;
+/* How large maker->sample (its texts are enough) will be; PC_ERR_DATA for one that doesn't fit. */
+pc_status pc_batch_measure(pc_batch_maker *maker, struct pc_extent *out);
+
 /* Append maker->sample; dx, dy: its pictures are moved so far. *shortened is set when it lost turns to the cutoff. On
  * failure the batch is as before; PC_ERR_DATA for a sample that doesn't fit. */
 pc_status pc_batch_add(pc_batch *batch, pc_batch_maker *maker, int dx, int dy, bool *shortened);

@@ -5,10 +5,12 @@
 #include "base/file.h"
 #include "base/memory.h"
 #include "base/str.h"
+#include "media/decode.h"
 
 #include <inttypes.h>
 #include <stddef.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #define PC_DATASET(name) extern const pc_dataset_type pc_dataset_##name;
 #include "data/list.h"
@@ -63,6 +65,13 @@ pc_status pc_sample_add_image(pc_sample *sample, pc_image *image)
     }
     sample->images[sample->image_count++] = image;
     return PC_OK;
+}
+
+pc_status pc_sample_load_image(pc_sample *sample, const char *path)
+{
+    pc_image *image = NULL;
+    PC_TRY(sample->texts_only ? PC_OK : pc_image_load(&image, path, NULL));
+    return pc_sample_add_image(sample, image);
 }
 
 pc_status pc_sample_add_region(pc_sample *sample, const pc_region *region)
@@ -254,9 +263,8 @@ static pc_status name_sample(pc_sample *sample, const pc_dataset *dataset, int64
     return status;
 }
 
-pc_status pc_dataset_read(const pc_dataset *dataset, int64_t index, pc_sample *out)
+static pc_status read_sample(const pc_dataset *dataset, int64_t index, pc_sample *out)
 {
-    pc_sample_clear(out);
     if (index < 0 || index >= dataset->count) {
         return pc_fail(PC_ERR_USAGE, "%s: sample %" PRId64 " asked for, there are %" PRId64, dataset->path, index,
                        dataset->count);
@@ -267,4 +275,25 @@ pc_status pc_dataset_read(const pc_dataset *dataset, int64_t index, pc_sample *o
         pc_fail_prefix(status, "%s", out->where);
     }
     return status;
+}
+
+pc_status pc_dataset_read(const pc_dataset *dataset, int64_t index, pc_sample *out)
+{
+    pc_sample_clear(out);
+    return read_sample(dataset, index, out);
+}
+
+pc_status pc_dataset_read_texts(const pc_dataset *dataset, int64_t index, pc_sample *out)
+{
+    pc_sample_clear(out);
+    out->texts_only = true;
+    return read_sample(dataset, index, out);
+}
+
+pc_status pc_dataset_describe(const pc_dataset *dataset, pc_str *out)
+{
+    struct stat info = {0};
+    (void)stat(dataset->path, &info); /* generated datasets have no file */
+    return pc_str_printf(out, "%s %s %" PRId64 " %lld %lld.%09ld\n", dataset->type->name, dataset->path, dataset->count,
+                         (long long)info.st_size, (long long)info.st_mtim.tv_sec, (long)info.st_mtim.tv_nsec);
 }

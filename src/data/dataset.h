@@ -7,6 +7,7 @@
 #define PC_DATA_DATASET_H
 
 #include "base/json.h"
+#include "base/str.h"
 #include "media/image.h"
 #include "prompt/conversation.h"
 
@@ -23,6 +24,7 @@ typedef struct pc_sample {
     pc_conversation conversation;
     pc_image **images; /* the conversation's pictures, decoded, in order; owned */
     size_t image_count, image_capacity;
+    bool texts_only; /* pictures are counted, not decoded: images holds NULLs */
     pc_region *regions; /* may be none */
     size_t region_count, region_capacity;
     /* Preferences: `conversation` ends with the chosen answer, `rejected` has the one that lost (answers alone, no
@@ -35,6 +37,8 @@ typedef struct pc_sample {
 
 void pc_sample_clear(pc_sample *sample);
 pc_status pc_sample_add_image(pc_sample *sample, pc_image *image); /* takes ownership, also on failure */
+/* The picture in file `path`; with texts_only its place alone. */
+pc_status pc_sample_load_image(pc_sample *sample, const char *path);
 pc_status pc_sample_add_region(pc_sample *sample, const pc_region *region); /* copies */
 
 typedef struct pc_dataset pc_dataset;
@@ -82,5 +86,9 @@ const char *pc_dataset_kinds(void); /* "scenes easy_vqa llava_json jsonl", for m
 int64_t pc_dataset_count(const pc_dataset *dataset);
 /* Thread safe; `out` is emptied first. PC_ERR_DATA names file and sample. */
 pc_status pc_dataset_read(const pc_dataset *dataset, int64_t index, pc_sample *out);
+/* The same with texts_only, for measuring: kinds whose pictures lie in files don't open them. */
+pc_status pc_dataset_read_texts(const pc_dataset *dataset, int64_t index, pc_sample *out);
+/* Append what changes when the dataset does: path, samples, and the size and time of change of what lies at the path. */
+pc_status pc_dataset_describe(const pc_dataset *dataset, pc_str *out);
 
 #endif

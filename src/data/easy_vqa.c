@@ -16,7 +16,6 @@
 #include "base/json.h"
 #include "base/memory.h"
 #include "data/dataset.h"
-#include "media/decode.h"
 
 #include <inttypes.h>
 #include <limits.h>
@@ -227,15 +226,14 @@ static pc_status add_caption(pc_conversation *conversation, const easy_vqa *self
 static pc_status load_picture(const easy_vqa *self, int64_t id, pc_sample *out)
 {
     char name[32];
-    pc_image *image;
     snprintf(name, sizeof name, "%" PRId64 ".png", id);
     char *path = pc_path_join(self->folder, name);
     if (!path) {
         return pc_fail_memory(strlen(self->folder) + sizeof name, "a path");
     }
-    pc_status status = pc_image_load(&image, path, NULL);
+    pc_status status = pc_sample_load_image(out, path);
     pc_free(path);
-    return status == PC_OK ? pc_sample_add_image(out, image) : status;
+    return status;
 }
 
 static pc_status read_picture(void *state, int64_t index, pc_sample *out)

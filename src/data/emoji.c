@@ -10,7 +10,6 @@
 #include "base/memory.h"
 #include "data/dataset.h"
 #include "data/json_file.h"
-#include "media/decode.h"
 
 #include <limits.h>
 #include <stdio.h>
@@ -125,16 +124,15 @@ static pc_status add_turns(const emoji *self, pc_sample *out, const pc_json *row
 static pc_status read_row(const emoji *self, pc_sample *out, const pc_json *row)
 {
     const char *name = pc_json_get_text(row, "file", NULL);
-    pc_image *image;
     if (!name || !pc_path_is_plain(name)) {
         return pc_fail(PC_ERR_DATA, "\"file\" is no file's name");
     }
     PC_TRY(add_turns(self, out, row));
     PC_TRY(pc_conversation_place_media(&out->conversation, PC_MEDIA_IMAGE, 1));
     char *path = pc_path_join(self->folder, name);
-    pc_status status = path ? pc_image_load(&image, path, NULL) : pc_fail_memory(strlen(name), "a path");
+    pc_status status = path ? pc_sample_load_image(out, path) : pc_fail_memory(strlen(name), "a path");
     pc_free(path);
-    return status == PC_OK ? pc_sample_add_image(out, image) : status;
+    return status;
 }
 
 static pc_status read_sample(void *state, int64_t index, pc_sample *out)

@@ -12,7 +12,9 @@
 #include "base/memory.h"
 #include "base/rng.h"
 #include "data/batch.h"
+#include "data/groups.h"
 #include "data/order.h"
+#include "data/packs.h"
 
 #include <inttypes.h>
 #include <pthread.h>
@@ -29,7 +31,7 @@ enum {
     SKIPS_IN = 100,    /* beyond them: at most one skipped sample in so many */
 };
 
-static const uint64_t SHIFT_STREAM = UINT64_C(1) << 62, MIRROR_STREAM = UINT64_C(1) << 61;
+static const uint64_t SHIFT_STREAM = UINT64_C(1) << 62, MIRROR_STREAM = UINT64_C(1) << 61, PACK_STREAM = UINT64_C(1) << 60;
 
 /* What was met while a step was prepared. */
 typedef struct tally {
@@ -50,12 +52,15 @@ typedef struct worker {
     struct pc_loader *loader;
     pthread_t thread;
     pc_batch_maker maker;
+    pc_groups groups;
 } worker;
 
 struct pc_loader {
     pc_loader_options options;
     const pc_dataset **datasets;
     pc_order order;
+    pc_extents extents; /* of packing and group_by_length */
+    pc_packs packs;
     step_slot *slots; /* [slot_count] */
     int64_t slot_count;
     worker *workers; /* [options.workers] */
@@ -147,7 +152,73 @@ static pc_status add_draw(const pc_loader *loader, pc_batch *batch, pc_batch_mak
     }
 }
 
-static pc_status fill_step(const pc_loader *loader, step_slot *slot, pc_batch_maker *maker, int64_t step)
+/* The n-th draw, or what stands in its place among samples of its length. */
+static pc_status add_nth(const pc_loader *loader, pc_batch *batch, worker *self, uint64_t n, tally *t)
+{
+    const pc_loader_options *options = &loader->options;
+    if (options->group_by_length) {
+        PC_TRY(pc_groups_at(&self->groups, &loader->order, &loader->extents, options->batch_size * options->accumulation, n, &n));
+    }
+    return add_draw(loader, batch, &self->maker, n, t);
+}
+
+/* A sample that is not as it was measured would break the sizes that were planned: the batch is left as it was. */
+static pc_status add_member(const pc_loader *loader, pc_batch *batch, pc_batch_maker *maker, uint64_t draw, uint64_t epoch,
+                            tally *t)
+{
+    const pc_batch before = *batch;
+    int dataset;
+    int64_t index;
+    pc_order_at(&loader->order, draw, &dataset, &index);
+    t->seen++;
+    PC_TRY(add_sample(loader, batch, maker, dataset, index, draw + epoch * (uint64_t)loader->order.total, t));
+    const pc_extent *extent = pc_extent_at(&loader->extents, dataset, index);
+    int64_t tokens = batch->tokens - before.tokens;
+    if (tokens != extent->tokens || batch->images - before.images != extent->images) {
+        batch->samples = before.samples;
+        batch->images = before.images;
+        batch->tokens = before.tokens;
+        batch->soft = before.soft;
+        batch->targets = before.targets;
+        return pc_fail(PC_ERR_DATA, "%s: %" PRId64 " tokens, measured were %d: remove %s", maker->sample.where, tokens,
+                       extent->tokens, loader->options.sizes_file ? loader->options.sizes_file : "what changes the data");
+    }
+    return PC_OK;
+}
+
+static pc_status add_members(const pc_loader *loader, pc_batch *batch, pc_batch_maker *maker, uint64_t pack, uint64_t epoch,
+                             tally *t)
+{
+    const pc_packs *packs = &loader->packs;
+    for (int64_t i = pack > 0 ? packs->ends[pack - 1] : 0; i < packs->ends[pack]; i++) {
+        pc_status status = add_member(loader, batch, maker, packs->draws[i], epoch, t);
+        if (status != PC_OK && (loader->options.strict || (status != PC_ERR_DATA && status != PC_ERR_IO))) {
+            return status;
+        }
+        if (status != PC_OK) {
+            t->skipped++;
+            note_reason(t, pc_error());
+        }
+    }
+    return PC_OK;
+}
+
+/* Another pack takes the place of one in which nothing is good. */
+static pc_status add_pack(const pc_loader *loader, pc_batch *batch, worker *self, uint64_t n, tally *t)
+{
+    uint64_t count = (uint64_t)loader->packs.count, epoch = n / count;
+    int64_t before = batch->samples;
+    for (uint64_t attempt = 0; attempt <= REPLACEMENTS; attempt++) {
+        uint64_t pack = pc_rng_permute(loader->options.seed, PACK_STREAM + epoch, count, (n + attempt) % count);
+        PC_TRY(add_members(loader, batch, &self->maker, pack, epoch, t));
+        if (batch->samples > before) {
+            return PC_OK;
+        }
+    }
+    return pc_fail(PC_ERR_DATA, "%d packs in a row hold bad samples alone; the first one: %s", REPLACEMENTS + 1, t->reason[0]);
+}
+
+static pc_status fill_step(const pc_loader *loader, step_slot *slot, worker *self, int64_t step)
 {
     const pc_loader_options *options = &loader->options;
     uint64_t draw = (uint64_t)step * (uint64_t)options->accumulation * (uint64_t)options->batch_size;
@@ -155,7 +226,8 @@ static pc_status fill_step(const pc_loader *loader, step_slot *slot, pc_batch_ma
     for (int64_t m = 0; m < options->accumulation; m++) {
         pc_batch_reset(&slot->batches[m]);
         for (int64_t b = 0; b < options->batch_size; b++) {
-            PC_TRY(add_draw(loader, &slot->batches[m], maker, draw++, &slot->tally));
+            PC_TRY(options->packing ? add_pack(loader, &slot->batches[m], self, draw++, &slot->tally)
+                                    : add_nth(loader, &slot->batches[m], self, draw++, &slot->tally));
         }
     }
     return PC_OK;
@@ -178,7 +250,7 @@ static void *work(void *argument)
         slot->ready = false;
         loader->busy++;
         pthread_mutex_unlock(&loader->lock);
-        slot->status = fill_step(loader, slot, &self->maker, step);
+        slot->status = fill_step(loader, slot, self, step);
         snprintf(slot->error, sizeof slot->error, "%s", slot->status == PC_OK ? "" : pc_error());
         pthread_mutex_lock(&loader->lock);
         slot->ready = true;
@@ -227,6 +299,13 @@ static pc_status check_options(const pc_loader_options *o)
     }
     if (answers && o->turns == PC_TURNS_INDEPENDENT) {
         return pc_fail(PC_ERR_USAGE, "turns: this stage is about a conversation's last answer and needs its history");
+    }
+    if ((o->packing || o->group_by_length) && o->kind != PC_BATCH_LANGUAGE) {
+        return pc_fail(PC_ERR_USAGE, "%s: only the conversations of stages pt and sft",
+                       o->packing ? "packing" : "group_by_length");
+    }
+    if (o->packing && o->group_by_length) {
+        return pc_fail(PC_ERR_USAGE, "packing and group_by_length: packs are equally long, there is nothing to group");
     }
     if (o->mirror != PC_MIRROR_NONE && o->region_weight > 0) {
         return pc_fail(PC_ERR_USAGE, "image_mirror: regions don't follow it; set region_weight to 0");
@@ -285,6 +364,36 @@ static pc_status make_slots(pc_loader *loader)
     return PC_OK;
 }
 
+/* Samples that can't be packed are left out before anything starts. */
+static pc_status make_packs(pc_loader *loader)
+{
+    const pc_loader_options *o = &loader->options;
+    const pc_extents *extents = &loader->extents;
+    const char *reason = extents->reason[0] ? extents->reason : "percept data check names them";
+    bool many = extents->bad > FREE_SKIPS && extents->bad > extents->count / SKIPS_IN;
+    if (extents->bad > 0 && (many || o->strict)) {
+        return pc_fail(PC_ERR_DATA, "%" PRId64 " of %" PRId64 " samples are bad%s: %s", extents->bad, extents->count,
+                       many ? ", more than one in a hundred" : "", reason);
+    }
+    if (extents->bad > 0) {
+        pc_log(PC_LOG_WARNING, "%" PRId64 " samples are left out of the packs: %s", extents->bad, reason);
+    }
+    PC_TRY(pc_packs_make(&loader->packs, &loader->order, extents, o->cutoff));
+    pc_log(PC_LOG_INFO, "%" PRId64 " samples in %" PRId64 " packs of up to %" PRId64 " tokens", loader->packs.drawn,
+           loader->packs.count, loader->packs.tokens);
+    return PC_OK;
+}
+
+static pc_status measure(pc_loader *loader, const pc_dataset *const *datasets, int count)
+{
+    const pc_loader_options *o = &loader->options;
+    if (!o->packing && !o->group_by_length) {
+        return PC_OK;
+    }
+    PC_TRY(pc_extents_measure(&loader->extents, datasets, count, o, o->sizes_file));
+    return o->packing ? make_packs(loader) : PC_OK;
+}
+
 pc_status pc_loader_new(pc_loader **out, const pc_dataset *const *datasets, const double *weights, int count,
                         const pc_loader_options *options)
 {
@@ -298,6 +407,7 @@ pc_status pc_loader_new(pc_loader **out, const pc_dataset *const *datasets, cons
     take_options(loader, options);
     PC_GO(check_options(&loader->options));
     PC_GO(make_order(loader, datasets, weights, count));
+    PC_GO(measure(loader, datasets, count));
     PC_GO(make_slots(loader));
     *out = loader;
     return PC_OK;
@@ -325,6 +435,7 @@ void pc_loader_free(pc_loader *loader)
     stop_workers(loader);
     for (int i = 0; loader->workers && i < loader->options.workers; i++) {
         pc_batch_maker_clear(&loader->workers[i].maker);
+        pc_groups_clear(&loader->workers[i].groups);
     }
     for (int64_t i = 0; loader->slots && i < loader->slot_count; i++) {
         for (int64_t m = 0; loader->slots[i].batches && m < loader->options.accumulation; m++) {
@@ -335,6 +446,8 @@ void pc_loader_free(pc_loader *loader)
     pc_free(loader->slots);
     pc_free(loader->workers);
     pc_free(loader->datasets);
+    pc_packs_clear(&loader->packs);
+    pc_extents_clear(&loader->extents);
     pc_order_clear(&loader->order);
     pthread_cond_destroy(&loader->done);
     pthread_cond_destroy(&loader->wake);
@@ -364,7 +477,8 @@ static pc_status start_workers(pc_loader *loader)
 int64_t pc_loader_steps_per_epoch(const pc_loader *loader)
 {
     int64_t samples = loader->options.batch_size * loader->options.accumulation;
-    return (loader->order.total - 1) / samples + 1;
+    int64_t total = loader->options.packing ? loader->packs.count : loader->order.total;
+    return (total - 1) / samples + 1;
 }
 
 pc_status pc_loader_seek(pc_loader *loader, int64_t step)
@@ -433,8 +547,9 @@ pc_status pc_loader_next(pc_loader *loader, const pc_batch **batches)
 
 void pc_loader_counts(const pc_loader *loader, int64_t *seen, int64_t *skipped)
 {
-    *seen = loader->total.seen;
-    *skipped = loader->total.skipped;
+    int64_t left_out = loader->options.packing ? loader->extents.bad : 0;
+    *seen = loader->total.seen + left_out;
+    *skipped = loader->total.skipped + left_out;
 }
 
 int64_t pc_loader_shortened(const pc_loader *loader)
@@ -447,6 +562,18 @@ const pc_loader_options *pc_loader_options_of(const pc_loader *loader)
     return &loader->options;
 }
 
+/* What the largest packs hold, as often as there are packs in a micro-batch. */
+static void limits_of_packs(const pc_loader *loader, pc_batch_limits *out)
+{
+    const pc_packs *packs = &loader->packs;
+    int64_t times = loader->options.batch_size;
+    out->samples = times * packs->samples;
+    out->images = times * packs->images;
+    out->tokens = times * packs->tokens;
+    out->targets = times * packs->targets;
+    out->soft = out->images * loader->options.tokens_per_image;
+}
+
 void pc_loader_limits(const pc_loader *loader, pc_batch_limits *out)
 {
     const pc_loader_options *o = &loader->options;
@@ -457,6 +584,9 @@ void pc_loader_limits(const pc_loader *loader, pc_batch_limits *out)
     out->tokens *= o->kind == PC_BATCH_PREFERENCES ? 2 : 1;
     out->soft = pairs ? 0 : out->images * o->tokens_per_image;
     out->targets = pairs ? o->batch_size : out->tokens;
+    if (o->packing) {
+        limits_of_packs(loader, out);
+    }
     if (!pairs && o->region_weight > 0) {
         out->targets += out->soft * PC_REGION_IDS;
     }

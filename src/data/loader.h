@@ -11,6 +11,9 @@
  * Region labels: a soft token of a square grid that lies on a region predicts the region's words as well, at most
  * PC_REGION_IDS ids, from its own row; the token at the region's middle has one word more when the dataset gives one.
  *
+ * Packs: samples are put together once, from the first epoch's draws; each epoch shuffles the packs. A sample that turns out
+ * bad is left out of its pack.
+ *
  * One thread at a time may use a loader.
  */
 #ifndef PC_DATA_LOADER_H
@@ -67,6 +70,8 @@ typedef struct pc_loader_options {
     int32_t image_token;
     int64_t vocabulary;        /* rows of the model's embeddings: a sample with another id is a bad one */
     int32_t image_open, image_close; /* ids before and behind a picture; 0 = none */
+    bool source;               /* an encoder-decoder: the last answer is what it writes, all before it the source */
+    int32_t start;             /* id between the two */
     int64_t tokens_per_image;  /* Q; 1 where a placeholder stands for the picture */
     bool placeholders_stay;    /* and is looked up as the id it is */
     int64_t image_width, image_height; /* pixels after the recipe */
@@ -83,6 +88,9 @@ typedef struct pc_loader_options {
     int workers;               /* threads that prepare batches; 0 = 1 */
     int ahead;                 /* steps prepared ahead; 0 = as many as make four micro-batches, at least 1 */
     bool strict;               /* stop at the first bad sample; else skip and count, stop above 1 % */
+    bool packing;              /* LANGUAGE: batch_size packs (packs.h) of up to `cutoff` tokens make a micro-batch */
+    bool group_by_length;      /* LANGUAGE: the samples of a step are about equally long (groups.h) */
+    const char *sizes_file;    /* where the samples' measured sizes are kept for both (extents.h); NULL = nowhere */
 } pc_loader_options;
 
 typedef struct pc_loader pc_loader;

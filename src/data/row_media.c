@@ -10,7 +10,6 @@
 
 static pc_status load_file(const pc_row *row, pc_sample *out, const char *name)
 {
-    pc_image *image;
     if (!pc_path_is_plain(name)) {
         return pc_fail(PC_ERR_DATA, "picture %zu: expected a path below the folder of the pictures, found '%s'",
                        out->image_count + 1, name);
@@ -19,9 +18,9 @@ static pc_status load_file(const pc_row *row, pc_sample *out, const char *name)
     if (!path) {
         return pc_fail_memory(strlen(name) + 1, "a path");
     }
-    pc_status status = pc_image_load(&image, path, NULL);
+    pc_status status = pc_sample_load_image(out, path);
     pc_free(path);
-    return status == PC_OK ? pc_sample_add_image(out, image) : status;
+    return status;
 }
 
 /* data:image/png;base64,.... */
@@ -35,6 +34,9 @@ static pc_status load_data(pc_sample *out, const char *url, size_t length)
     snprintf(where, sizeof where, "picture %zu", out->image_count + 1);
     if (!comma || comma - url < 7 || memcmp(comma - 7, ";base64", 7) != 0) {
         return pc_fail(PC_ERR_DATA, "%s: a data: URL that is not base64", where);
+    }
+    if (out->texts_only) {
+        return pc_sample_add_image(out, NULL);
     }
     pc_status status = pc_base64_decode(&bytes, &size, comma + 1, length - (size_t)(comma + 1 - url));
     if (status == PC_ERR_DATA) {

@@ -79,6 +79,9 @@ static pc_status decode_picture(const pc_row_picture *picture, pc_sample *out)
     pc_image *image;
     char where[40];
     snprintf(where, sizeof where, "picture %zu", out->image_count + 1);
+    if (out->texts_only) {
+        return pc_sample_add_image(out, NULL);
+    }
     PC_TRY(pc_image_decode(&image, picture->bytes, picture->size, NULL, where));
     return pc_sample_add_image(out, image);
 }

@@ -247,7 +247,13 @@ static size_t find_reused(const pc_input *input)
     while (same < have && same + 1 < input->prompt.ids.count && same_token(&input->read[same], &input->wanted[same])) {
         same++;
     }
-    return same;
+    return input->model->llm.info.source && same < input->prompt.source ? 0 : same;
+}
+
+/* A source is read in one piece. */
+static size_t at_once(const pc_input *input)
+{
+    return input->model->llm.info.source ? SIZE_MAX : READ_AT_ONCE;
 }
 
 /* The next piece of a prompt, from `at`; false when it is read. */
@@ -258,7 +264,7 @@ static bool next_piece(const pc_input *input, size_t at, pc_session_piece *piece
         .row = input->row,
         .ids = input->prompt.ids.data + at,
         .soft = input->soft + at,
-        .count = (int64_t)(left < READ_AT_ONCE ? left : READ_AT_ONCE),
+        .count = (int64_t)(left < at_once(input) ? left : at_once(input)),
         .positions = input->positions + at * (size_t)input->model->llm.info.axes,
         .picture_goes_on = left > READ_AT_ONCE && input->soft[at + READ_AT_ONCE],
     };
@@ -290,7 +296,7 @@ pc_status pc_input_read(pc_input *inputs, int count)
         PC_TRY(pc_session_read_rows(session, pieces, given));
         for (int i = 0; i < count; i++) {
             size_t left = inputs[i].prompt.ids.count - at[i];
-            at[i] += left < READ_AT_ONCE ? left : READ_AT_ONCE;
+            at[i] += left < at_once(&inputs[i]) ? left : at_once(&inputs[i]);
         }
     }
     return PC_OK;

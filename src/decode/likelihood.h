@@ -33,4 +33,17 @@ pc_status pc_perplexity_of(pc_perplexity *out, const pc_model *model, const pc_b
                            const pc_session_options *session, const pc_perplexity_options *options,
                            const char *text, size_t length);
 
+typedef struct pc_chunked_options {
+    int64_t chunk; /* tokens of a chunk; 0 = 512 */
+    int64_t limit; /* chunks to judge; 0 = all */
+} pc_chunked_options;
+
+/* Judge text[0..length) as llama.cpp's perplexity program does: its tokens (with BOS where the tokenizer adds one) are cut
+ * into chunks, what is left over is not read; each chunk is read by itself, BOS in place of its first token, and the tokens of
+ * its second half but the first are judged. *deviation (or NULL) = standard deviation of the mean log-likelihood. words and
+ * bytes stay 0. PC_ERR_DATA for a text of less than two chunks. */
+pc_status pc_perplexity_chunked(pc_perplexity *out, double *deviation, const pc_model *model, const pc_backend *backend,
+                                const pc_session_options *session, const pc_chunked_options *options, const char *text,
+                                size_t length);
+
 #endif

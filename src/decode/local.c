@@ -597,7 +597,7 @@ static pc_status begin(answering *a)
     PC_TRY(pc_stop_add_all(&a->stop, a->request->stops));
     /* An answer stands for itself; raw text goes on, so that the blank between two words is part of
      * it. */
-    bool goes_on = !local->chat->invite && said->part_count &&
+    bool goes_on = !local->chat->invite && !local->model->llm.info.source && said->part_count &&
                    said->parts[said->part_count - 1].length;
     pc_token_stream_init(&a->stream, local->model->tokenizer,
                          PC_DETOKENIZE_SKIP_SPECIAL | (goes_on ? PC_DETOKENIZE_CONTINUE : 0));

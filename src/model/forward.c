@@ -56,6 +56,37 @@ static pc_bridge_input bridge_input(const pc_build *build, const pc_model *model
     return in;
 }
 
+void pc_model_reading_inputs(pc_graph *graph, const pc_model *model, int64_t tokens, pc_reading *out)
+{
+    const pc_llm_info *info = &model->llm.info;
+    out->ids = pc_graph_input(graph, "ids", PC_I32, pc_dims(1, tokens));
+    out->positions = pc_graph_input(graph, "positions", PC_I32, pc_dims(2, tokens, info->axes));
+    out->ranges = pc_graph_input(graph, "ranges", PC_I32, pc_dims(2, tokens, 4));
+    out->frequencies = pc_graph_input(graph, "frequencies", PC_F32, pc_dims(1, info->head_size / 2));
+    if (info->source) {
+        out->source_rows = pc_graph_input(graph, "source_rows", PC_I32, pc_dims(1, tokens));
+        out->target_rows = pc_graph_input(graph, "target_rows", PC_I32, pc_dims(1, tokens));
+    }
+}
+
+pc_status pc_model_find_source(const pc_model *model, const int32_t *ids, const float *const *soft, int64_t count,
+                               int64_t *source)
+{
+    const pc_llm_info *info = &model->llm.info;
+    int64_t at = 0;
+    *source = 0;
+    while (info->source && at < count && ((soft && soft[at]) || ids[at] != info->start)) {
+        at++;
+    }
+    if (info->source && (at == 0 || at == count)) {
+        return pc_fail(PC_ERR_DATA, "an encoder-decoder reads a source, then token %lld and what is written; of the %lld tokens "
+                                    "%s", (long long)info->start, (long long)count,
+                       at ? "none is that one" : "the first is that one");
+    }
+    *source = at;
+    return PC_OK;
+}
+
 enum { MOST_HOOKS = 8 };
 
 pc_tensor *pc_model_read(const pc_build *build, const pc_model *model, const pc_reading *reading)
@@ -83,11 +114,15 @@ pc_tensor *pc_model_read(const pc_build *build, const pc_model *model, const pc_
         .cache_rows = reading->cache_rows,
         .pages = reading->cache_pages,
         .frequencies = reading->frequencies,
+        .source_rows = reading->source_rows,
+        .target_rows = reading->target_rows,
+        .rows = llm->type->narrows ? reading->rows : NULL,
         .hooks = hooks.count ? &hooks : NULL,
         .taps = reading->taps,
         .tap_count = reading->tap_count,
     };
-    return llm->type->forward(build, llm->config, llm->weights, &io);
+    pc_tensor *hidden = llm->type->forward(build, llm->config, llm->weights, &io);
+    return reading->rows && !llm->type->narrows ? pc_take_rows(build->graph, hidden, reading->rows) : hidden;
 }
 
 pc_tensor *pc_model_logits(const pc_build *build, const pc_model *model, pc_tensor *hidden)

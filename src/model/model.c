@@ -81,6 +81,10 @@ static pc_status complete_bridge(pc_model *model, const pc_connector_dims *soft,
 {
     pc_bridge_part *part = &model->bridge;
     const pc_llm_info *llm = &model->llm.info;
+    if (llm->source) {
+        return pc_fail(PC_ERR_DATA, "%s: the bridge '%s' does not go with the language model '%s', an encoder-decoder", where,
+                       part->type->name, model->llm.type->model_type);
+    }
     part->dims = (pc_bridge_dims){
         .media = soft->out,
         .queries = model->connector.tokens,
@@ -306,6 +310,8 @@ void pc_model_prompt(const pc_model *model, const pc_model_pictures *pictures, p
 {
     options->slot_tokens = pictures ? tokens_of_tiled : pc_model_slot_tokens;
     options->user = pictures ? (void *)pictures : (void *)model;
+    options->source = model->llm.info.source;
+    options->start = (int32_t)model->llm.info.start;
     options->bos_behind_media = model->bos_behind_pictures;
     options->media_id[PC_MEDIA_IMAGE] = (int32_t)model->image_token;
     options->media_open[PC_MEDIA_IMAGE] = model->image_open;

@@ -4,6 +4,7 @@
 #include "model/memory.h"
 #include "ops/attention.h"
 #include "ops/rows.h"
+#include "ops/sides.h"
 #include "model/tiles.h"
 #include "tensor/exec.h"
 
@@ -48,6 +49,8 @@ struct pc_session {
     int32_t *ids, *positions /* [chunk,A] */, *rows, *soft_rows, *types;
     pc_attention_range *ranges;
     float *soft; /* [chunk,D'] */
+    int32_t *sides;     /* [2,chunk]: rows of the source, and of the target */
+    int64_t *sources;   /* [rows]: tokens of the source of each row that holds something; encoder-decoders */
     int32_t *last;      /* [R] */
     int64_t *last_places; /* [R]: where in `logits` */
     int64_t *tails;       /* [rows]: logits that the newest piece of a row has left */
@@ -70,6 +73,9 @@ static void complete_options(const pc_model *model, pc_session_options *options)
         options->chunk = least(options->chunk, options->context);
     } else if (options->chunk < options->rows) {
         options->chunk = options->rows; /* a step of every row is one run */
+    }
+    if (model->llm.info.source && options->chunk < options->context) {
+        options->chunk = options->context; /* a source is read in one run */
     }
     options->tail = options->tail > 0 ? options->tail : 1;
 }
@@ -134,10 +140,15 @@ static pc_status declare_cache(pc_session *session)
     return PC_OK;
 }
 
-/* hidden [T,D'] -> [R,V] */
-static pc_tensor *head_of_last(pc_session *session, const pc_build *build, pc_tensor *hidden)
+/* hidden [T,D'] -> [R,D'] */
+static pc_tensor *lasts_of(const pc_session *session, pc_tensor *hidden)
 {
-    hidden = pc_take_rows(build->graph, hidden, session->text.last); /* [R,D'] */
+    return pc_take_rows(session->text.graph, hidden, session->text.last);
+}
+
+/* hidden [R,D'] -> [R,V] */
+static pc_tensor *head_of(const pc_session *session, const pc_build *build, pc_tensor *hidden)
+{
     return pc_keep(build->graph, pc_model_logits(build, session->model, hidden));
 }
 
@@ -150,7 +161,7 @@ static pc_status build_taps(pc_session *session, const pc_build *build)
                            session->model->path ? session->model->path : "the model", text->taps[i].layer,
                            (long long)session->model->llm.info.layers);
         }
-        text->tapped[i] = head_of_last(session, build, text->taps[i].hidden);
+        text->tapped[i] = head_of(session, build, lasts_of(session, text->taps[i].hidden));
     }
     return PC_OK;
 }
@@ -164,14 +175,11 @@ static pc_status build_text(pc_session *session)
     PC_TRY(declare_cache(session));
     pc_build build = {.graph = text->graph, .compute = session->options.compute, .adapter = session->options.adapter};
     text->in = (pc_reading){
-        .ids = pc_graph_input(text->graph, "ids", PC_I32, pc_dims(1, chunk)),
-        .positions = pc_graph_input(text->graph, "positions", PC_I32, pc_dims(2, chunk, model->llm.info.axes)),
-        .ranges = pc_graph_input(text->graph, "ranges", PC_I32, pc_dims(2, chunk, 4)),
-        .frequencies = pc_graph_input(text->graph, "frequencies", PC_F32, pc_dims(1, model->llm.info.head_size / 2)),
         .cache = session->layers,
         .cache_rows = pc_graph_input(text->graph, "cache_rows", PC_I32, pc_dims(1, chunk)),
         .cache_pages = pc_graph_input(text->graph, "cache_pages", PC_I32, pc_dims(1, pc_cache_table_size(session->cache))),
     };
+    pc_model_reading_inputs(text->graph, model, chunk, &text->in);
     PC_TRY(pc_memory_declare(session->memory, text->graph, &text->in.bridge));
     if (model->bridge.type && !session->memory) {
         text->in.bridge.types = pc_graph_input(text->graph, "types", PC_I32, pc_dims(1, chunk));
@@ -186,10 +194,12 @@ static pc_status build_text(pc_session *session)
     for (int i = 0; i < session->options.tap_count; i++) {
         text->taps[i].layer = session->options.taps[i];
     }
-    pc_tensor *hidden = pc_model_read(&build, model, &text->in); /* [T,D'] */
-    text->logits = head_of_last(session, &build, hidden);
+    const bool keep = session->options.keep_hidden;
+    text->in.rows = keep ? NULL : text->last;
+    pc_tensor *hidden = pc_model_read(&build, model, &text->in); /* [T,D'] with keep, else [R,D'] */
+    text->logits = head_of(session, &build, keep ? lasts_of(session, hidden) : hidden);
     PC_TRY(build_taps(session, &build));
-    if (session->options.keep_hidden) {
+    if (keep) {
         text->hidden = pc_keep(text->graph, hidden);
     }
     return pc_exec_new(&text->exec, text->graph, session->backend);
@@ -236,6 +246,8 @@ static pc_status allocate(pc_session *session)
     PC_TRY(PC_NEW_ARRAY(session->soft_rows, chunk, "a session"));
     PC_TRY(PC_NEW_ARRAY(session->types, chunk, "a session"));
     PC_TRY(PC_NEW_ARRAY(session->ranges, chunk, "a session"));
+    PC_TRY(PC_NEW_ARRAY(session->sources, rows, "a session"));
+    PC_TRY(PC_NEW_ARRAY(session->sides, 2 * chunk, "a session"));
     return PC_NEW_ARRAY(session->soft, chunk * width, "a session");
 }
 
@@ -333,6 +345,8 @@ void pc_session_free(pc_session *session)
     pc_free(session->soft_rows);
     pc_free(session->types);
     pc_free(session->ranges);
+    pc_free(session->sources);
+    pc_free(session->sides);
     pc_free(session->soft);
     pc_free(session);
 }
@@ -435,6 +449,18 @@ static bool is_inside(const pc_session_piece *piece, int64_t i)
     return next && piece->soft && piece->soft[i];
 }
 
+/* What the token at `place` of a row sees: with a source, its tokens see the rows of the run, what is written sees the cache. */
+static pc_attention_range range_of(const pc_session *session, int64_t row, int64_t address, int64_t place, int64_t at)
+{
+    const int64_t source = session->sources[row];
+    if (place < source) {
+        const int32_t first = (int32_t)(at - place);
+        return (pc_attention_range){0, 0, first, first + (int32_t)source};
+    }
+    const int32_t begin = (int32_t)address, target = (int32_t)(address + source);
+    return (pc_attention_range){begin, target, target, (int32_t)(address + place + 1)};
+}
+
 /* Stage tokens [from, to) of a piece whose row has them counted in already. */
 static void stage(pc_session *session, chunk *now, const pc_session_piece *piece, int64_t from, int64_t to)
 {
@@ -451,7 +477,7 @@ static void stage(pc_session *session, chunk *now, const pc_session_piece *piece
         pc_memory_put(session->memory, piece->row, place, at, piece->ids[i], is_soft ? piece->soft[i] : NULL);
         give_position(session, piece, i, place, at);
         session->rows[at] = pc_cache_place(session->cache, piece->row, place);
-        session->ranges[at] = (pc_attention_range){0, 0, (int32_t)address, (int32_t)(address + place + 1)};
+        session->ranges[at] = range_of(session, piece->row, address, place, at);
         if (is_soft && !session->memory) {
             memcpy(session->soft + (size_t)now->soft * width, piece->soft[i], width * sizeof(float));
             session->soft_rows[now->soft++] = (int32_t)at;
@@ -498,6 +524,12 @@ static pc_status run_chunk(pc_session *session, const chunk *now)
                         pc_dims(2, count, session->model->llm.info.axes)));
     PC_TRY(pc_exec_bind(text->exec, text->in.ranges, session->ranges, pc_dims(2, count, 4)));
     PC_TRY(pc_exec_bind(text->exec, text->in.cache_rows, session->rows, pc_dims(1, count)));
+    if (text->in.source_rows) {
+        int32_t *target = session->sides + session->options.chunk;
+        int64_t sources = pc_sides_rows(session->ranges, count, session->sides, target);
+        PC_TRY(pc_exec_bind(text->exec, text->in.source_rows, session->sides, pc_dims(1, sources)));
+        PC_TRY(pc_exec_bind(text->exec, text->in.target_rows, target, pc_dims(1, count - sources)));
+    }
     if (text->in.soft) {
         PC_TRY(pc_exec_bind(text->exec, text->in.soft, session->soft, pc_dims(2, now->soft, width)));
         PC_TRY(pc_exec_bind(text->exec, text->in.soft_rows, session->soft_rows, pc_dims(1, now->soft)));
@@ -526,11 +558,21 @@ static int64_t end_of_run(const pc_session *session, const chunk *now, const pc_
     return end;
 }
 
+/* Tokens of the source at the beginning of a piece whose row has them counted in already. */
+static int64_t source_left(const pc_session *session, const pc_session_piece *piece)
+{
+    return pc_cache_length(session->cache, piece->row) == piece->count ? session->sources[piece->row] : 0;
+}
+
 static pc_status run_pieces(pc_session *session, const pc_session_piece *pieces, int64_t count)
 {
     chunk now = {0};
     pc_memory_begin(session->memory);
     for (int64_t i = 0; i < count; i++) {
+        if (source_left(session, &pieces[i]) > session->options.chunk - now.tokens) {
+            PC_TRY(run_chunk(session, &now)); /* a source is read in one run */
+            now = (chunk){0};
+        }
         for (int64_t done = 0; done < pieces[i].count;) {
             int64_t end = end_of_run(session, &now, &pieces[i], done);
             stage(session, &now, &pieces[i], done, end);
@@ -555,6 +597,19 @@ static pc_status check_ids(const pc_session *session, const pc_session_piece *pi
         }
     }
     return PC_OK;
+}
+
+/* Where the source of a row ends, before the piece is counted in: the piece that begins a row has the whole of it. */
+static pc_status find_source(pc_session *session, const pc_session_piece *piece)
+{
+    const int64_t length = pc_cache_length(session->cache, piece->row);
+    int64_t *source = &session->sources[piece->row];
+    if (length == 0) {
+        return pc_model_find_source(session->model, piece->ids, piece->soft, piece->count, source);
+    }
+    return length >= *source ? PC_OK
+                             : pc_fail(PC_ERR_DATA, "a source of %lld tokens is read at once, %lld are left", (long long)*source,
+                                       (long long)length);
 }
 
 /* What is in the cache stays as it turned, as in transformers. */
@@ -584,6 +639,7 @@ pc_status pc_session_read_rows(pc_session *session, const pc_session_piece *piec
     for (int64_t i = 0; i < count; i++) {
         PC_TRY(check_ids(session, &pieces[i]));
         pictures += soft_tokens(&pieces[i]);
+        PC_TRY(find_source(session, &pieces[i]));
     }
     PC_TRY(pc_memory_check(session->memory, pictures));
     for (; extended < count; extended++) {
@@ -688,6 +744,7 @@ void pc_session_row_share(pc_session *session, int64_t to, int64_t from, int64_t
 {
     pc_cache_share(session->cache, to, from, length);
     pc_memory_share(session->memory, to, from, pc_cache_length(session->cache, to));
+    session->sources[to] = session->sources[from];
     memmove(session->follow + to * session->options.context, session->follow + from * session->options.context,
             (size_t)pc_cache_length(session->cache, to) * sizeof *session->follow);
     if (session->hidden) {

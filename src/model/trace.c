@@ -5,6 +5,7 @@
 #include "store/writer.h"
 #include "ops/attention.h"
 #include "ops/rows.h"
+#include "ops/sides.h"
 #include "tensor/exec.h"
 
 #include <stdio.h>
@@ -18,6 +19,9 @@ typedef struct tracer {
     pc_tensor **views; /* pixels: one input for all pictures, or of native resolution one for each */
     int64_t view_count, pixel_count;
     pc_tensor *soft_rows, *packed_rows, *ids, *positions, *ranges, *frequencies, *ends, *types;
+    pc_tensor *sides[2];
+    int64_t source; /* tokens of the source; encoder-decoders */
+    int32_t *side_values;
     int64_t soft;   /* placeholders */
     int64_t slots;  /* that the pictures want */
     int64_t wanted; /* soft tokens of the pictures */
@@ -85,6 +89,7 @@ static pc_status check_ids(tracer *t)
         t->id_values[i] = is_image && !looked_up ? 0 : in->ids[i];
         t->range_values[i] = (pc_attention_range){0, 0, 0, (int32_t)(t->model->contrast.bidirectional ? in->tokens : i + 1)};
         t->written_ids[i] = in->ids[i];
+        t->side_values[i] = (int32_t)i;
         if (is_image) {
             if (t->soft == wanted) {
                 t->soft++;
@@ -92,6 +97,10 @@ static pc_status check_ids(tracer *t)
             }
             t->soft_values[t->soft++] = (int32_t)i;
         }
+    }
+    if (t->model->llm.info.source && in->tokens) {
+        PC_TRY(pc_model_find_source(t->model, in->ids, NULL, in->tokens, &t->source));
+        pc_sides_ranges(t->range_values, 0, t->source, in->tokens);
     }
     if (t->soft != wanted) {
         return pc_fail(PC_ERR_DATA, "input_ids: %s%lld image placeholders, expected %lld for %lld tiles of pictures",
@@ -142,6 +151,7 @@ static pc_status allocate(tracer *t)
     PC_TRY(PC_NEW_ARRAY(t->soft_values, tokens, "a trace"));
     PC_TRY(PC_NEW_ARRAY(t->end_values, 1, "a trace"));
     PC_TRY(PC_NEW_ARRAY(t->type_values, tokens, "a trace"));
+    PC_TRY(PC_NEW_ARRAY(t->side_values, tokens, "a trace"));
     PC_TRY(pack_pictures(t, NULL));
     PC_TRY(PC_NEW_ARRAY(t->packed_values, (size_t)t->wanted + 1, "a trace"));
     PC_TRY(pack_pictures(t, t->packed_values));
@@ -166,11 +176,17 @@ static void build_language(tracer *t, const pc_build *build, pc_tensor *soft)
 {
     declare_text(t);
     t->frequencies = pc_graph_input(t->graph, "", PC_F32, pc_dims(1, t->model->llm.info.head_size / 2));
+    if (t->model->llm.info.source) {
+        t->sides[0] = pc_graph_input(t->graph, "", PC_I32, pc_dims(1, t->source));
+        t->sides[1] = pc_graph_input(t->graph, "", PC_I32, pc_dims(1, t->input->tokens - t->source));
+    }
     pc_reading reading = {
         .ids = t->ids,
         .positions = t->positions,
         .ranges = t->ranges,
         .frequencies = t->frequencies,
+        .source_rows = t->sides[0],
+        .target_rows = t->sides[1],
         .soft = soft,
     };
     if (soft) {
@@ -291,6 +307,8 @@ static pc_status run(tracer *t)
     PC_TRY(bind(t, t->ranges, t->range_values));
     PC_TRY(bind(t, t->frequencies, t->turns));
     PC_TRY(bind(t, t->types, t->type_values));
+    PC_TRY(bind(t, t->sides[0], t->side_values));
+    PC_TRY(bind(t, t->sides[1], t->side_values + t->source));
     if (t->ends) {
         t->end_values[0] = end_row(t);
         PC_TRY(bind(t, t->ends, t->end_values));
@@ -377,6 +395,7 @@ static void clear(tracer *t)
     pc_free(t->position_values);
     pc_free(t->soft_values);
     pc_free(t->end_values);
+    pc_free(t->side_values);
     pc_free(t->packed_values);
     pc_free(t->type_values);
     pc_free(t->written_ids);

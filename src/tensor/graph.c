@@ -206,6 +206,7 @@ static pc_node *new_node(pc_graph *graph, const pc_op *op, pc_tensor *const *in,
     node->op = op;
     node->params = copy;
     node->inputs = inputs;
+    node->late = graph->late;
     for (int i = 0; i < inputs; i++) {
         node->in[i] = in[i];
     }
@@ -269,6 +270,7 @@ pc_status pc_graph_finish(pc_graph *graph)
     if (graph->failed) {
         return pc_fail(graph->failed, "%s", graph->message ? graph->message : "the graph could not be built");
     }
+    PC_TRY(graph->finished ? PC_OK : pc_graph_order_late(graph));
     graph->finished = true;
     return PC_OK;
 }

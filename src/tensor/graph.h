@@ -45,6 +45,10 @@ pc_tensor *pc_layer_end(pc_graph *graph, pc_tensor *x);
  * the gradient comes to it. What layers hand on is kept. Chen et al. 2016 (arXiv:1604.06174), section 4. */
 void pc_graph_recompute(pc_graph *graph);
 
+/* Nodes added while this is on run as late as their readers allow, the gradient's nodes among these: what they make is not
+ * kept until then. On before pc_graph_backward alone; results don't change by a bit. */
+void pc_graph_late(pc_graph *graph, bool on);
+
 /* Append the gradient of the scalar `loss`: for each parameter that trains, nodes that add to param->grad; for inputs
  * of pc_graph_want_grad, a kept tensor input->grad. */
 void pc_graph_backward(pc_graph *graph, pc_tensor *loss);

@@ -17,6 +17,7 @@ struct pc_graph {
     size_t *cuts; /* number of nodes when each layer ended */
     size_t cut_count, cut_capacity;
     bool recompute;
+    bool late;    /* of the nodes that are added now */
     pc_tensor *poison;
     pc_status failed;
     char *message;
@@ -29,6 +30,9 @@ struct pc_graph {
 void pc_graph_repeat(pc_graph *graph, size_t first, size_t end, pc_node **clones);
 /* Drop those of nodes [first, end) whose results nobody reads; returns how many are left. */
 size_t pc_graph_drop_unread(pc_graph *graph, size_t first, size_t end);
+
+/* Put late nodes in front of their first readers. late.c */
+pc_status pc_graph_order_late(pc_graph *graph);
 
 /* A new tensor in the graph's list; poison when memory is short. */
 pc_tensor *pc_graph_new_tensor(pc_graph *graph, pc_storage storage, pc_dtype dtype, pc_shape shape);

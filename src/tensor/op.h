@@ -21,6 +21,7 @@ typedef struct pc_node {
     int outputs;
     const void *params; /* the operation's own struct, copied into the graph's arena; NULL when it has none */
     bool accumulate;    /* add to out[0] instead of overwriting it (only if op->can_accumulate) */
+    bool late;          /* runs as late as its readers allow (pc_graph_late) */
     int index;          /* position in the graph */
 } pc_node;
 

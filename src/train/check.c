@@ -39,6 +39,9 @@ static pc_status open_parts(parts **out, const pc_recipe *recipe)
     const pc_stage *stage;
     parts *p = NULL;
     pc_status status;
+    pc_recipe one_by_one = *recipe;
+    one_by_one.packing = one_by_one.neat_packing = one_by_one.group_by_length = false; /* bad samples are for us to find */
+    recipe = &one_by_one;
     *out = NULL;
     PC_TRY(pc_setup_check(recipe, &stage));
     PC_TRY(PC_NEW(p, "the parts of a recipe"));

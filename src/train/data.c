@@ -3,7 +3,9 @@
 #include "base/file.h"
 #include "base/memory.h"
 #include "data/dataset_info.h"
+#include "model/fingerprint.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -69,6 +71,41 @@ static pc_status read_weights(pc_train_data *data, const char *text)
     return PC_OK;
 }
 
+/* What the sizes of samples depend on, as text. */
+static pc_status describe_sizes(pc_str *out, const pc_train_data *data, const pc_recipe *recipe, const pc_model *model,
+                                const pc_loader_options *options)
+{
+    pc_fingerprint print;
+    PC_TRY(pc_fingerprint_of(&print, model));
+    PC_TRY(pc_str_printf(out, "%s\n%s\n%s\n%s\n%lld %d %lld %lld %d %d\n", print.whole, recipe->dataset,
+                         recipe->dataset_dir ? recipe->dataset_dir : "", options->chat ? options->chat->name : "",
+                         (long long)options->cutoff, (int)options->turns, (long long)options->tokens_per_image,
+                         (long long)options->max_images, options->image_open, options->image_close));
+    for (int i = 0; i < data->count; i++) {
+        PC_TRY(pc_dataset_describe(data->datasets[i], out));
+    }
+    return PC_OK;
+}
+
+/* output_dir/index/<start of the SHA-256 of that text>.sizes; free with pc_free. */
+static pc_status name_sizes(char **out, const pc_train_data *data, const pc_recipe *recipe, const pc_model *model,
+                            const pc_loader_options *options)
+{
+    pc_str text = {0};
+    char hex[65], name[32];
+    char *folder = pc_path_join(recipe->output_dir, "index");
+    pc_status status = folder ? describe_sizes(&text, data, recipe, model, options) : pc_fail_memory(0, "a path");
+    if (status == PC_OK) {
+        pc_sha256(text.data, text.length, hex);
+        snprintf(name, sizeof name, "%.16s.sizes", hex);
+        *out = pc_path_join(folder, name);
+        status = *out ? PC_OK : pc_fail_memory(0, "a path");
+    }
+    pc_str_clear(&text);
+    pc_free(folder);
+    return status;
+}
+
 static pc_status open_loader(pc_train_data *data, const pc_recipe *recipe, const pc_model *model, const pc_stage *stage)
 {
     int64_t side = model->encoder.type ? model->encoder.info.image_size : 0;
@@ -83,6 +120,8 @@ static pc_status open_loader(pc_train_data *data, const pc_recipe *recipe, const
         .vocabulary = model->contrast.present ? model->contrast.config.vocab_size : model->llm.info.vocabulary,
         .image_open = model->image_open,
         .image_close = model->image_close,
+        .source = model->llm.info.source,
+        .start = (int32_t)model->llm.info.start,
         .tokens_per_image = !model->connector.type ? 0 : pc_model_pictures_apart(model) ? 1 : model->connector.tokens,
         .placeholders_stay = pc_model_pictures_apart(model),
         .image_width = side,
@@ -99,12 +138,17 @@ static pc_status open_loader(pc_train_data *data, const pc_recipe *recipe, const
         .seed = (uint64_t)recipe->seed,
         .workers = (int)recipe->dataloader_num_workers,
         .strict = recipe->strict,
+        .packing = recipe->packing || recipe->neat_packing,
+        .group_by_length = recipe->group_by_length,
     };
     if (stage->batches == PC_BATCH_PAIRS && options.cutoff > model->contrast.config.max_position_embeddings) {
         options.cutoff = model->contrast.config.max_position_embeddings; /* a text tower has no more positions */
     }
     if (conversations && model->tiles.merge != PC_MERGE_NONE) {
         return pc_fail(PC_ERR_DATA, "pictures cut into tiles can be answered about, not trained on yet");
+    }
+    if (model->llm.info.source && (stage->batches != PC_BATCH_LANGUAGE || options.turns != PC_TURNS_HISTORY)) {
+        return pc_fail(PC_ERR_DATA, "an encoder-decoder trains in stages pt and sft, on turns that see their history");
     }
     if (model->llm.info.rotary_limit && recipe->cutoff_len > model->llm.info.rotary_limit) {
         return pc_fail(PC_ERR_DATA, "cutoff_len is %lld; beyond %lld tokens this model's rotary positions depend on the length "
@@ -116,6 +160,10 @@ static pc_status open_loader(pc_train_data *data, const pc_recipe *recipe, const
     }
     const pc_dataset *datasets[PC_TRAIN_DATASETS];
     memcpy(datasets, data->datasets, sizeof datasets);
+    if (options.packing || options.group_by_length) {
+        PC_TRY(name_sizes(&data->sizes_file, data, recipe, model, &options));
+        options.sizes_file = data->sizes_file;
+    }
     return pc_loader_new(&data->loader, datasets, recipe->interleave_probs ? data->weights : NULL, data->count, &options);
 }
 
@@ -134,5 +182,6 @@ void pc_train_data_close(pc_train_data *data)
     for (int i = 0; i < data->count; i++) {
         pc_dataset_close(data->datasets[i]);
     }
+    pc_free(data->sizes_file);
     memset(data, 0, sizeof *data);
 }

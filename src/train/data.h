@@ -12,6 +12,7 @@ typedef struct pc_train_data {
     pc_dataset *datasets[PC_TRAIN_DATASETS];
     double weights[PC_TRAIN_DATASETS];
     int count;
+    char *sizes_file; /* that the loader reads or writes; NULL = none */
     pc_loader *loader;
 } pc_train_data;
 

@@ -22,6 +22,7 @@ typedef struct pc_learner_options {
     const pc_stage *stage;
     pc_batch_limits limits;
     bool recompute;         /* values inside of layers are computed again for their gradients: less memory, the same bits */
+    int64_t logit_rows;     /* stage.h; 0 = by their bytes */
     pc_dtype compute;       /* PC_F32; PC_BF16: products in bf16, masters and sums in f32 */
     const pc_optimizer *optimizer;
     pc_optimizer_settings settings;

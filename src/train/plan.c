@@ -1,5 +1,7 @@
 #include "train/plan.h"
 
+#include "base/file.h"
+#include "base/str.h"
 #include "train/data.h"
 #include "train/setup.h"
 
@@ -7,6 +9,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 enum { WARM_UP = 2, LEAST = 3 };
 
@@ -34,26 +37,47 @@ static size_t peak_bytes(void)
     return (size_t)kilobytes * 1024;
 }
 
-static pc_status measure(pc_plan *out, const pc_training *p, const pc_recipe *recipe, double seconds)
+/* What some steps took; the first WARM_UP of them don't count. */
+typedef struct timing {
+    double spent; /* seconds */
+    int64_t steps, tokens, images;
+} timing;
+
+/* Steps from the first one on, for about `seconds`, at most `most`. */
+static pc_status take_steps(timing *out, const pc_training *p, const pc_recipe *recipe, double seconds, int64_t most)
 {
-    double started = now(), spent = 0;
+    double started = now();
     const pc_batch *batches;
     pc_step_result result;
-    int64_t tokens = 0, images = 0;
-    for (int64_t step = 0; step < WARM_UP + LEAST || now() - started < seconds; step++) {
+    *out = (timing){0};
+    PC_TRY(pc_loader_seek(p->data.loader, 0));
+    for (int64_t step = 0; step < most && (step < WARM_UP + LEAST || now() - started < seconds); step++) {
         double before = now();
         PC_TRY(pc_loader_next(p->data.loader, &batches));
         PC_TRY(pc_rollout_step(p->rollout, p->learner, batches, recipe->accumulation, step, 0, &result)); /* rate 0: weights stay good */
-        if (step >= WARM_UP) {
-            spent += now() - before;
-            tokens += result.tokens;
-            images += result.images;
-            out->measured++;
+        if (step >= WARM_UP || step == most - 1) {
+            out->spent += now() - before;
+            out->tokens += result.tokens;
+            out->images += result.images;
+            out->steps++;
         }
     }
-    out->tokens_per_step = (double)tokens / (double)out->measured;
-    out->images_per_step = (double)images / (double)out->measured;
-    out->seconds_per_step = spent / (double)out->measured;
+    return PC_OK;
+}
+
+static pc_status measure(pc_plan *out, const pc_training *p, const pc_recipe *recipe, double seconds)
+{
+    bool cached = recipe->feature_cache != NULL;
+    timing first, later;
+    PC_TRY(take_steps(&first, p, recipe, cached ? seconds / 2 : seconds, cached ? out->steps_per_epoch : INT64_MAX));
+    out->measured = first.steps;
+    out->tokens_per_step = (double)first.tokens / (double)first.steps;
+    out->images_per_step = (double)first.images / (double)first.steps;
+    out->seconds_per_step = out->seconds_per_step_cached = first.spent / (double)first.steps;
+    if (cached) { /* the same steps again: now every picture is there */
+        PC_TRY(take_steps(&later, p, recipe, seconds / 2, first.steps + WARM_UP));
+        out->seconds_per_step_cached = later.spent / (double)later.steps;
+    }
     return PC_OK;
 }
 
@@ -87,8 +111,10 @@ static void compute_sizes(pc_plan *out, const pc_training *p, const pc_recipe *r
 
 static pc_status plan(pc_plan *out, pc_training *p, const pc_recipe *recipe, const pc_backend *backend, double seconds)
 {
+    double started = now();
     PC_TRY(pc_training_open(p, recipe, backend));
     size_t before = peak_bytes();
+    out->seconds_to_start = now() - started;
     out->steps_per_epoch = pc_loader_steps_per_epoch(p->data.loader);
     out->steps = pc_setup_steps(recipe, p->data.loader);
     out->tokens_per_image = !p->model->connector.type ? 0 : pc_model_pictures_apart(p->model) ? 1 : p->model->connector.tokens;
@@ -97,7 +123,9 @@ static pc_status plan(pc_plan *out, pc_training *p, const pc_recipe *recipe, con
     out->expected = peak_bytes();
     out->most = before + out->gradients + out->moments + out->activations;
     out->most = out->most > out->expected ? out->most : out->expected;
-    out->seconds = out->seconds_per_step * (double)out->steps;
+    int64_t first = out->steps < out->steps_per_epoch ? out->steps : out->steps_per_epoch;
+    out->seconds = out->seconds_to_start + out->seconds_per_step * (double)first +
+                   out->seconds_per_step_cached * (double)(out->steps - first);
     out->flops_per_step = pc_learner_cost(p->learner).flops * (double)recipe->accumulation;
     return PC_OK;
 }
@@ -106,10 +134,18 @@ pc_status pc_plan_recipe(pc_plan *out, const pc_recipe *recipe, const pc_backend
 {
     pc_training p = {0};
     pc_recipe alone = *recipe;
-    alone.feature_cache = NULL; /* nothing is written; the first epoch costs as much as without */
-    recipe = &alone;
+    pc_str cache = {0};
+    pc_status status = PC_OK;
     *out = (pc_plan){0};
-    pc_status status = plan(out, &p, recipe, backend, seconds);
+    if (recipe->feature_cache) {
+        status = pc_str_printf(&cache, "%s.plan-%ld", recipe->feature_cache, (long)getpid());
+        alone.feature_cache = cache.data;
+    }
+    status = status == PC_OK ? plan(out, &p, &alone, backend, seconds) : status;
     pc_training_close(&p);
+    if (cache.data && pc_remove_tree(cache.data) != PC_OK && status == PC_OK) {
+        status = PC_ERR_IO;
+    }
+    pc_str_clear(&cache);
     return status;
 }

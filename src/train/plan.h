@@ -2,7 +2,10 @@
  *
  * Flow: recipe -> model, data, learner as the trainer makes them -> some steps on the first batches, thrown away -> seconds a
  * step, resident memory -> the whole run. Sizes that are known exactly are computed; what depends on the machine and on the
- * data (speed, how much of the planned memory is ever touched) is measured by those steps. Nothing is written.
+ * data (speed, how much of the planned memory is ever touched) is measured by those steps. Nothing that is written stays.
+ *
+ * With a feature cache the steps are taken twice, into an empty cache beside the recipe's own, which is removed: as the first
+ * epoch, which encodes every picture, and as the later ones, which find them.
  */
 #ifndef PC_TRAIN_PLAN_H
 #define PC_TRAIN_PLAN_H
@@ -20,7 +23,9 @@ typedef struct pc_plan {
     int64_t steps, steps_per_epoch;
     int64_t tokens_per_image;
     double tokens_per_step, images_per_step; /* means of the steps measured */
-    double seconds_per_step, seconds;        /* of a step; of the whole run */
+    double seconds_per_step, seconds;        /* of a step (of the first epoch); of the whole run with its start */
+    double seconds_per_step_cached;          /* of later epochs' steps; as seconds_per_step without a feature cache */
+    double seconds_to_start;                 /* until the first step */
     double flops_per_step;                   /* floating-point operations of one of the steps measured, as the operations count them */
     int64_t measured;                        /* steps */
 } pc_plan;

@@ -108,6 +108,11 @@ static const pc_field fields[] = {
      .help = "history: a turn sees what was said before; independent: the picture and itself alone"},
     TEXT(feature_cache, NULL, "folder where the features of a frozen encoder are kept: each picture is encoded once. Needs disk: 4 bytes a "
                               "number"),
+    FLAG(packing, "false",
+         "put samples together until they fill cutoff_len: per_device_train_batch_size packs make a micro-batch. Samples of a pack "
+         "don't see each other"),
+    FLAG(neat_packing, "false", "the same as packing, which never lets samples see each other"),
+    FLAG(group_by_length, "false", "the samples of a step are about equally long"),
     FLAG(strict, "false", "stop at the first bad sample"),
     COUNT(batch_size, "per_device_train_batch_size", "8", 1, "samples in a micro-batch"),
     COUNT(accumulation, "gradient_accumulation_steps", "1", 1, "micro-batches in a step"),

@@ -61,7 +61,7 @@ typedef struct pc_recipe {
     int64_t cutoff_len, max_samples, max_images, dataloader_num_workers, image_shift;
     int image_mirror; /* pc_mirror */
     int turns;
-    bool strict;
+    bool packing, neat_packing, group_by_length, strict;
     char *feature_cache;
     /* optimisation */
     int64_t batch_size, accumulation, max_steps, warmup_steps, seed, threads;

@@ -19,14 +19,16 @@ typedef struct pc_stage_inputs {
     pc_tensor *experience;  /* f32 [R,PC_EXPERIENCE] */
     pc_tensor *pairs;       /* f32 [B]: weight of each pair, 1 over the step's pairs */
     pc_tensor *frequencies; /* f32 [E/2] */
+    pc_tensor *sides[2];    /* i32 [S], [T-S]: rows of the source and of what is written (ops/sides.h), or NULL */
 } pc_stage_inputs;
 
-enum { PC_STAGE_METRICS = 8 };
+enum { PC_STAGE_METRICS = 8, PC_STAGE_LOGIT_BYTES = 32 << 20 };
 
 /* What a loss is made for. */
 typedef struct pc_stage_setting {
     const pc_model *model;
     const pc_batch_limits *limits;
+    int64_t logit_rows;    /* most rows of logits in memory at a time; 0 = as many as PC_STAGE_LOGIT_BYTES hold */
     const pc_model *reference; /* stages with one: read without the adapter; the model itself when an adapter trains */
     const pc_linear_weights *head; /* stages with one */
     pc_preference_params preference;
@@ -54,6 +56,14 @@ typedef struct pc_stage {
     /* PC_ERR_DATA when the model lacks a part that the stage needs. */
     pc_status (*check)(const pc_model *model);
 } pc_stage;
+
+/* Cross-entropy [1] of the rows in->target_rows of hidden [T,D'] with in->target_ids and in->weights. When the setting's
+ * limits allow more rows than may have logits at a time, they come in chunks: each one's logits are made, read and turned
+ * into gradients before the next. rows_before_head (or NULL) is what happens to a chunk's rows [R',D'] before the head. */
+pc_tensor *pc_stage_vocabulary_loss(const pc_build *build, const pc_stage_setting *setting, const pc_stage_inputs *in,
+                                    pc_tensor *hidden,
+                                    pc_tensor *(*rows_before_head)(const pc_build *build, const pc_stage_setting *setting,
+                                                                   pc_tensor *rows));
 
 /* Features of the batch's pictures, with the input that they come from: in->pixels, or in->features. */
 pc_connector_input pc_stage_pictures(const pc_build *build, const pc_model *model, const pc_batch_limits *limits,

@@ -37,6 +37,18 @@ refuses() {
     [ ! -e "$out/mmproj-text.gguf" ]
 }
 
+@test "mmproj: every command that takes a model takes its vision side" {
+    "$percept" convert $llava "$out/m.gguf" --type f32 --mmproj "$out/eyes.gguf"
+    "$percept" show "$out/m.gguf" --mmproj "$out/eyes.gguf" --json | jq -e .encoder >/dev/null
+    [ "$("$percept" show "$out/m.gguf" --json | jq .encoder)" = null ]
+    "$percept" trace "$out/m.gguf" --mmproj "$out/eyes.gguf" --image $shapes --prompt "<image>" -o "$out/t.safetensors"
+    "$percept" bench "$out/m.gguf" --mmproj "$out/eyes.gguf" -p 4 -n 1 -r 1 --image 1 --json | jq -e '[.results[].test] | any(test("image"))'
+    "$percept" verify "$out/m.gguf" --mmproj "$out/eyes.gguf" --json >"$out/v" 2>/dev/null || true
+    jq -e .stages "$out/v"
+    "$percept" eval "$out/m.gguf" --mmproj "$out/eyes.gguf" --tasks scenes --limit 1 --max-new-tokens 1 --json | jq -e .results.scenes
+    refuses 1 "$percept" show "$out/m.gguf" --mmproj "$out/nothing.gguf"
+}
+
 @test "convert: what is refused" {
     refuses 2 "$percept" convert $llava "$out/m.gguf" --type q3
     refuses 2 "$percept" convert $llava "$out/dir" --type q4_0

@@ -102,4 +102,22 @@ EOF
     trained=$(sed -n 's/.* \([0-9]*\) MB  left.*/\1/p' "$folder/err" | sort -n | tail -n 1)
     jq -e --argjson trained "$trained" '(.memory_bytes / 1e6 - $trained) | fabs <= 3' <<<"$json"
     "$percept" plan "$folder/recipe.yaml" max_images=2 --seconds 0.1 | grep -q '^memory .* MB expected'
+    json=$("$percept" plan "$folder/recipe.yaml" max_images=2 feature_cache="$folder/cache" --seconds 0.2 --json)
+    jq -e '.seconds_per_step_cached > 0 and .seconds > 0' <<<"$json"
+    [ ! -e "$folder/cache" ] && [ -z "$(find "$folder" -name '*.plan-*')" ]
+}
+
+@test "packing: every sample once an epoch, resumed from where it was; combinations that mean nothing are refused" {
+    "$percept" train "$folder/recipe.yaml" max_images=2 packing=true num_train_epochs=1 output_dir="$folder/packed" \
+        2>"$folder/err"
+    grep -q 'samples in . packs of up to' "$folder/err"
+    [ -n "$(find "$folder/packed/index" -name '*.sizes')" ]
+    "$percept" train "$folder/recipe.yaml" max_images=2 packing=true num_train_epochs=1 output_dir="$folder/packed" \
+        resume_from_checkpoint=latest 2>"$folder/err"
+    ! grep -q 'measuring' "$folder/err"
+    "$percept" train "$folder/recipe.yaml" max_images=2 group_by_length=true output_dir="$folder/grouped" 2>"$folder/err"
+    code=0
+    "$percept" train "$folder/recipe.yaml" packing=true group_by_length=true output_dir="$folder/x" 2>"$folder/err" || code=$?
+    [ "$code" -eq 2 ]
+    grep -q 'equally long' "$folder/err"
 }

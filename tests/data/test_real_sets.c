@@ -117,7 +117,23 @@ static void test_nlvr(void **state)
     assert_int_equal(sample.image_count, 1);
     assert_non_null(strstr(sample.where, ":2: sample 7"));
     pc_dataset_close(dataset);
+    char path[400];
+    snprintf(path, sizeof path, "%s?content=boxes", nlvr);
+    dataset = open_dataset(path);
+    assert_int_equal(pc_dataset_count(dataset), 12);
+    must(pc_dataset_read_texts(dataset, 7, &sample));
+    assert_int_equal(sample.image_count, 3);
+    assert_null(sample.images[2]);
+    must(pc_dataset_read(dataset, 7, &sample));
+    assert_int_equal(sample.image_count, 3);
+    assert_int_equal(sample.conversation.media_count[PC_MEDIA_IMAGE], 3);
+    for (int i = 0; i < 3; i++) {
+        assert_true(sample.images[i]->width == 100 && sample.images[i]->height == 100);
+    }
+    pc_dataset_close(dataset);
     pc_sample_clear(&sample);
+    snprintf(path, sizeof path, "%s?content=thirds", nlvr);
+    must_fail(pc_dataset_open(&dataset, path, NULL, NULL), PC_ERR_USAGE, "content 'thirds'");
 }
 
 static void test_task(void **state)

@@ -23,6 +23,22 @@ near() { jq -e --arg key "$1" --argjson wanted "$2" '.results.perplexity[$key] /
     near perplexity 1616.5979004
 }
 
+@test "perplexity_chunked: llama.cpp's figures for the same model and text" {
+    for i in 1 2 3 4 5 6; do
+        printf 'The %d red circles are left of the blue square.\nIs there a star? No, there are three.\n' $i
+    done >"$text"
+    chunked() { jq -e --argjson wanted "$1" '.results.perplexity_chunked.perplexity / $wanted - 1 | fabs < 1e-6' <<<"$out"; }
+    out=$("$percept" eval $base --tasks perplexity_chunked --data "$text" -c 32 --json)
+    chunked 1667.1658 # llama-perplexity -c 32 -ctk f32 -ctv f32 on the GGUF of percept convert
+    [ "$(jq .results.perplexity_chunked.tokens <<<"$out")" = 180 ]
+    out=$("$percept" eval $base --tasks perplexity_chunked --data "$text" -c 32 --limit 2 --json)
+    chunked 2085.8501
+    run "$percept" eval $base --tasks perplexity_chunked --data "$text" -c 512
+    [ "$status" -eq 3 ]
+    run "$percept" eval $base --tasks perplexity_chunked --data "$text" -c 3
+    [ "$status" -eq 2 ]
+}
+
 @test "perplexity: the same for every number of threads" {
     "$percept" eval $base --tasks perplexity --data "$text" -t 1 --json >"$BATS_TEST_TMPDIR/a"
     "$percept" eval $base --tasks perplexity --data "$text" -t 3 --json >"$BATS_TEST_TMPDIR/b"

@@ -334,6 +334,30 @@ static void test_attention(void **state)
     }
 }
 
+/* With a bias by distance: short and long ones, queries at their rows and at their last keys. */
+static void add_biased(walker *w, const struct attention_size *s, mask kind, int most)
+{
+    add_attention(w, PC_F32, s->queries, s->keys, s->heads, s->key_heads, s->size, kind);
+    w->node.inputs--; /* in place of the absent one */
+    walker_float(w, PC_F32, pc_dims(2, s->heads, 2 * most + 1));
+}
+
+static void test_attention_biased(void **state)
+{
+    walker *w = *state;
+    for (size_t i = 0; i < sizeof attention_sizes / sizeof attention_sizes[0]; i++) {
+        for (mask kind = 0; kind < MASKS; kind++) {
+            const pc_attention_params params = {.scale = (kind % 3 ? 1 : 0.7) / sqrt((double)attention_sizes[i].size),
+                                                .place = (i + kind) % 2 ? PC_PLACE_LAST : PC_PLACE_ROW};
+            walker_begin(w, &pc_op_attention, &params);
+            add_biased(w, &attention_sizes[i], kind, kind % 2 ? 5 : 130);
+            w->node.outputs = 2;
+            w->absolute = 1e-5;
+            walker_check(w);
+        }
+    }
+}
+
 /* Keys that lie in pages in any order: against the reference, and the same bits as in one piece. */
 static void test_attention_paged(void **state)
 {
@@ -391,6 +415,33 @@ static void test_attention_grad(void **state)
             walker_float(w, PC_F32, pc_dims(3, s.queries, s.heads, s.size));
             w->node.outputs = 3;
             w->absolute = 3e-5;
+            walker_check(w);
+        }
+    }
+}
+
+static void test_attention_biased_grad(void **state)
+{
+    walker *w = *state;
+    for (size_t i = 0; i < sizeof attention_sizes / sizeof attention_sizes[0]; i++) {
+        for (mask kind = 0; kind < MASKS; kind++) {
+            const struct attention_size s = attention_sizes[i];
+            const pc_attention_params params = {.scale = 0.5, .place = (i + kind) % 2 ? PC_PLACE_LAST : PC_PLACE_ROW};
+            walker_begin(w, &pc_op_attention_grad, &params);
+            add_biased(w, &s, kind, kind % 2 ? 5 : 130);
+            pc_tensor *out = walker_float(w, PC_F32, pc_dims(3, s.queries, s.heads, s.size));
+            pc_tensor *lse = walker_float(w, PC_F32, pc_dims(2, s.queries, s.heads));
+            pc_node forward = w->node;
+            forward.op = &pc_op_attention;
+            forward.inputs = 5;
+            forward.out[0] = out;
+            forward.out[1] = lse;
+            pc_op_attention.reference(&(pc_call){.node = &forward});
+            memcpy(w->original[5], out->data, pc_tensor_bytes(out));
+            memcpy(w->original[6], lse->data, pc_tensor_bytes(lse));
+            walker_float(w, PC_F32, pc_dims(3, s.queries, s.heads, s.size));
+            w->node.outputs = 4;
+            w->absolute = 2e-4;
             walker_check(w);
         }
     }
@@ -505,6 +556,8 @@ int main(void)
         cmocka_unit_test(test_blocks_rows),
         cmocka_unit_test(test_blocks_read),
         cmocka_unit_test(test_attention),
+        cmocka_unit_test(test_attention_biased),
+        cmocka_unit_test(test_attention_biased_grad),
         cmocka_unit_test(test_attention_paged),
         cmocka_unit_test(test_attention_grad),
         cmocka_unit_test(test_attention_rows),

@@ -28,6 +28,17 @@ static void test_encoders(void **state)
     parity_check_levels(encoders, sizeof encoders / sizeof encoders[0]);
 }
 
+static const parity_fixture halves[] = {
+    {"llava f16", GOLDEN("half/llava"), GOLDEN("half/llava.safetensors"), false},
+    {"qwen2 f16", GOLDEN("half/qwen2"), GOLDEN("half/qwen2.safetensors"), false},
+};
+
+static void test_halves(void **state)
+{
+    (void)state;
+    parity_check_levels(halves, sizeof halves / sizeof halves[0]);
+}
+
 static const parity_fixture systems[] = {
     {"blip-2 opt", GOLDEN("blip2/opt"), GOLDEN("blip2/opt.safetensors"), false},
     {"mobilevlm", GOLDEN("mobilevlm/v1"), GOLDEN("mobilevlm/v1.safetensors"), false},
@@ -50,6 +61,19 @@ static const parity_fixture decoders[] = {
     DECODER("mistral"), DECODER("mistral_open"), DECODER("qwen2"),  DECODER("qwen2_window"), DECODER("linear"),
     DECODER("dynamic"), DECODER("llama3"),       DECODER("yarn"),   DECODER("yarn_factors"), DECODER("mixtral"),
 };
+
+static const parity_fixture both_sides[] = {
+    {"flan-t5", GOLDEN("t5/flan"), GOLDEN("t5/flan.safetensors"), false},
+    {"t5", GOLDEN("t5/v1"), GOLDEN("t5/v1.safetensors"), false},
+};
+
+enum { BOTH_SIDES = sizeof both_sides / sizeof both_sides[0] };
+
+static void test_both_sides(void **state)
+{
+    (void)state;
+    parity_check_levels(both_sides, BOTH_SIDES);
+}
 
 enum { DECODERS = sizeof decoders / sizeof decoders[0] };
 
@@ -256,6 +280,9 @@ static void test_saved(void **state)
     for (int i = 0; i < DECODERS; i++) {
         check_saved(&decoders[i]);
     }
+    for (int i = 0; i < BOTH_SIDES; i++) {
+        check_saved(&both_sides[i]);
+    }
     for (int i = 0; i < LLAVAS; i++) {
         check_saved(&llavas[i]);
     }
@@ -326,9 +353,11 @@ static void test_greedy(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_halves),
         cmocka_unit_test(test_encoders),
         cmocka_unit_test(test_systems),
         cmocka_unit_test(test_decoders),
+        cmocka_unit_test(test_both_sides),
         cmocka_unit_test(test_greedy),
         cmocka_unit_test(test_llavas),
         cmocka_unit_test(test_llava_pictures),

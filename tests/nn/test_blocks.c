@@ -8,6 +8,7 @@
 #include "nn/t5.h"
 #include "ops/add.h"
 #include "ops/multiply.h"
+#include "ops/rows.h"
 #include "store/store.h"
 #include "support/learn.h"
 #include "tensor/exec.h"
@@ -246,36 +247,47 @@ static void t5_declare(bench *b, pc_scope *scope)
     pc_norm_declare(scope, &w->decoder_norm, config.width, false, "decoder.final_layer_norm");
 }
 
+/* bias [H,2M+1] by distance -> [H,T,T], every query with every key */
+static pc_tensor *all_pairs(bench *b, const pc_build *build, pc_tensor *bias, int64_t tokens)
+{
+    int32_t at[4 * T5_SOURCE * T5_SOURCE];
+    const int64_t heads = bias->max.dim[0], width = bias->max.dim[1];
+    for (int64_t i = 0; i < heads * tokens * tokens; i++) {
+        const pc_attention_params params = {.place = PC_PLACE_ROW};
+        at[i] = (int32_t)(i / (tokens * tokens) * width +
+                          pc_attention_distance(&params, NULL, i / tokens % tokens, i % tokens, width / 2));
+    }
+    pc_tensor *pairs = pc_take_rows(build->graph, pc_reshape(build->graph, bias, pc_dims(2, -1, 1)),
+                                    use_ints(b, at, pc_dims(1, heads * tokens * tokens)));
+    return pc_reshape(build->graph, pairs, pc_dims(3, heads, tokens, tokens));
+}
+
 static void t5_build(bench *b, const pc_build *build)
 {
     pc_t5_config config = t5_config(b);
     const t5_weights *w = b->weights;
-    int32_t positions[T5_SOURCE];
     pc_attention_range whole[T5_SOURCE], causal[T5_TARGET];
     for (int32_t t = 0; t < T5_SOURCE; t++) {
-        positions[t] = t;
         whole[t] = (pc_attention_range){.end = T5_SOURCE};
         causal[t % T5_TARGET] = (pc_attention_range){.end = t % T5_TARGET + 1};
     }
-    pc_tensor *source_at = use_ints(b, positions, pc_dims(1, T5_SOURCE));
-    pc_tensor *target_at = use_ints(b, positions, pc_dims(1, T5_TARGET));
     pc_t5_io encoder = {
         .ranges = use_ints(b, &whole[0].prefix_begin, pc_dims(2, T5_SOURCE, 4)),
-        .bias = pc_t5_bias(build, w->encoder_bias, &config, PC_T5_ENCODER, source_at, source_at),
+        .bias = pc_t5_bias(build, w->encoder_bias, &config, PC_T5_ENCODER),
     };
     pc_tensor *x = use(b, "encoder", pc_dims(2, T5_SOURCE, config.width));
     x = pc_t5_block_forward(build, &w->encoder, &config, x, &encoder);
     x = pc_norm_forward(build, &w->encoder_norm, x, config.eps);
     pc_t5_io decoder = {
         .ranges = use_ints(b, &causal[0].prefix_begin, pc_dims(2, T5_TARGET, 4)),
-        .bias = pc_t5_bias(build, w->decoder_bias, &config, PC_T5_DECODER, target_at, target_at),
+        .bias = pc_t5_bias(build, w->decoder_bias, &config, PC_T5_DECODER),
         .source = x,
         .source_ranges = use_ints(b, &whole[0].prefix_begin, pc_dims(2, T5_TARGET, 4)),
     };
     pc_tensor *y = use(b, "decoder", pc_dims(2, T5_TARGET, config.width));
     y = pc_t5_block_forward(build, &w->decoder, &config, y, &decoder);
-    give(b, "encoder.position_bias", encoder.bias);
-    give(b, "decoder.position_bias", decoder.bias);
+    give(b, "encoder.position_bias", all_pairs(b, build, encoder.bias, T5_SOURCE));
+    give(b, "decoder.position_bias", all_pairs(b, build, decoder.bias, T5_TARGET));
     give(b, "encoder", x);
     give(b, "decoder", pc_norm_forward(build, &w->decoder_norm, y, config.eps));
 }

@@ -2,6 +2,7 @@
 #include "ops/activation.h"
 #include "ops/add.h"
 #include "ops/attention.h"
+#include "ops/sides.h"
 #include "ops/axis_frequencies.h"
 #include "ops/concat.h"
 #include "ops/cross_ranges.h"
@@ -17,6 +18,7 @@
 #include "ops/norm.h"
 #include "ops/patches.h"
 #include "ops/relative_bias.h"
+#include "ops/part.h"
 #include "ops/repeat.h"
 #include "ops/resample.h"
 #include "ops/rope.h"
@@ -60,11 +62,11 @@ static const pc_op *const without_gradient[] = {
     &pc_op_policy_grad,
     &pc_op_grid,              &pc_op_axis_frequencies,
     &pc_op_expert_dispatch, &pc_op_store_rows,         &pc_op_adamw,
-    &pc_op_sgd,
+    &pc_op_sgd,             &pc_op_part,               &pc_op_pick_ranges,       &pc_op_pick_ints,
 };
 
 /* Of those, what no backward pass contains. */
-static const pc_op *const outside_training[] = {&pc_op_store_rows, &pc_op_adamw, &pc_op_sgd};
+static const pc_op *const outside_training[] = {&pc_op_store_rows, &pc_op_adamw, &pc_op_sgd, &pc_op_pick_ints};
 
 static bool seen[OPS];
 
@@ -323,8 +325,11 @@ static void attention_with_bias(check *c)
 {
     static const int32_t ranges[] = {0, 0, 0, 4, 0, 1, 2, 4};
     pc_tensor *q = check_wanted(c, pc_dims(3, 2, 2, 3)), *k = check_wanted(c, pc_dims(3, -4, 1, 3));
-    pc_tensor *bias = check_wanted(c, pc_dims(3, 2, 2, -4)), *seen_keys = check_ints(c, pc_dims(2, 2, 4), ranges);
-    check_out(c, pc_attention(c->graph, q, k, k, seen_keys, bias, 0.5));
+    pc_tensor *bias = check_wanted(c, pc_dims(2, 2, 5)), *seen_keys = check_ints(c, pc_dims(2, 2, 4), ranges);
+    for (int last = 0; last < 2; last++) {
+        pc_attention_params params = {.scale = 0.5, .place = last ? PC_PLACE_LAST : PC_PLACE_ROW};
+        check_out(c, pc_attention_biased(c->graph, (pc_tensor *[]){q, k, k}, seen_keys, bias, NULL, params));
+    }
 }
 
 /* A batch of groups, one tensor as query, key and value. */
@@ -349,16 +354,29 @@ static void attention_in_windows_of_a_grid(check *c)
 
 static void relative_biases(check *c)
 {
-    static const int32_t queries[] = {0, 1, 5}, keys[] = {0, 1, 2, 9};
     static const int32_t ranges[] = {0, 0, 0, 4, 0, 0, 0, 2, 0, 1, 2, 4};
     pc_tensor *table = check_wanted(c, pc_dims(2, 8, 2)), *v = check_wanted(c, pc_dims(3, -4, 2, 2));
     pc_tensor *q = check_wanted(c, pc_dims(3, -3, 2, 2)), *seen_keys = check_ints(c, pc_dims(2, -3, 4), ranges);
-    pc_tensor *from = check_ints(c, pc_dims(1, -3), queries), *to = check_ints(c, pc_dims(1, -4), keys);
     for (int both = 0; both < 2; both++) {
         pc_relative_bias_params params = {.bidirectional = both, .max_distance = 8};
-        pc_tensor *bias = pc_relative_bias(c->graph, table, from, to, params);
+        pc_tensor *bias = pc_relative_bias(c->graph, table, params);
         check_out(c, pc_attention(c->graph, q, v, v, seen_keys, bias, 1));
     }
+}
+
+/* Two texts of two and three source rows, and of one and two target rows behind them. */
+static void attention_of_sides(check *c)
+{
+    static const int32_t source[] = {0, 1, 3, 4, 5}, target[] = {2, 6, 7};
+    pc_attention_range all[8];
+    pc_sides_ranges(all, 0, 2, 3);
+    pc_sides_ranges(all + 3, 3, 3, 5);
+    pc_tensor *ranges = check_ints(c, pc_dims(2, -8, 4), &all[0].prefix_begin);
+    pc_tensor *keys = check_ints(c, pc_dims(1, -5), source), *rows = check_ints(c, pc_dims(1, -3), target);
+    pc_tensor *x = check_wanted(c, pc_dims(3, -5, 2, 3)), *y = check_wanted(c, pc_dims(3, -3, 2, 3));
+    check_out(c, pc_attention(c->graph, x, x, x, pc_pick_ranges(c->graph, ranges, keys, keys, false), NULL, 0.7));
+    check_out(c, pc_attention(c->graph, y, y, y, pc_pick_ranges(c->graph, ranges, rows, rows, false), NULL, 0.7));
+    check_out(c, pc_attention(c->graph, y, x, x, pc_pick_ranges(c->graph, ranges, rows, keys, true), NULL, 0.7));
 }
 
 /* --- rows --- */
@@ -460,6 +478,9 @@ static void entropies(check *c)
     pc_tensor *goals = check_ints(c, pc_dims(1, -4), targets);
     check_numbers(c, weights)[1] = 0;
     check_out(c, pc_cross_entropy(c->graph, logits, goals, weights));
+    pc_tensor *goal = pc_part_of(c->graph, goals, 1, 1), *last = pc_part_of(c->graph, goals, 3, 2); /* one row of two is there */
+    check_out(c, pc_cross_entropy(c->graph, pc_take_rows(c->graph, logits, goal), goal, pc_part_of(c->graph, weights, 2, 1)));
+    check_out(c, pc_cross_entropy(c->graph, pc_take_rows(c->graph, logits, last), last, pc_part_of(c->graph, weights, 3, 2)));
     pc_cross_entropy_params params = {.label_smoothing = 0.1};
     pc_tensor *in[] = {pc_scale(c->graph, logits, 3), goals, weights};
     check_out(c, pc_graph_add(c->graph, &pc_op_cross_entropy, in, 3, 2, &params));
@@ -589,7 +610,7 @@ static void experts_without_tokens(check *c)
     X(tied_linear) X(product_nn) X(product_nt) X(product_tn) X(product_tt) X(products_of_groups)                       \
     X(product_with_itself) X(additions) X(addition_without_rows) X(multiplications) X(multiplication_of_shapes)        \
     X(repeated_products) X(reshapes) X(activations) X(gated_units) X(norms) X(l2_norms) X(rotations) X(causal_attention)                    \
-    X(attention_in_a_window) X(attention_to_pictures) X(grouped_attention_over_ranges) X(attention_with_bias) X(attention_in_groups) X(attention_in_windows_of_a_grid) X(relative_biases)      \
+    X(attention_in_a_window) X(attention_to_pictures) X(grouped_attention_over_ranges) X(attention_with_bias) X(attention_in_groups) X(attention_in_windows_of_a_grid) X(relative_biases) X(attention_of_sides)      \
     X(gathering)                                                                                                       \
     X(tied_table) X(splicing) X(prepending_and_slicing) X(patching) X(entropies) X(preferences) X(policies) X(contrast) \
     X(routing) X(routing_with_capacity) X(experts) X(experts_without_tokens) X(joining) X(repeating)                   \

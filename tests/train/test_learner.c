@@ -34,6 +34,7 @@ typedef struct fixture {
     char folder[256];
     bool recompute;
     double dropout;
+    int64_t logit_rows;
 } fixture;
 
 static const pc_array *need(const pc_store *store, const char *format, int sample)
@@ -116,6 +117,7 @@ static pc_status make_learner(pc_learner **out, fixture *f)
         .settings = {.beta1 = 0.9, .beta2 = 0.95, .eps = 1e-6}, .weight_decay = 0.1, .max_norm = 1,
         .rates = rates, .rate_count = 3,
         .recompute = f->recompute, .dropout = f->dropout, .seed = 7,
+        .logit_rows = f->logit_rows,
     };
     return pc_learner_new(out, f->model, f->backend, &options);
 }
@@ -271,6 +273,145 @@ static void test_recompute(void **state)
     compare_recomputed(*state, 0.3);
 }
 
+static size_t bytes_for(fixture *f, int64_t targets, int64_t logit_rows)
+{
+    pc_learner *learner;
+    int64_t before = f->batch.targets;
+    f->batch.targets = targets;
+    f->logit_rows = logit_rows;
+    assert_int_equal(make_learner(&learner, f), PC_OK);
+    f->batch.targets = before;
+    f->logit_rows = 0;
+    size_t bytes = pc_learner_bytes(learner);
+    pc_learner_free(learner);
+    return bytes;
+}
+
+/* Logits take memory for one chunk, whatever a micro-batch may hold. */
+static void test_logits_are_never_whole(void **state)
+{
+    fixture *f = *state;
+    size_t row = (size_t)f->model->llm.info.vocabulary * sizeof(float);
+    size_t whole = bytes_for(f, 8000, 8000) - bytes_for(f, 4000, 8000);
+    size_t chunks = bytes_for(f, 8000, 500) - bytes_for(f, 4000, 500);
+    print_message("4000 rows more, %zu bytes of logits each: %zu bytes whole, %zu in chunks\n", row, whole, chunks);
+    assert_true(whole >= 4000 * row);
+    assert_true(chunks < 4000 * row / 8);
+}
+
+/* The loss over the vocabulary in chunks, the last of them empty at run time: the gradients of the whole one but for rounding,
+ * less memory, and the same bits for any number of threads, also where layers are computed again. */
+static void test_chunks(void **state)
+{
+    static const int threads[] = {1, 3};
+    fixture *f = *state;
+    const pc_batch whole = f->batch;
+    size_t count;
+    double loss, chunked, worst = 0, top = 0;
+    pc_learner *learner = new_learner(f);
+    size_t bytes = pc_learner_bytes(learner);
+    float *truth = gradients_of(learner, f, &count, &loss), *first = NULL;
+    pc_learner_free(learner);
+    f->logit_rows = 3;
+    for (int i = 0; i < 4; i++) {
+        pc_backend *backend = f->backend;
+        f->recompute = i >= 2;
+        assert_int_equal(pc_cpu_backend_new(&f->backend, threads[i % 2], 0), PC_OK);
+        f->batch.targets += 7; /* room that the batch leaves empty */
+        assert_int_equal(make_learner(&learner, f), PC_OK);
+        f->batch.targets = whole.targets;
+        assert_true(f->recompute || pc_learner_bytes(learner) < bytes);
+        float *found = gradients_of(learner, f, &count, &chunked);
+        assert_true(fabs(chunked / loss - 1) < 1e-6);
+        for (size_t k = 0; k < count; k++) {
+            top = fmax(top, fabs(truth[k]));
+            worst = fmax(worst, fabs(truth[k] - found[k]));
+        }
+        if (first) {
+            assert_memory_equal(first, found, count * sizeof *first);
+        }
+        pc_learner_free(learner);
+        pc_cpu_backend_free(f->backend);
+        f->backend = backend;
+        free(first);
+        first = found;
+    }
+    print_message("largest difference of a gradient in chunks of 3 of %d rows: %.2e of the largest\n", (int)whole.targets,
+                  worst / top);
+    assert_true(worst < 1e-5 * top);
+    free(first);
+    free(truth);
+}
+
+/* Sample `which` of the two as a batch of its own, in `own`. */
+static void one_sample(fixture *own, const fixture *f, int which)
+{
+    const pc_batch *all = &f->batch;
+    int64_t first = 0, end = 0;
+    while (end < all->tokens && (end == first || all->positions[end] > 0 || which-- > 0)) {
+        first = all->positions[end] == 0 ? end : first;
+        end++;
+    }
+    pc_batch *batch = &own->batch;
+    *batch = (pc_batch){.samples = 1, .images = 1, .pixels = own->pixels, .ids = own->ids, .positions = own->positions,
+                        .ranges = own->ranges, .soft_rows = own->soft_rows, .target_rows = own->target_rows,
+                        .target_ids = own->target_ids, .target_weights = own->target_weights, .tokens = end - first};
+    memcpy(own->pixels, f->pixels + (first > 0 ? 3 * 21 * 21 : 0), 3 * 21 * 21 * sizeof *own->pixels);
+    for (int64_t t = first; t < end; t++) {
+        int32_t at = (int32_t)(t - first);
+        own->ids[at] = f->ids[t];
+        own->positions[at] = f->positions[t];
+        own->ranges[at] = (pc_attention_range){0, 0, 0, at + 1};
+    }
+    for (int64_t i = 0; i < all->soft; i++) {
+        if (f->soft_rows[i] >= first && f->soft_rows[i] < end) {
+            own->soft_rows[batch->soft++] = (int32_t)(f->soft_rows[i] - first);
+        }
+    }
+    for (int64_t i = 0; i < all->targets; i++) {
+        if (f->target_rows[i] >= first && f->target_rows[i] < end) {
+            own->target_rows[batch->targets] = (int32_t)(f->target_rows[i] - first);
+            own->target_weights[batch->targets] = 1;
+            own->target_ids[batch->targets++] = f->target_ids[i];
+        }
+    }
+}
+
+/* Two samples with pictures packed into one micro-batch have the loss and the gradients of the two one by one. */
+static void test_packed(void **state)
+{
+    fixture *f = *state, *a = calloc(1, sizeof *a), *b = calloc(1, sizeof *b);
+    pc_learner *learner = new_learner(f);
+    const pc_params *params = &f->model->params;
+    pc_step_result result;
+    size_t count;
+    double loss, worst = 0, top = 0;
+    float *packed = gradients_of(learner, f, &count, &loss);
+    one_sample(a, f, 0);
+    one_sample(b, f, 1);
+    assert_int_equal(a->batch.tokens + b->batch.tokens, f->batch.tokens);
+    assert_int_equal(a->batch.targets + b->batch.targets, f->batch.targets);
+    assert_true(a->batch.targets > 0 && b->batch.targets > 0 && a->batch.soft == b->batch.soft);
+    const pc_batch apart[] = {a->batch, b->batch};
+    assert_int_equal(pc_learner_step(learner, apart, 2, 0, &result), PC_OK);
+    assert_true(fabs(result.loss / loss - 1) < 1e-6);
+    size_t at = 0;
+    for (size_t i = 0; i < params->count; i++) {
+        const pc_param *param = &params->items[i]->param;
+        for (int64_t k = 0; param->trains && k < pc_shape_count(&param->shape); k++, at++) {
+            top = fmax(top, fabs(packed[at]));
+            worst = fmax(worst, fabs(packed[at] - param->grad[k]));
+        }
+    }
+    assert_int_equal(at, count);
+    print_message("largest difference of a gradient, packed and one by one: %.2e of the largest\n", worst / top);
+    assert_true(worst < 1e-5 * top);
+    pc_learner_free(learner);
+    free(packed);
+    free(a);
+    free(b);
+}
+
 /* Something is dropped in training, something else in the next step, nothing in validation; a learner that continues at a
  * step drops what the first one would have. */
 static void test_dropout(void **state)
@@ -347,6 +488,9 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_gradients, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_ten_steps, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_recompute, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_chunks, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_logits_are_never_whole, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_packed, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_dropout, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_not_finite, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_out_of_memory, set_up, tear_down),

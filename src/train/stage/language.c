@@ -3,12 +3,11 @@
  *   pixels -> encoder -> connector -> spliced into the ids' embeddings -> llm -> hidden of the rows that predict an answer
  *   token -> logits [R,V] -> sum_r w_r CE
  *
- * Only those R rows reach the head, so that [T,V] logits never exist. The two stages differ in their data and in what a
- * recipe freezes, not in the loss. Source: LLaVA, Liu et al. 2023, section 4.2.
+ * Only those R rows reach the head, in chunks (vocabulary.c), so that neither [T,V] nor [R,V] logits exist. The two stages
+ * differ in their data and in what a recipe freezes, not in the loss. Source: LLaVA, Liu et al. 2023, section 4.2.
  */
 #include "train/stage/language.h"
 
-#include "ops/loss.h"
 #include "ops/rows.h"
 
 pc_status pc_stage_check_language(const pc_model *model)
@@ -28,6 +27,10 @@ void pc_stage_reading_inputs(const pc_build *build, const pc_stage_setting *sett
     in->positions = pc_graph_input(graph, "positions", PC_I32, pc_dims(1, limits->tokens));
     in->ranges = pc_graph_input(graph, "ranges", PC_I32, pc_dims(2, limits->tokens, 4));
     in->frequencies = pc_graph_input(graph, "frequencies", PC_F32, pc_dims(1, model->llm.info.head_size / 2));
+    if (model->llm.info.source) {
+        in->sides[0] = pc_graph_input(graph, "source_rows", PC_I32, pc_dims(1, limits->tokens));
+        in->sides[1] = pc_graph_input(graph, "written_rows", PC_I32, pc_dims(1, limits->tokens));
+    }
 }
 
 void pc_stage_target_inputs(const pc_build *build, const pc_stage_setting *setting, pc_stage_inputs *in)
@@ -50,23 +53,31 @@ pc_tensor *pc_stage_soft_tokens(const pc_build *build, const pc_stage_setting *s
     return pc_model_connect(build, model, pc_stage_pictures(build, model, limits, in)); /* [S,D'] */
 }
 
-pc_tensor *pc_stage_hidden(const pc_build *build, const pc_model *model, const pc_stage_inputs *in, pc_tensor *soft)
+/* Of the rows alone, or of all with rows NULL. */
+static pc_tensor *hidden_of(const pc_build *build, const pc_model *model, const pc_stage_inputs *in, pc_tensor *soft, pc_tensor *rows)
 {
     pc_reading reading = {
         .ids = in->ids,
         .positions = in->positions,
         .ranges = in->ranges,
         .frequencies = in->frequencies,
+        .source_rows = in->sides[0],
+        .target_rows = in->sides[1],
         .soft = soft,
         .soft_rows = soft ? in->soft_rows : NULL,
+        .rows = rows,
     };
     return pc_model_read(build, model, &reading);
 }
 
+pc_tensor *pc_stage_hidden(const pc_build *build, const pc_model *model, const pc_stage_inputs *in, pc_tensor *soft)
+{
+    return hidden_of(build, model, in, soft, NULL);
+}
+
 pc_tensor *pc_stage_logits(const pc_build *build, const pc_model *model, const pc_stage_inputs *in, pc_tensor *soft)
 {
-    pc_tensor *hidden = pc_stage_hidden(build, model, in, soft);      /* [T,D'] */
-    hidden = pc_take_rows(build->graph, hidden, in->target_rows);     /* [R,D'] */
+    pc_tensor *hidden = hidden_of(build, model, in, soft, in->target_rows); /* [R,D'] */
     return pc_model_logits(build, model, hidden);                     /* [R,V] */
 }
 
@@ -75,8 +86,8 @@ static pc_stage_loss loss(const pc_build *build, const pc_stage_setting *setting
     pc_stage_reading_inputs(build, setting, in);
     pc_stage_target_inputs(build, setting, in);
     pc_tensor *soft = pc_stage_soft_tokens(build, setting, in);
-    pc_tensor *logits = pc_stage_logits(build, setting->model, in, soft);
-    return (pc_stage_loss){.value = pc_cross_entropy(build->graph, logits, in->target_ids, in->weights)};
+    pc_tensor *hidden = pc_stage_hidden(build, setting->model, in, soft); /* [T,D'] */
+    return (pc_stage_loss){.value = pc_stage_vocabulary_loss(build, setting, in, hidden, NULL)};
 }
 
 const pc_stage pc_stage_pt = {

@@ -23,20 +23,23 @@ static pc_status check(const pc_model *model)
     return PC_OK;
 }
 
+/* Rows as long as the head is used to. */
+static pc_tensor *scaled(const pc_build *build, const pc_stage_setting *setting, pc_tensor *rows)
+{
+    double length = sqrt((double)setting->model->llm.info.width);
+    return pc_scale(build->graph, pc_l2_norm(build->graph, rows, TINY_NORM), length);
+}
+
 static pc_stage_loss loss(const pc_build *build, const pc_stage_setting *setting, pc_stage_inputs *in)
 {
     pc_graph *graph = build->graph;
     const pc_model *model = setting->model;
     const pc_batch_limits *limits = setting->limits;
-    double length = sqrt((double)model->llm.info.width);
     in->target_rows = pc_graph_input(graph, "target_rows", PC_I32, pc_dims(1, limits->targets));
     in->target_ids = pc_graph_input(graph, "target_ids", PC_I32, pc_dims(1, limits->targets));
     in->weights = pc_graph_input(graph, "weights", PC_F32, pc_dims(1, limits->targets));
     pc_tensor *soft = pc_model_connect(build, model, pc_stage_pictures(build, model, limits, in)); /* [S,D'] */
-    soft = pc_take_rows(graph, soft, in->target_rows);                                             /* [R,D'] */
-    soft = pc_scale(graph, pc_l2_norm(graph, soft, TINY_NORM), length);
-    pc_tensor *logits = pc_model_logits(build, model, soft); /* [R,V] */
-    return (pc_stage_loss){.value = pc_cross_entropy(graph, logits, in->target_ids, in->weights)};
+    return (pc_stage_loss){.value = pc_stage_vocabulary_loss(build, setting, in, soft, scaled)};
 }
 
 const pc_stage pc_stage_regions = {
