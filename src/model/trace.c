@@ -18,14 +18,14 @@ typedef struct tracer {
     pc_exec *exec;
     pc_tensor **views; /* pixels: one input for all pictures, or of native resolution one for each */
     int64_t view_count, pixel_count;
-    pc_tensor *soft_rows, *packed_rows, *ids, *positions, *ranges, *frequencies, *ends, *types;
+    pc_tensor *soft_rows, *packed_rows, *ids, *positions, *ranges, *frequencies, *ends;
     pc_tensor *sides[2];
     int64_t source; /* tokens of the source; encoder-decoders */
     int32_t *side_values;
     int64_t soft;   /* placeholders */
     int64_t slots;  /* that the pictures want */
     int64_t wanted; /* soft tokens of the pictures */
-    int32_t *id_values, *position_values, *soft_values, *end_values, *packed_values, *type_values;
+    int32_t *id_values, *position_values, *soft_values, *end_values, *packed_values;
     int64_t *written_ids;
     pc_attention_range *range_values;
     float *turns; /* rotary frequencies for this length */
@@ -150,7 +150,6 @@ static pc_status allocate(tracer *t)
     PC_TRY(PC_NEW_ARRAY(t->views, (size_t)t->input->images + 1, "a trace"));
     PC_TRY(PC_NEW_ARRAY(t->soft_values, tokens, "a trace"));
     PC_TRY(PC_NEW_ARRAY(t->end_values, 1, "a trace"));
-    PC_TRY(PC_NEW_ARRAY(t->type_values, tokens, "a trace"));
     PC_TRY(PC_NEW_ARRAY(t->side_values, tokens, "a trace"));
     PC_TRY(pack_pictures(t, NULL));
     PC_TRY(PC_NEW_ARRAY(t->packed_values, (size_t)t->wanted + 1, "a trace"));
@@ -191,12 +190,6 @@ static void build_language(tracer *t, const pc_build *build, pc_tensor *soft)
     };
     if (soft) {
         reading.soft_rows = t->soft_rows = pc_graph_input(t->graph, "", PC_I32, pc_dims(1, t->soft));
-    }
-    if (t->model->bridge.type && !pc_model_pictures_apart(t->model)) {
-        reading.bridge.types = t->types = pc_graph_input(t->graph, "", PC_I32, pc_dims(1, t->input->tokens));
-        for (int64_t i = 0; i + 1 < t->input->tokens; i++) { /* the last token of a picture is none of its own weights' */
-            t->type_values[i] = t->input->ids[i] == t->model->image_token && t->input->ids[i + 1] == t->model->image_token;
-        }
     }
     pc_model_logits(build, t->model, pc_model_read(build, t->model, &reading));
 }
@@ -306,7 +299,6 @@ static pc_status run(tracer *t)
     PC_TRY(bind(t, t->positions, t->position_values));
     PC_TRY(bind(t, t->ranges, t->range_values));
     PC_TRY(bind(t, t->frequencies, t->turns));
-    PC_TRY(bind(t, t->types, t->type_values));
     PC_TRY(bind(t, t->sides[0], t->side_values));
     PC_TRY(bind(t, t->sides[1], t->side_values + t->source));
     if (t->ends) {
@@ -397,7 +389,6 @@ static void clear(tracer *t)
     pc_free(t->end_values);
     pc_free(t->side_values);
     pc_free(t->packed_values);
-    pc_free(t->type_values);
     pc_free(t->written_ids);
     pc_free(t->range_values);
     pc_free(t->turns);

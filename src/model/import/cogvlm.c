@@ -42,6 +42,9 @@ static pc_status configure(pc_model *model, const char *where)
     if (!pc_json_is_null(pc_json_get(vision, "num_heads"))) {
         PC_TRY(pc_json_set(vision, "num_attention_heads", pc_json_copy(pc_json_get(vision, "num_heads"))));
     }
+    if (!pc_json_get_text(model->config, "model_type", "")[0]) { /* so that others can name the family */
+        PC_TRY(pc_json_set(model->config, "model_type", pc_json_new_text("cogvlm")));
+    }
     PC_TRY(pc_json_set(vision, "model_type", pc_json_new_text("cogvlm_vision")));
     model->encoder.select.layer[0] = -1;
     PC_TRY(pc_import_rope(model->config, where));
