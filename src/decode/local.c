@@ -249,7 +249,7 @@ pc_status pc_local_see(pc_local *local, const pc_answer_media *media, float **fe
     }
     *width = (size_t)local->model->llm.info.width;
     pc_pictures_begin(&local->pictures);
-    PC_TRY(pc_pictures_get(&local->pictures, media, NULL, &picture));
+    PC_TRY(pc_pictures_get(&local->pictures, media, NULL, NULL, &picture));
     PC_TRY(PC_NEW_ARRAY(mean, *width, "features of a picture"));
     for (int64_t i = 0; i < picture->tokens; i++) {
         for (size_t k = 0; k < *width; k++) {
