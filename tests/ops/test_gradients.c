@@ -28,6 +28,7 @@
 #include "ops/picture_ranges.h"
 #include "ops/preference.h"
 #include "ops/transpose.h"
+#include "ops/typed_linear.h"
 #include "ops/window.h"
 #include "support/gradcheck.h"
 
@@ -58,7 +59,7 @@ static const pc_op *const without_gradient[] = {
     &pc_op_l2_norm_grad,    &pc_op_attention_grad,     &pc_op_slice_grad,          &pc_op_patches_grad,
     &pc_op_sigmoid_loss_grad, &pc_op_cross_entropy_grad, &pc_op_router_grad,       &pc_op_expert_linear_grad, &pc_op_router_z_grad,
     &pc_op_expert_combine_grad, &pc_op_relative_bias_grad, &pc_op_sum_to,          &pc_op_group_ranges,
-    &pc_op_window_ranges, &pc_op_picture_ranges,    &pc_op_cross_ranges,       &pc_op_resize_grid_grad,    &pc_op_pool_grid_grad,
+    &pc_op_window_ranges, &pc_op_picture_ranges, &pc_op_picture_types, &pc_op_typed_linear_grad,    &pc_op_cross_ranges,       &pc_op_resize_grid_grad,    &pc_op_pool_grid_grad,
     &pc_op_depthwise_grad,    &pc_op_preference_grad,    &pc_op_hard_sigmoid_grad,
     &pc_op_policy_grad,       &pc_op_kto_grad,
     &pc_op_grid,              &pc_op_axis_frequencies,
@@ -607,6 +608,16 @@ static void routing_with_capacity(check *c)
     check_out(c, paired.aux);
 }
 
+/* Rows 1 to 3 are a picture's, of which the last goes the way of the text. */
+static void rows_of_two_types(check *c)
+{
+    static const int32_t rows[] = {1, 2, 3}, ids[] = {4, 0, 0, 0, 7, 2};
+    pc_tensor *x = check_wanted(c, pc_dims(2, -6, 4)), *text = check_wanted(c, pc_dims(2, 3, 4)), *own = check_wanted(c, pc_dims(2, 3, 4));
+    pc_tensor *types = pc_picture_types(c->graph, check_ints(c, pc_dims(1, 3), rows), check_ints(c, pc_dims(1, -6), ids));
+    check_out(c, pc_typed_linear(c->graph, x, types, text, own, NULL, PC_F32));
+    check_out(c, pc_typed_linear(c->graph, x, types, own, text, check_wanted(c, pc_dims(2, -6, 3)), PC_F32));
+}
+
 /* Expert 2 of 4 gets no token. */
 static void experts(check *c)
 {
@@ -640,7 +651,7 @@ static void experts_without_tokens(check *c)
     X(attention_in_a_window) X(attention_to_pictures) X(grouped_attention_over_ranges) X(attention_with_bias) X(attention_in_groups) X(attention_in_windows_of_a_grid) X(relative_biases) X(attention_of_sides)      \
     X(gathering)                                                                                                       \
     X(tied_table) X(splicing) X(prepending_and_slicing) X(patching) X(entropies) X(preferences) X(policies) X(labels) X(contrast) \
-    X(routing) X(routing_with_capacity) X(experts) X(experts_without_tokens) X(joining) X(repeating)                   \
+    X(routing) X(routing_with_capacity) X(rows_of_two_types) X(experts) X(experts_without_tokens) X(joining) X(repeating)                   \
     X(attention_across_groups) X(grids)                                                                                \
     X(convolving_channels)
 
