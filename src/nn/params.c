@@ -38,6 +38,13 @@ pc_param *pc_params_find(const pc_params *params, const char *name)
     return NULL;
 }
 
+size_t pc_param_bytes(const pc_param *param)
+{
+    size_t bytes = 0;
+    pc_dtype_bytes(param->dtype, (size_t)pc_shape_count(&param->shape), &bytes);
+    return bytes;
+}
+
 int64_t pc_params_elements(const pc_params *params, const char *part)
 {
     int64_t count = 0;

@@ -47,6 +47,7 @@ typedef struct pc_params {
 
 void pc_params_clear(pc_params *params);
 pc_param *pc_params_find(const pc_params *params, const char *name); /* NULL when absent */
+size_t pc_param_bytes(const pc_param *param); /* of its values as they are stored */
 int64_t pc_params_elements(const pc_params *params, const char *part); /* part NULL = all */
 
 /* Give every parameter its own f32 memory (values kept where there were some, zeros else): what training works on. */
