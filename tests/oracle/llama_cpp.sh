@@ -13,7 +13,7 @@ mkdir -p "$out"
 say() { echo "$1: $2"; [ "${2%% *}" = same ] || bad=1; }
 
 # theirs MODEL PROMPT N: the text of N greedy tokens
-theirs() { "$bin/llama-cli" -m "$1" -p "$2" -n "$3" --temp 0 -no-cnv --no-display-prompt -t 1 --simple-io 2>/dev/null </dev/null | tr -d '\n'; }
+theirs() { "$bin/llama-cli" -m "$1" -p "$2" -n "$3" --temp 0 -no-cnv --no-display-prompt -t 1 --simple-io 2>/dev/null </dev/null | tr -d '\n' | sed 's/ \[end of text\]$//'; }
 ours() { "$percept" run "$1" "$2" -n "$3" --temp 0 --template raw -t 1 --mmproj none | tr -d '\n'; }
 
 # greedy NAME MODEL N PROMPT...
@@ -44,13 +44,19 @@ perplexity() {
         printf "%s (llama.cpp %s, percept %.4f, %+.4f %%)", d < 0.1 && d > -0.1 ? "same" : "other", a, b, d}')"
 }
 
-"$percept" data make scenes "$out/scenes" --n 500 --seed 12 >/dev/null
-jq -r '.[] | .conversations[] | select(.from == "gpt") | .value' "$out/scenes/captions.json" >"$out/captions.txt"
+# The decoder's own text, so that it is neither sure nor lost: draws at temperature 1 until there is enough.
+seed=0
+[ -s "$out/own.txt" ] || while [ "$(wc -c <"$out/own.txt.part" 2>/dev/null || echo 0)" -lt 200000 ]; do
+    seed=$((seed + 1))
+    "$percept" run "$out/tiny-f32.gguf" The --mmproj none --template raw --temp 1 --top-k 0 --top-p 1 --seed $seed -n 400 -t 1 \
+        >>"$out/own.txt.part" 2>/dev/null
+done
+[ -s "$out/own.txt" ] || mv "$out/own.txt.part" "$out/own.txt"
 if [ -n "${TEXT:-}" ]; then
     perplexity "stories260K f16" "$out/stories-f16.gguf" "$TEXT" 512
 fi
 for type in ${TYPES-F16 BF16 Q8_0 Q4_0 Q4_1 Q5_0 Q5_1 Q2_K Q3_K_S Q4_K_S Q5_K_S Q6_K IQ4_NL IQ4_XS}; do
     "$bin/llama-quantize" "$out/tiny-f32.gguf" "$out/q-$type.gguf" "$type" 1 >/dev/null 2>&1
-    perplexity "percept-tiny $type, as llama.cpp quantised it" "$out/q-$type.gguf" "$out/captions.txt" 256
+    perplexity "percept-tiny $type, as llama.cpp quantised it" "$out/q-$type.gguf" "$out/own.txt" 256
 done
 exit $bad
