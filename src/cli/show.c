@@ -166,7 +166,12 @@ static void draw_connector(const facts *f)
     printf("  connector  %s;  %s parameters\n    |\n", f->model->connector.type->name,
            short_count(part_parameters(f, "connector"), count));
     printf("  soft tokens [%" PRId64 ",%" PRId64 "] for each picture,  text -> ids [T]\n    |\n",
-           f->model->connector.tokens, f->model->llm.info.width);
+           f->model->connector.tokens, pc_model_soft_width(f->model));
+    if (f->model->bridge.type) {
+        printf("  bridge     %s: %s\n    |\n", f->model->bridge.type->name,
+               pc_model_pictures_apart(f->model) ? "layers read the soft tokens, a placeholder stands for each picture in the text"
+                                                 : "weights of its own for the soft tokens");
+    }
 }
 
 static void draw_llm(const facts *f)
@@ -230,7 +235,7 @@ static void draw(const facts *f, const char *dtype)
         printf("context        %" PRId64 " tokens\n", model->llm.info.context);
     }
     if (model->connector.type) {
-        printf("each picture   %" PRId64 " tokens\n", model->connector.tokens);
+        printf("each picture   %" PRId64 " tokens\n", pc_model_pictures_apart(model) ? 1 : model->connector.tokens);
     }
     if (model->tokenizer) {
         printf("tokenizer      %s, %zu tokens\n", pc_tokenizer_kind(model->tokenizer),
@@ -287,7 +292,12 @@ static pc_status json_vision(const facts *f, pc_json *out)
     }
     PC_TRY(add_object(out, "connector", &part));
     PC_TRY(pc_json_set(part, "type", pc_json_new_text(f->model->connector.type->name)));
-    return add_numbers(part, &(number){"tokens", f->model->connector.tokens}, 1);
+    PC_TRY(add_numbers(part, &(number){"tokens", f->model->connector.tokens}, 1));
+    if (!f->model->bridge.type) {
+        return PC_OK;
+    }
+    PC_TRY(add_object(out, "bridge", &part));
+    return pc_json_set(part, "type", pc_json_new_text(f->model->bridge.type->name));
 }
 
 static pc_status json_llm(const facts *f, pc_json *out)

@@ -4,7 +4,7 @@
  *   soft tokens = W x + b                                                             [N,Q,D']
  *
  * Source: Alayrac et al. 2022 (arXiv:2204.14198), section 3.1.1 and appendix A.1.1; names of OpenFlamingo's helpers.py, but
- * for the projection to the language model's width, which Flamingo has in its cross-attention.
+ * for the projection to the language model's width, which Flamingo has in its cross-attention (project: false).
  * Easy to get wrong: features come before latents among the keys; one matrix makes keys and values, keys first; the MLP's
  * layers are numbered with its norm and activation (0 norm, 1, 3); no biases; the queries are scaled by 1/sqrt(head size).
  */
@@ -25,6 +25,7 @@ static const double EPS = 1e-5;
 
 typedef struct resampler_config {
     int64_t num_latents, depth, heads, head_size, ff_mult;
+    bool project;
 } resampler_config;
 
 #define FIELD(key, def, lo, hi, text) \
@@ -36,6 +37,8 @@ static const pc_field fields[] = {
     FIELD(heads, "8", 1, 1024, "attention heads"),
     FIELD(head_size, "64", 1, 4096, "features of a head"),
     FIELD(ff_mult, "4", 1, 64, "width of the MLP, in widths of the features"),
+    {.name = "project", .type = PC_FIELD_BOOL, .offset = offsetof(resampler_config, project), .fallback = "true",
+     .help = "to the language model's width; false: soft tokens have the features' width, for cross-attention"},
 };
 
 typedef struct resampler_layer {
@@ -47,16 +50,17 @@ typedef struct resampler_layer {
 typedef struct resampler_weights {
     pc_param *latents; /* [Q,D] */
     pc_norm_weights norm;
-    pc_linear_weights projection; /* [D',D] */
+    pc_linear_weights projection; /* [D',D], where it projects */
     resampler_layer layers[MAX_LAYERS];
 } resampler_weights;
 
 static pc_status check(const void *any, const pc_connector_dims *dims, const char *where)
 {
-    (void)any;
-    (void)dims;
-    (void)where;
-    return PC_OK;
+    const resampler_config *config = any;
+    return config->project || dims->in == dims->out
+               ? PC_OK
+               : pc_fail(PC_ERR_DATA, "%s: the resampler does not project (project: false): its soft tokens have the width %lld, "
+                                      "expected %lld", where, (long long)dims->in, (long long)dims->out);
 }
 
 static int64_t tokens(const void *any, const pc_connector_dims *dims)
@@ -105,7 +109,9 @@ static void declare(pc_scope *scope, const void *any, const pc_connector_dims *d
         declare_layer(scope, config, &weights->layers[i], dims->in, (int)i);
     }
     pc_norm_declare(scope, &weights->norm, dims->in, true, "norm");
-    pc_linear_declare(scope, &weights->projection, dims->out, dims->in, true, 1, "projection");
+    if (config->project) {
+        pc_linear_declare(scope, &weights->projection, dims->out, dims->in, true, 1, "projection");
+    }
 }
 
 /* x [N,Q,D] + attention to media [N,P,D] and x */
@@ -138,7 +144,7 @@ static pc_tensor *forward(const pc_build *build, const void *any, const void *an
         x = pc_mlp_forward(build, &layer->mlp, h, PC_ACT_GELU, x);
     }
     x = pc_norm_forward(build, &weights->norm, x, EPS);
-    return pc_linear_forward(build, &weights->projection, x, NULL); /* [N,Q,D'] */
+    return config->project ? pc_linear_forward(build, &weights->projection, x, NULL) : x; /* [N,Q,D'] */
 }
 
 const pc_connector_type pc_connector_resampler = {

@@ -13,13 +13,15 @@
 #include "base/memory.h"
 #include "data/extents.h"
 #include "ops/policy.h"
+#include "ops/sides.h"
+#include "prompt/question.h"
 
 #include <inttypes.h>
 #include <string.h>
 
 enum {
     PIXELS, IDS, POSITIONS, RANGES, SOFT_ROWS, TARGET_ROWS, TARGET_IDS, TARGET_WEIGHTS, TEXT_ENDS, ANSWER_ENDS, ANSWER_ROWS,
-    EXPERIENCE, ARRAYS
+    LABELS, EXPERIENCE, QUESTIONS, QUESTION_LENGTHS, ARRAYS
 };
 _Static_assert((int)ARRAYS == (int)PC_BATCH_ARRAYS, "one capacity for each array of a batch");
 
@@ -43,6 +45,8 @@ void pc_batch_reset(pc_batch *batch)
 void pc_batch_clear(pc_batch *batch)
 {
     pc_free(batch->pixels);
+    pc_free(batch->questions);
+    pc_free(batch->question_lengths);
     pc_free(batch->ids);
     pc_free(batch->positions);
     pc_free(batch->ranges);
@@ -53,6 +57,7 @@ void pc_batch_clear(pc_batch *batch)
     pc_free(batch->text_ends);
     pc_free(batch->answer_ends);
     pc_free(batch->answer_rows);
+    pc_free(batch->labels);
     pc_free(batch->experience);
     memset(batch, 0, sizeof *batch);
 }
@@ -71,12 +76,24 @@ pc_status pc_batch_room_for_rows(pc_batch *batch, int64_t rows)
 pc_status pc_batch_room_for_answers(pc_batch *batch)
 {
     PC_TRY(ROOM(answer_ends, ANSWER_ENDS, batch->answers + 2));
+    PC_TRY(ROOM(labels, LABELS, batch->samples + 1));
     return ROOM(answer_rows, ANSWER_ROWS, batch->answers + 2);
 }
 
 pc_status pc_batch_room_for_experience(pc_batch *batch)
 {
     return ROOM(experience, EXPERIENCE, batch->targets * PC_EXPERIENCE + 1);
+}
+
+static pc_status copy_questions(pc_batch *out, const pc_batch *from)
+{
+    size_t count = (size_t)(from->images * from->question);
+    PC_TRY(pc_grow(&out->questions, &out->capacity[QUESTIONS], count, sizeof *out->questions, "a batch"));
+    PC_TRY(pc_grow(&out->question_lengths, &out->capacity[QUESTION_LENGTHS], (size_t)from->images,
+                   sizeof *out->question_lengths, "a batch"));
+    memcpy(out->questions, from->questions, count * sizeof *out->questions);
+    memcpy(out->question_lengths, from->question_lengths, (size_t)from->images * sizeof *out->question_lengths);
+    return PC_OK;
 }
 
 pc_status pc_batch_copy_pictures(pc_batch *out, const pc_batch *from, int64_t size)
@@ -88,7 +105,8 @@ pc_status pc_batch_copy_pictures(pc_batch *out, const pc_batch *from, int64_t si
     }
     out->images = from->images;
     out->soft = from->soft;
-    return PC_OK;
+    out->question = from->question;
+    return from->question > 0 && from->images > 0 ? copy_questions(out, from) : PC_OK;
 }
 
 static pc_status room_for_targets(pc_batch *batch, int64_t targets)
@@ -148,6 +166,26 @@ static pc_status add_pixels(pc_batch *batch, pc_batch_added *now, const pc_loade
     return status;
 }
 
+/* What the connector reads beside the newest picture. */
+static pc_status add_question(pc_batch *batch, const pc_batch_added *now, pc_batch_maker *maker)
+{
+    const pc_loader_options *options = maker->options;
+    pc_ids *ids = &maker->ids;
+    const int64_t limit = options->question_limit, image = now->images - 1;
+    if (!options->reader) {
+        return PC_OK;
+    }
+    PC_TRY(pc_prompt_question(ids, options->reader, &maker->sample.conversation, (size_t)limit));
+    PC_TRY(ROOM(questions, QUESTIONS, now->images * limit));
+    PC_TRY(ROOM(question_lengths, QUESTION_LENGTHS, now->images));
+    for (int64_t i = 0; i < limit; i++) {
+        batch->questions[image * limit + i] = i < (int64_t)ids->count ? ids->data[i] : 0;
+    }
+    batch->question = limit;
+    batch->question_lengths[image] = (int32_t)ids->count;
+    return PC_OK;
+}
+
 /* Each soft token on a region predicts the region's words, whose weights add up to region_weight. */
 static pc_status add_region_targets(pc_batch *batch, pc_batch_added *now, pc_batch_maker *maker, int64_t first_row, int image,
                                     int dx, int dy)
@@ -179,10 +217,11 @@ static pc_status add_slot(pc_batch *batch, pc_batch_added *now, pc_batch_maker *
     }
     PC_TRY(ROOM(soft_rows, SOFT_ROWS, now->soft + (int64_t)slot->count));
     for (size_t i = 0; i < slot->count; i++) {
-        batch->ids[first + (int64_t)i] = 0;
+        batch->ids[first + (int64_t)i] = maker->options->placeholders_stay ? maker->options->image_token : 0;
         batch->soft_rows[now->soft++] = (int32_t)(first + (int64_t)i);
     }
     PC_TRY(add_pixels(batch, now, maker->options, sample->images[slot->index], dx, dy));
+    PC_TRY(add_question(batch, now, maker));
     return add_region_targets(batch, now, maker, first, slot->index, dx, dy);
 }
 
@@ -193,7 +232,7 @@ static pc_status check_ids(const pc_loader_options *options, const pc_ids *ids)
 {
     for (size_t i = 0; i < ids->count; i++) {
         int32_t id = ids->data[i];
-        if ((id < 0 || id >= options->vocabulary) && !(options->recipe && id == options->image_token)) {
+        if ((id < 0 || id >= options->vocabulary) && !(options->recipe && id == options->image_token && !options->placeholders_stay)) {
             return pc_fail(PC_ERR_DATA, "token id %d is outside the model's vocabulary of %" PRId64, id,
                            options->vocabulary);
         }
@@ -238,6 +277,16 @@ static void add_rows(pc_batch *batch, const pc_prompt *prompt, size_t prefix, si
             .begin = (int32_t)(base + (int64_t)first),
             .end = (int32_t)(row + 1),
         };
+    }
+}
+
+/* The rows of a sample whose source ends where the prompt says. */
+static void split_sides(pc_batch *batch, const pc_prompt *prompt, size_t tokens)
+{
+    size_t source = prompt->source;
+    pc_sides_ranges(batch->ranges + batch->tokens, batch->tokens, (int64_t)source, (int64_t)tokens);
+    for (size_t i = source; i < tokens; i++) {
+        batch->positions[batch->tokens + (int64_t)i] = (int32_t)(i - source);
     }
 }
 
@@ -289,6 +338,9 @@ pc_status pc_batch_prompt(pc_prompt *out, const pc_batch_maker *maker, const pc_
     how.media_id[PC_MEDIA_IMAGE] = options->image_token;
     how.media_open[PC_MEDIA_IMAGE] = options->image_open;
     how.media_close[PC_MEDIA_IMAGE] = options->image_close;
+    how.bos_behind_media = options->bos_behind_pictures;
+    how.source = options->source;
+    how.start = options->start;
     PC_TRY(pc_prompt_build(out, options->tokenizer, options->chat, conversation, &how));
     return check_ids(options, &out->ids);
 }
@@ -308,6 +360,9 @@ static pc_status add_conversation(pc_batch *batch, pc_batch_maker *maker, int dx
         PC_TRY(add_turns(batch, &now, prompt, turns));
     } else {
         add_rows(batch, prompt, 0, 0, tokens);
+        if (options->source) {
+            split_sides(batch, prompt, tokens);
+        }
         PC_TRY(add_answers(batch, &now, prompt, 0, tokens, -1));
     }
     if (now.targets == batch->targets) {
@@ -438,6 +493,7 @@ pc_status pc_batch_add(pc_batch *batch, pc_batch_maker *maker, int dx, int dy, b
     switch (maker->options->kind) {
     case PC_BATCH_PAIRS: return add_pair(batch, maker, dx, dy, shortened);
     case PC_BATCH_PREFERENCES: return pc_batch_add_preference(batch, maker, dx, dy);
+    case PC_BATCH_LABELLED:
     case PC_BATCH_PROMPTS: return pc_batch_add_prompt(batch, maker, dx, dy);
     case PC_BATCH_REGIONS: return add_regions(batch, maker, dx, dy, shortened);
     default: return add_conversation(batch, maker, dx, dy, shortened);

@@ -24,15 +24,18 @@
 #include "ops/attention.h"
 #include "prompt/prompt.h"
 
-enum { PC_BATCH_ARRAYS = 12, PC_REGION_IDS = 8 };
+enum { PC_BATCH_ARRAYS = 15, PC_REGION_IDS = 8 };
 
 /* One packed micro-batch: the rows of all samples behind each other, no padding. Arrays are owned by the batch. */
 typedef struct pc_batch {
     int64_t samples;     /* B */
     int64_t images;      /* N */
     float *pixels;       /* [N,3,Y,X] */
+    int64_t question;    /* L, room for a question */
+    int32_t *questions;  /* [N,L] of the connector's tokenizer, behind a question 0; with pc_loader_options.reader */
+    int32_t *question_lengths; /* [N] */
     int64_t tokens;      /* T; 0 for PC_BATCH_REGIONS, whose target_rows count soft tokens */
-    int32_t *ids;        /* [T]; 0 where a soft token stands */
+    int32_t *ids;        /* [T]; 0 where a soft token stands, unless placeholders stay */
     int32_t *positions;  /* [T] */
     pc_attention_range *ranges; /* [T] */
     int64_t soft;        /* S = N * Q */
@@ -42,9 +45,11 @@ typedef struct pc_batch {
     int32_t *target_ids; /* [R]: what it should predict */
     float *target_weights; /* [R]: 1 for an answer's token; region words weigh less (pc_loader_options.region_weight) */
     int32_t *text_ends;  /* [B] PAIRS, PROMPTS: the last row of each text */
-    int64_t answers;      /* A: PREFERENCES 2B, chosen and rejected in turn; PROMPTS B; a multiple of B for written ones */
+    int64_t answers;      /* A: PREFERENCES 2B, chosen and rejected in turn; LABELLED 2B, the sample's and another's in turn;
+                           * PROMPTS B; a multiple of B for written ones */
     int32_t *answer_ends; /* [A]: behind the targets of each answer */
     int32_t *answer_rows; /* [A]: the row of each answer's last token */
+    float *labels;        /* [B] LABELLED: 1 = the sample's answer is wanted, -1 = it is not */
     float *experience;    /* [R,PC_EXPERIENCE] of written answers (batch.h): ops/policy.h */
     size_t capacity[PC_BATCH_ARRAYS]; /* elements allocated, array after array; the loader's */
 } pc_batch;
@@ -54,6 +59,7 @@ typedef enum pc_batch_kind {
     PC_BATCH_PAIRS,    /* contrastive: one picture and one text a sample */
     PC_BATCH_PREFERENCES, /* two answers to the same: both see what stands before them; cutoff counts for each */
     PC_BATCH_PROMPTS,  /* conversations up to what a model is to write; the answer that a sample brings stands in target_ids alone */
+    PC_BATCH_LABELLED, /* answers that are wanted or not; behind each the answer of the sample before (KTO) */
     PC_BATCH_REGIONS,  /* pictures and the words of their regions alone: rows are soft tokens */
 } pc_batch_kind;
 bool pc_batch_is_of_language(pc_batch_kind kind); /* conversations, in whatever form */
@@ -70,7 +76,13 @@ typedef struct pc_loader_options {
     int32_t image_token;
     int64_t vocabulary;        /* rows of the model's embeddings: a sample with another id is a bad one */
     int32_t image_open, image_close; /* ids before and behind a picture; 0 = none */
-    int64_t tokens_per_image;  /* Q */
+    bool source;               /* an encoder-decoder: the last answer is what it writes, all before it the source */
+    int32_t start;             /* id between the two */
+    bool bos_behind_pictures;  /* pictures that open a prompt stand before BOS */
+    const pc_tokenizer *reader; /* of a connector that reads questions, or NULL */
+    int64_t question_limit;    /* L: ids of a question at most, longer ones are cut */
+    int64_t tokens_per_image;  /* Q; 1 where a placeholder stands for the picture */
+    bool placeholders_stay;    /* and is looked up as the id it is */
     int64_t image_width, image_height; /* pixels after the recipe */
     int64_t max_images;        /* pictures of a sample at most, more make it a bad one; 0 = 1 */
     int64_t batch_size;        /* samples in a micro-batch */
@@ -117,6 +129,7 @@ const pc_loader_options *pc_loader_options_of(const pc_loader *loader);
 /* The largest sizes that a micro-batch can have, for planning. */
 typedef struct pc_batch_limits {
     int64_t images, tokens, soft, targets, samples;
+    int64_t question; /* L; 0: the connector reads none */
 } pc_batch_limits;
 void pc_loader_limits(const pc_loader *loader, pc_batch_limits *out);
 

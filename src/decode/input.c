@@ -2,6 +2,7 @@
 
 #include "base/signal.h"
 #include "model/tiles.h"
+#include "prompt/question.h"
 
 #include <string.h>
 
@@ -24,6 +25,7 @@ void pc_input_clear(pc_input *input)
     pc_free(input->soft);
     pc_free(input->positions);
     pc_prompt_clear(&input->prompt);
+    pc_ids_clear(&input->question);
 }
 
 /* --- the prompt --- */
@@ -41,7 +43,7 @@ static const pc_answer_media *find_media(const pc_answer_request *request, pc_me
 
 static pc_status get_picture(pc_input *input, const pc_slot *slot, const pc_picture **out)
 {
-    return pc_pictures_get(input->pictures, find_media(input->request, slot->kind, slot->index), &input->view, out);
+    return pc_pictures_get(input->pictures, find_media(input->request, slot->kind, slot->index), &input->view, &input->question, out);
 }
 
 /* pc_slot_tokens of an input: a picture whose tokens depend on its size is encoded now. */
@@ -53,7 +55,7 @@ static pc_status slot_tokens(void *user, pc_media_kind kind, int index, size_t *
     if (kind != PC_MEDIA_IMAGE || !media || !pc_model_pictures_vary(input->model)) {
         return pc_model_slot_tokens((void *)input->model, kind, index, out);
     }
-    PC_TRY(pc_pictures_get(input->pictures, media, &input->view, &picture));
+    PC_TRY(pc_pictures_get(input->pictures, media, &input->view, &input->question, &picture));
     *out = (size_t)picture->tokens;
     return PC_OK;
 }
@@ -137,6 +139,21 @@ static pc_status check_prompt(const pc_input *input)
     return PC_OK;
 }
 
+/* The question for a connector that reads one. */
+static pc_status ask_connector(pc_input *input, const pc_conversation *said)
+{
+    const pc_model *model = input->model;
+    pc_ids_reset(&input->question);
+    if (!model->connector.text_limit || !input->request->media_count) {
+        return PC_OK;
+    }
+    if (!model->reader) {
+        return pc_fail(PC_ERR_DATA, "%s: its connector reads the question by a tokenizer of its own, and there is no "
+                                    "qformer_tokenizer", model->path);
+    }
+    return pc_prompt_question(&input->question, model->reader, said, (size_t)model->connector.text_limit);
+}
+
 pc_status pc_input_build(pc_input *input, const pc_answer_request *request)
 {
     pc_conversation seen = {0};
@@ -152,6 +169,7 @@ pc_status pc_input_build(pc_input *input, const pc_answer_request *request)
         PC_GO(view_conversation(&seen, said, &input->view));
         said = &seen;
     }
+    PC_GO(ask_connector(input, said));
     PC_GO(build_ids(input, said));
     status = check_prompt(input);
 done:
@@ -191,7 +209,7 @@ done:
 static pc_status see_slot(pc_input *input, const pc_slot *slot)
 {
     const pc_picture *picture;
-    size_t width = (size_t)input->model->llm.info.width;
+    size_t width = (size_t)pc_model_soft_width(input->model);
     PC_TRY(get_picture(input, slot, &picture));
     for (size_t i = 0; i < slot->count; i++) {
         input->wanted[slot->first + i].picture = picture->serial;
@@ -247,7 +265,13 @@ static size_t find_reused(const pc_input *input)
     while (same < have && same + 1 < input->prompt.ids.count && same_token(&input->read[same], &input->wanted[same])) {
         same++;
     }
-    return same;
+    return input->model->llm.info.source && same < input->prompt.source ? 0 : same;
+}
+
+/* A source is read in one piece. */
+static size_t at_once(const pc_input *input)
+{
+    return input->model->llm.info.source ? SIZE_MAX : READ_AT_ONCE;
 }
 
 /* The next piece of a prompt, from `at`; false when it is read. */
@@ -258,8 +282,9 @@ static bool next_piece(const pc_input *input, size_t at, pc_session_piece *piece
         .row = input->row,
         .ids = input->prompt.ids.data + at,
         .soft = input->soft + at,
-        .count = (int64_t)(left < READ_AT_ONCE ? left : READ_AT_ONCE),
+        .count = (int64_t)(left < at_once(input) ? left : at_once(input)),
         .positions = input->positions + at * (size_t)input->model->llm.info.axes,
+        .picture_goes_on = left > READ_AT_ONCE && input->soft[at + READ_AT_ONCE],
     };
     return left > 0;
 }
@@ -289,7 +314,7 @@ pc_status pc_input_read(pc_input *inputs, int count)
         PC_TRY(pc_session_read_rows(session, pieces, given));
         for (int i = 0; i < count; i++) {
             size_t left = inputs[i].prompt.ids.count - at[i];
-            at[i] += left < READ_AT_ONCE ? left : READ_AT_ONCE;
+            at[i] += left < at_once(&inputs[i]) ? left : at_once(&inputs[i]);
         }
     }
     return PC_OK;

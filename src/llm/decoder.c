@@ -128,7 +128,9 @@ void pc_decoder_info(const void *any, pc_llm_info *out)
         .layers = config->num_hidden_layers,
         .vocabulary = config->vocab_size,
         .context = config->max_position_embeddings,
+        .heads = config->num_attention_heads,
         .key_heads = key_heads(config),
+        .hidden = config->intermediate_size,
         .head_size = head_size(config),
         .tied = config->tie_word_embeddings,
         .axes = config->rotary.sections[0] ? PC_ROPE_AXES : 1,
@@ -204,7 +206,12 @@ pc_tensor *pc_decoder_embed(const pc_build *build, const void *any_weights, pc_t
     return pc_take_rows(build->graph, pc_use(build, weights->embedding), ids);
 }
 
-/* x [T,D] (normed) -> [T,D] + residual */
+static pc_tensor *only(pc_graph *graph, pc_tensor *x, pc_tensor *rows)
+{
+    return rows ? pc_take_rows(graph, x, rows) : x;
+}
+
+/* x [T,D] (normed) -> [T,D] + residual; [R,D] with io->rows: keys and values of all rows, the rest for those alone. */
 static pc_tensor *attention(const pc_build *build, const pc_decoder_config *config, const pc_decoder_layer *layer, int index,
                             const pc_llm_io *io, pc_tensor *x, pc_tensor *residual)
 {
@@ -213,20 +220,21 @@ static pc_tensor *attention(const pc_build *build, const pc_decoder_config *conf
     double scale = config->rotary.attention * config->rotary.attention / sqrt((double)size);
     pc_rope_params rope = {.interleaved = false};
     memcpy(rope.sections, config->rotary.sections, sizeof rope.sections);
-    pc_tensor *q = pc_hooks_project(io->hooks, build, index, PC_PROJECT_Q, &layer->q, x, NULL);
+    pc_tensor *q = pc_hooks_project(io->hooks, build, index, PC_PROJECT_Q, &layer->q, only(graph, x, io->rows), NULL);
     pc_tensor *k = pc_hooks_project(io->hooks, build, index, PC_PROJECT_K, &layer->k, x, NULL);
     pc_tensor *v = pc_hooks_project(io->hooks, build, index, PC_PROJECT_V, &layer->v, x, NULL);
     q = pc_reshape(graph, q, pc_dims(3, -1, config->num_attention_heads, size)); /* [T,H,E] */
     k = pc_reshape(graph, k, pc_dims(3, -1, key_heads(config), size));           /* [T,K,E] */
     v = pc_reshape(graph, v, pc_dims(3, -1, key_heads(config), size));
-    q = pc_rope(graph, q, io->positions, io->frequencies, rope);
+    q = pc_rope(graph, q, only(graph, io->positions, io->rows), io->frequencies, rope);
     k = pc_rope(graph, k, io->positions, io->frequencies, rope);
     if (io->cache) {
         k = pc_store_rows(graph, io->cache[index].keys, k, io->cache_rows); /* [S,K,E] */
         v = pc_store_rows(graph, io->cache[index].values, v, io->cache_rows);
     }
-    pc_tensor *mixed = pc_attention_paged(graph, q, k, v, io->ranges, io->cache ? io->pages : NULL,
+    pc_tensor *mixed = pc_attention_paged(graph, q, k, v, only(graph, io->ranges, io->rows), io->cache ? io->pages : NULL,
                                           (pc_attention_params){.scale = scale, .page_rows = PC_CACHE_PAGE});
+    residual = only(graph, residual, io->rows);
     mixed = pc_reshape(graph, mixed, pc_dims(2, -1, config->num_attention_heads * size));
     if (pc_drops_stream(build)) {
         return pc_add_to_stream(build, pc_hooks_project(io->hooks, build, index, PC_PROJECT_O, &layer->o, mixed, NULL), residual);
@@ -281,6 +289,16 @@ static void tap(const pc_build *build, const pc_decoder_weights *weights, const 
     }
 }
 
+/* Whether the last layer may work for the wanted rows alone: nobody else looks at the others behind its attention. */
+static bool narrows(const pc_build *build, const pc_decoder_config *config, const pc_llm_io *io)
+{
+    bool seen = (io->hooks && io->hooks->count > 0) || pc_drops_stream(build) || config->sparse[config->num_hidden_layers - 1];
+    for (int i = 0; i < io->tap_count; i++) {
+        seen = seen || io->taps[i].layer >= config->num_hidden_layers;
+    }
+    return io->rows && !seen;
+}
+
 pc_tensor *pc_decoder_forward(const pc_build *build, const void *any, const void *any_weights, const pc_llm_io *io)
 {
     const pc_decoder_config *config = any;
@@ -290,6 +308,7 @@ pc_tensor *pc_decoder_forward(const pc_build *build, const void *any, const void
     int layers = (int)config->num_hidden_layers;
     pc_tensor *x = pc_name(graph, io->embeddings, "llm.hidden.0"); /* [T,D] */
     pc_llm_io all = *io, near = *io;
+    const bool narrow = narrows(build, config, io);
     pc_tensor *routed = NULL;
     near.ranges = windowed(graph, config, io->ranges);
     tap(build, weights, io, 0, x, eps);
@@ -297,6 +316,7 @@ pc_tensor *pc_decoder_forward(const pc_build *build, const void *any, const void
         const pc_decoder_layer *layer = &weights->layers[i];
         x = pc_hooks_before_layer(io->hooks, build, i, x);
         pc_tensor *h = pc_norm_forward(build, &layer->input_norm, x, eps);
+        all.rows = near.rows = narrow && i == layers - 1 ? io->rows : NULL;
         x = attention(build, config, layer, i, config->windowed[i] ? &near : &all, h, x);
         x = pc_hooks_after_attention(io->hooks, build, i, x);
         h = pc_norm_forward(build, &layer->post_norm, x, eps);
@@ -306,6 +326,7 @@ pc_tensor *pc_decoder_forward(const pc_build *build, const void *any, const void
     }
     pc_moe_balance(build, &config->moe, routed);
     x = pc_hooks_before_layer(io->hooks, build, layers, x);
+    x = narrow ? x : only(graph, x, io->rows);
     return pc_name(graph, pc_norm_forward(build, &weights->norm, x, eps), "llm.norm");
 }
 

@@ -29,6 +29,8 @@ typedef struct pc_llm_io {
     pc_tensor *cache_rows; /* i32 [T]: the cache row where each row's key is kept */
     pc_tensor *pages;      /* i32 [P]: page of the cache that holds key rows [i * PC_CACHE_PAGE, ...) of the ranges */
     pc_tensor *frequencies;/* f32 [E/2]: rotary frequencies (pc_llm_type.frequencies) */
+    pc_tensor *source_rows, *target_rows; /* i32 [S], [T-S]: rows of either side (ops/sides.h); with pc_llm_info.source */
+    pc_tensor *rows;       /* i32 [R]: the rows whose states are wanted, in this order; NULL = all */
     const pc_hooks *hooks; /* or NULL */
     pc_llm_tap *taps;      /* [tap_count]: filled by forward */
     int tap_count;
@@ -39,11 +41,15 @@ typedef struct pc_llm_info {
     int64_t layers;
     int64_t vocabulary; /* V */
     int64_t context;    /* longest sequence it was made for */
+    int64_t heads;      /* H; 0 = as many as key heads */
     int64_t key_heads;  /* K */
     int64_t head_size;  /* E */
+    int64_t hidden;     /* F of the MLP; 0 = it has none of the usual shape */
     bool tied;          /* the head is the embedding table */
     int64_t axes;       /* A: numbers of one position: 1, or 3 for M-RoPE (time, row, column) */
     bool position_table; /* there are no positions from `context` on */
+    bool source;        /* an encoder-decoder: a text is its source, all read at once, then `start` and what is written */
+    int64_t start;      /* the id that ends a source and opens what is written */
     int64_t rotary_limit; /* the rotary frequencies depend on the length of texts beyond this; 0 = they never do */
 } pc_llm_info;
 
@@ -60,7 +66,8 @@ typedef struct pc_llm_type {
     /* Rotary frequencies for a text of `length` tokens: head_size / 2 values. */
     void (*frequencies)(const void *config, int64_t length, float *out);
     pc_tensor *(*embed)(const pc_build *build, const void *weights, pc_tensor *ids); /* i32 [T] -> f32 [T,D] */
-    /* -> f32 [T,D], after the final norm. */
+    bool narrows; /* forward heeds io->rows; without this they are taken from all of its rows */
+    /* -> f32 [T,D], or [R,D] with io->rows, after the final norm. */
     pc_tensor *(*forward)(const pc_build *build, const void *config, const void *weights, const pc_llm_io *io);
     /* hidden [R,D] -> logits f32 [R,V]. */
     pc_tensor *(*head)(const pc_build *build, const void *config, const void *weights, pc_tensor *hidden);

@@ -31,6 +31,7 @@ const pc_llm_type pc_llm_qwen2 = {
     .declare = pc_decoder_declare,
     .frequencies = pc_decoder_frequencies,
     .embed = pc_decoder_embed,
+    .narrows = true,
     .forward = pc_decoder_forward,
     .head = pc_decoder_head,
 };

@@ -31,6 +31,7 @@ static const processor processors[] = {
     {.name = "LlavaNext", .side = 224, .crop = 224, .filter = PC_FILTER_BICUBIC, .tiles = true},
     {.name = "Qwen2VL", .side = 224, .filter = PC_FILTER_BICUBIC, .native = true},
     {.name = "MplugOwl", .side = 224, .crop = 224, .filter = PC_FILTER_BICUBIC},
+    {.name = "Idefics", .side = 224, .square = true, .int_square = true, .filter = PC_FILTER_BICUBIC},
     {.name = "ChineseCLIP", .side = 224, .crop = 224, .filter = PC_FILTER_BICUBIC},
     {.name = "Bit", .side = 224, .crop = 224, .filter = PC_FILTER_BICUBIC},
     {.name = "Siglip", .side = 224, .square = true, .standard = true, .filter = PC_FILTER_BICUBIC},
@@ -46,7 +47,7 @@ static const char *const known_keys[] = {
     "rescale_factor", "do_normalize", "image_mean", "image_std", "do_convert_rgb", "image_processor_type",
     "feature_extractor_type", "processor_class", "auto_map", "data_format", "input_data_format", "device",
     "disable_grouping", "return_tensors", "_valid_processor_keys", "image_seq_length", "image_seq_len", "use_fast",
-    "backend", "image_grid_pinpoints", NULL,
+    "backend", "image_grid_pinpoints", "image_size", "image_num_channels", NULL,
 };
 
 /* These change pixels in ways that are not known here; fine only when null or false. So is every unknown "do_...". */
@@ -198,6 +199,7 @@ static pc_status read_size(pc_image_recipe *recipe, const pc_json *json, bool in
         {PC_SIZE_WITHIN, {"max_height", "max_width"}},
     };
     const pc_json *size = pc_json_get(json, "size");
+    size = pc_json_is_null(size) ? pc_json_get(json, "image_size") : size; /* IDEFICS */
     if (pc_json_is_null(size)) {
         return PC_OK;
     }

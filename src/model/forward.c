@@ -9,6 +9,7 @@
 #include "ops/matmul.h"
 #include "ops/multiply.h"
 #include "ops/norm.h"
+#include "ops/picture_ranges.h"
 #include "ops/rows.h"
 
 pc_connector_input pc_model_encode(const pc_build *build, const pc_model *model, pc_tensor *pixels)
@@ -25,7 +26,7 @@ pc_tensor *pc_model_connect(const pc_build *build, const pc_model *model, pc_con
 {
     const pc_connector_part *connector = &model->connector;
     pc_tensor *soft = connector->type->forward(build, connector->config, connector->weights, &in);
-    soft = pc_reshape(build->graph, soft, pc_dims(2, -1, model->llm.info.width)); /* [N*Q,D'] */
+    soft = pc_reshape(build->graph, soft, pc_dims(2, -1, pc_model_soft_width(model))); /* [N*Q,D'] */
     return pc_name(build->graph, soft, "connector.tokens");
 }
 
@@ -42,11 +43,71 @@ pc_tensor *pc_model_arrange(const pc_build *build, const pc_model *model, pc_ten
     return pc_name(graph, pc_take_rows(graph, all, rows), "connector.packed");                 /* [S,D'] */
 }
 
+/* What the bridge reads where no session says it: all pictures are here. */
+static pc_bridge_input bridge_input(const pc_build *build, const pc_model *model, const pc_reading *reading)
+{
+    pc_bridge_input in = reading->bridge;
+    pc_picture_ranges_params params = {model->bridge.dims.queries, model->bridge.end_id};
+    if (in.seen || in.types || !reading->soft) {
+        return in;
+    }
+    if (!pc_model_pictures_apart(model)) {
+        in.types = pc_picture_types(build->graph, reading->soft_rows, reading->ids);
+        return in;
+    }
+    in.media = reading->soft;
+    in.seen = pc_picture_ranges(build->graph, reading->ranges, reading->soft_rows, reading->ids, params);
+    return in;
+}
+
+void pc_model_reading_inputs(pc_graph *graph, const pc_model *model, int64_t tokens, pc_reading *out)
+{
+    const pc_llm_info *info = &model->llm.info;
+    out->ids = pc_graph_input(graph, "ids", PC_I32, pc_dims(1, tokens));
+    out->positions = pc_graph_input(graph, "positions", PC_I32, pc_dims(2, tokens, info->axes));
+    out->ranges = pc_graph_input(graph, "ranges", PC_I32, pc_dims(2, tokens, 4));
+    out->frequencies = pc_graph_input(graph, "frequencies", PC_F32, pc_dims(1, info->head_size / 2));
+    if (info->source) {
+        out->source_rows = pc_graph_input(graph, "source_rows", PC_I32, pc_dims(1, tokens));
+        out->target_rows = pc_graph_input(graph, "target_rows", PC_I32, pc_dims(1, tokens));
+    }
+}
+
+pc_status pc_model_find_source(const pc_model *model, const int32_t *ids, const float *const *soft, int64_t count,
+                               int64_t *source)
+{
+    const pc_llm_info *info = &model->llm.info;
+    int64_t at = 0;
+    *source = 0;
+    while (info->source && at < count && ((soft && soft[at]) || ids[at] != info->start)) {
+        at++;
+    }
+    if (info->source && (at == 0 || at == count)) {
+        return pc_fail(PC_ERR_DATA, "an encoder-decoder reads a source, then token %lld and what is written; of the %lld tokens "
+                                    "%s", (long long)info->start, (long long)count,
+                       at ? "none is that one" : "the first is that one");
+    }
+    *source = at;
+    return PC_OK;
+}
+
+enum { MOST_HOOKS = 8 };
+
 pc_tensor *pc_model_read(const pc_build *build, const pc_model *model, const pc_reading *reading)
 {
     const pc_llm_part *llm = &model->llm;
+    pc_hook own[MOST_HOOKS];
+    pc_hooks hooks = {own, 0};
+    pc_bridge bridge = {.config = model->bridge.config, .weights = model->bridge.weights, .dims = model->bridge.dims};
     pc_tensor *x = llm->type->embed(build, llm->weights, reading->ids); /* [T,D'] */
-    if (reading->soft) {
+    if (model->bridge.type) {
+        bridge.in = bridge_input(build, model, reading);
+        own[hooks.count++] = model->bridge.type->hook(&bridge);
+    }
+    for (int i = 0; reading->hooks && i < reading->hooks->count && hooks.count < MOST_HOOKS; i++) {
+        own[hooks.count++] = reading->hooks->items[i];
+    }
+    if (reading->soft && !pc_model_pictures_apart(model)) {
         x = pc_put_rows(build->graph, x, reading->soft, reading->soft_rows);
     }
     pc_llm_io io = {
@@ -57,11 +118,15 @@ pc_tensor *pc_model_read(const pc_build *build, const pc_model *model, const pc_
         .cache_rows = reading->cache_rows,
         .pages = reading->cache_pages,
         .frequencies = reading->frequencies,
-        .hooks = reading->hooks,
+        .source_rows = reading->source_rows,
+        .target_rows = reading->target_rows,
+        .rows = llm->type->narrows ? reading->rows : NULL,
+        .hooks = hooks.count ? &hooks : NULL,
         .taps = reading->taps,
         .tap_count = reading->tap_count,
     };
-    return llm->type->forward(build, llm->config, llm->weights, &io);
+    pc_tensor *hidden = llm->type->forward(build, llm->config, llm->weights, &io);
+    return reading->rows && !llm->type->narrows ? pc_take_rows(build->graph, hidden, reading->rows) : hidden;
 }
 
 pc_tensor *pc_model_logits(const pc_build *build, const pc_model *model, pc_tensor *hidden)

@@ -21,17 +21,30 @@ typedef struct pc_reading {
     pc_tensor *positions;  /* i32 [T], or [T,A] (pc_llm_info.axes) */
     pc_tensor *ranges;     /* i32 [T,4] */
     pc_tensor *soft;       /* f32 [S,D'] or NULL */
-    pc_tensor *soft_rows;  /* i32 [S]: rows of the sequence that the soft tokens replace */
+    pc_tensor *soft_rows;  /* i32 [S]: rows of the sequence that the soft tokens replace; of pictures that stay apart i32 [N]: the
+                            * rows of their placeholders */
     pc_tensor *frequencies;/* f32 [E/2] */
+    pc_tensor *source_rows, *target_rows; /* as llm/llm.h has them */
     pc_layer_cache *cache; /* or NULL */
     pc_tensor *cache_rows; /* i32 [T] with a cache, as the next: llm/llm.h */
     pc_tensor *cache_pages;/* i32 [P] */
-    const pc_hooks *hooks; /* or NULL */
+    pc_tensor *rows;       /* i32 [R] or NULL: llm/llm.h */
+    const pc_hooks *hooks; /* or NULL; the model's own bridge comes before them */
+    pc_bridge_input bridge; /* of a session; without memory and types, pc_model_read makes them of soft and soft_rows */
     pc_llm_tap *taps;      /* [tap_count] or NULL: filled by pc_model_read */
     int tap_count;
 } pc_reading;
 
-/* hidden states f32 [T,D'] after the final norm. */
+/* The inputs of a reading that is planned for `tokens` rows: ids, positions, ranges, frequencies, and the rows of either side
+ * where the language model has sides. */
+void pc_model_reading_inputs(pc_graph *graph, const pc_model *model, int64_t tokens, pc_reading *out);
+
+/* *source = tokens before the one that opens what an encoder-decoder writes (soft[i], or soft itself, NULL: a token), 0 for
+ * other models. PC_ERR_DATA when there is no such token, or nothing before it. */
+pc_status pc_model_find_source(const pc_model *model, const int32_t *ids, const float *const *soft, int64_t count,
+                               int64_t *source);
+
+/* hidden states f32 [T,D'] after the final norm, or [R,D'] of the rows wanted. */
 pc_tensor *pc_model_read(const pc_build *build, const pc_model *model, const pc_reading *reading);
 /* hidden [R,D'] -> logits f32 [R,V], named "logits". */
 pc_tensor *pc_model_logits(const pc_build *build, const pc_model *model, pc_tensor *hidden);

@@ -35,7 +35,18 @@ void pc_model_picture_dims(const pc_model *model, int64_t height, int64_t width,
     int64_t tokens = rows * columns + info->prefix - (model->encoder.select.keep_class_token ? 0 : 1);
     bool grid = tokens == rows * columns;
     int64_t states = model->encoder.select.count ? model->encoder.select.count : 1;
-    *out = (pc_connector_dims){states * info->width, model->llm.info.width, tokens, grid ? rows : 0, grid ? columns : 0};
+    int64_t soft = pc_model_pictures_apart(model) ? states * info->width : model->llm.info.width;
+    *out = (pc_connector_dims){states * info->width, soft, tokens, grid ? rows : 0, grid ? columns : 0};
+}
+
+bool pc_model_pictures_apart(const pc_model *model)
+{
+    return model->bridge.type && model->bridge.type->apart;
+}
+
+int64_t pc_model_soft_width(const pc_model *model)
+{
+    return pc_model_pictures_apart(model) ? model->bridge.dims.media : model->llm.info.width;
 }
 
 pc_status pc_model_set_encoder(pc_model *model, const pc_json *json, const char *where)
@@ -66,6 +77,30 @@ pc_status pc_model_set_encoder(pc_model *model, const pc_json *json, const char 
     return scope.status;
 }
 
+static pc_status complete_bridge(pc_model *model, const pc_connector_dims *soft, const char *where)
+{
+    pc_bridge_part *part = &model->bridge;
+    const pc_llm_info *llm = &model->llm.info;
+    if (llm->source) {
+        return pc_fail(PC_ERR_DATA, "%s: the bridge '%s' does not go with the language model '%s', an encoder-decoder", where,
+                       part->type->name, model->llm.type->model_type);
+    }
+    part->dims = (pc_bridge_dims){
+        .media = soft->out,
+        .queries = model->connector.tokens,
+        .width = llm->width,
+        .layers = llm->layers,
+        .heads = llm->heads ? llm->heads : llm->key_heads,
+        .key_heads = llm->key_heads,
+        .head_size = llm->head_size,
+        .hidden = llm->hidden,
+    };
+    PC_TRY(part->type->check(part->config, &part->dims, where));
+    pc_scope scope = scope_of(model, "connector", part->prefix, model->config);
+    part->type->declare(&scope, part->config, &part->dims, part->weights);
+    return scope.status;
+}
+
 pc_status pc_model_set_connector(pc_model *model, const char *name, const pc_json *json, const char *where)
 {
     pc_connector_part *part = &model->connector;
@@ -79,9 +114,23 @@ pc_status pc_model_set_connector(pc_model *model, const char *name, const pc_jso
     pc_model_picture_dims(model, model->encoder.info.image_size, model->encoder.info.image_size, &dims);
     PC_TRY(part->type->check(part->config, &dims, where));
     part->tokens = part->type->tokens(part->config, &dims);
+    part->text_limit = part->type->text_limit ? part->type->text_limit(part->config) : 0;
     pc_scope scope = scope_of(model, "connector", model->import->prefixes.connector, json);
     part->type->declare(&scope, part->config, &dims, part->weights);
-    return scope.status;
+    PC_TRY(scope.status);
+    return model->bridge.type ? complete_bridge(model, &dims, where) : PC_OK;
+}
+
+pc_status pc_model_set_bridge(pc_model *model, const char *name, const pc_json *json, const char *prefix, const char *where)
+{
+    pc_bridge_part *part = &model->bridge;
+    part->type = pc_bridge_find(name);
+    if (!part->type) {
+        return pc_fail(PC_ERR_DATA, "%s: the bridge '%s' is unknown; known: %s", where, name, pc_bridge_names());
+    }
+    part->end_id = -1;
+    part->prefix = prefix;
+    return new_part(&part->type->fields, part->type->config_size, part->type->weights_size, json, where, &part->config, &part->weights);
 }
 
 pc_status pc_model_set_llm(pc_model *model, const char *model_type, const pc_json *json, const char *where)
@@ -174,6 +223,9 @@ void pc_model_free(pc_model *model)
     if (model->connector.type) {
         free_part(&model->connector.type->fields, model->connector.config, model->connector.weights);
     }
+    if (model->bridge.type) {
+        free_part(&model->bridge.type->fields, model->bridge.config, model->bridge.weights);
+    }
     if (model->llm.type) {
         free_part(&model->llm.type->fields, model->llm.config, model->llm.weights);
     }
@@ -187,6 +239,7 @@ void pc_model_free(pc_model *model)
     pc_free(model->tower);
     pc_free(model->chat_text);
     pc_tokenizer_free(model->tokenizer);
+    pc_tokenizer_free(model->reader);
     pc_json_free(model->config);
     pc_json_free(model->generation);
     pc_free(model->path);
@@ -205,6 +258,19 @@ pc_status pc_model_pack(pc_model *model, const pc_backend *backend, pc_dtype com
                 pc_store_release(model->store, param->data, pc_param_bytes(param));
                 pc_store_release(model->tower_store, param->data, pc_param_bytes(param));
             }
+        }
+    }
+    return PC_OK;
+}
+
+pc_status pc_model_check_question(const pc_model *model, const int32_t *ids, int64_t count)
+{
+    const pc_connector_part *part = &model->connector;
+    int64_t vocabulary = part->type && part->type->text_vocabulary ? part->type->text_vocabulary(part->config) : 0;
+    for (int64_t i = 0; i < count; i++) {
+        if (ids[i] < 0 || ids[i] >= vocabulary) {
+            return pc_fail(PC_ERR_DATA, "id %d of the question is outside the connector's vocabulary of %lld", ids[i],
+                           (long long)vocabulary);
         }
     }
     return PC_OK;
@@ -242,7 +308,7 @@ pc_status pc_model_slot_tokens(void *user, pc_media_kind kind, int index, size_t
         return pc_fail(PC_ERR_DATA, "this model's pictures take tokens by their size");
     }
     PC_TRY(pc_model_picture_tokens(model, NULL, &count));
-    *out = (size_t)count;
+    *out = pc_model_pictures_apart(model) ? 1 : (size_t)count;
     return PC_OK;
 }
 
@@ -250,7 +316,8 @@ static pc_status tokens_of_tiled(void *user, pc_media_kind kind, int index, size
 {
     const pc_model_pictures *pictures = user;
     int64_t count;
-    if (kind != PC_MEDIA_IMAGE || !pictures->model->connector.type || index >= pictures->count) {
+    if (kind != PC_MEDIA_IMAGE || !pictures->model->connector.type || index >= pictures->count ||
+        pc_model_pictures_apart(pictures->model)) {
         return pc_model_slot_tokens((void *)pictures->model, kind, index, out);
     }
     PC_TRY(pc_model_picture_tokens(pictures->model, &pictures->tilings[index], &count));
@@ -262,6 +329,8 @@ void pc_model_prompt(const pc_model *model, const pc_model_pictures *pictures, p
 {
     options->slot_tokens = pictures ? tokens_of_tiled : pc_model_slot_tokens;
     options->user = pictures ? (void *)pictures : (void *)model;
+    options->source = model->llm.info.source;
+    options->start = (int32_t)model->llm.info.start;
     options->bos_behind_media = model->bos_behind_pictures;
     options->media_id[PC_MEDIA_IMAGE] = (int32_t)model->image_token;
     options->media_open[PC_MEDIA_IMAGE] = model->image_open;

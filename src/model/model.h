@@ -7,6 +7,7 @@
 #define PC_MODEL_MODEL_H
 
 #include "base/json.h"
+#include "connector/bridge/bridge.h"
 #include "connector/connector.h"
 #include "encoder/clip_text.h"
 #include "encoder/encoder.h"
@@ -29,7 +30,17 @@ typedef struct pc_connector_part {
     const pc_connector_type *type;
     void *config, *weights;
     int64_t tokens; /* Q: soft tokens of one picture (tile) of the encoder's native size */
+    int64_t text_limit; /* ids of the longest text that it reads beside a picture; 0: none */
 } pc_connector_part;
+
+/* How layers of the language model read pictures inside, beside or in place of the text (connector/bridge/). */
+typedef struct pc_bridge_part {
+    const pc_bridge_type *type; /* NULL = they don't */
+    void *config, *weights;
+    pc_bridge_dims dims;
+    const char *prefix; /* of its names */
+    int32_t end_id; /* behind this id a text sees no picture until the next; -1 = no such id */
+} pc_bridge_part;
 
 typedef struct pc_llm_part {
     const pc_llm_type *type;
@@ -77,13 +88,16 @@ typedef struct pc_model {
     pc_dtype stored;   /* type of the largest parameter as stored */
     pc_encoder_part encoder;
     pc_connector_part connector;
+    pc_bridge_part bridge;
     pc_llm_part llm;
     pc_contrast_part contrast;
     pc_tiles_part tiles;
     int64_t image_token;        /* placeholder id, which may lie outside the vocabulary; -1 = takes no images */
+    bool one_position;          /* the tokens of a picture share one, but for the first and the last of them (CogVLM) */
     bool bos_behind_pictures;   /* pictures that open a prompt stand before BOS (BLIP-2) */
     int32_t image_open, image_close; /* ids that stand before and behind a picture; 0 = none */
     pc_tokenizer *tokenizer;    /* NULL when the directory has none */
+    pc_tokenizer *reader;       /* the connector's own, by which it reads questions (qformer_tokenizer/), or NULL */
     const pc_template *chat;    /* NULL when the chat template is unknown or absent */
     bool chat_unknown;          /* the checkpoint brings a chat template that is none of ours */
     char *chat_text;            /* that template, or ours, as the checkpoint spells it; NULL = none */
@@ -136,6 +150,11 @@ pc_status pc_model_load_values(pc_model *model, const char *path, bool partial, 
  * or PC_BF16. */
 pc_status pc_model_pack(pc_model *model, const pc_backend *backend, pc_dtype compute);
 
+/* True when pictures stay apart from the text: a placeholder, kept as an id, stands for each. */
+bool pc_model_pictures_apart(const pc_model *model);
+/* Width of a soft token. */
+int64_t pc_model_soft_width(const pc_model *model);
+
 /* What the connector gets of one picture of height x width pixels. */
 void pc_model_picture_dims(const pc_model *model, int64_t height, int64_t width, pc_connector_dims *out);
 
@@ -154,6 +173,9 @@ void pc_model_prompt(const pc_model *model, const pc_model_pictures *pictures, p
 
 /* pc_slot_tokens for pc_prompt_options: soft tokens of a picture. user = pc_model; PC_ERR_DATA when they depend on its size. */
 pc_status pc_model_slot_tokens(void *user, pc_media_kind kind, int index, size_t *out);
+
+/* PC_ERR_DATA when an id of a question is none that the connector has a vector for. */
+pc_status pc_model_check_question(const pc_model *model, const int32_t *ids, int64_t count);
 
 /* PC_ERR_DATA when the language model has no such position (pc_llm_info.position_table). */
 pc_status pc_model_check_positions(const pc_model *model, const int32_t *positions, int64_t count);
@@ -192,7 +214,7 @@ typedef struct pc_import {
     /* The i-th place in a larger or transposed tensor; NULL = none; asked when no alias is there. */
     bool (*view)(const char *name, int i, pc_import_view *out);
     /* The i-th tensor of a parameter that files of this family have in several (an expert each); false behind the last, and for
-     * i = 0 where it is one. NULL = none; written so, and read so where no alias and no view is there. */
+     * i = 0 where it is one. NULL = none; written so, and asked first for reading. */
     bool (*piece)(const pc_model *model, const pc_param *param, int i, pc_import_piece *out);
     /* The name that the parameter has in memory where others open it (adapter files go by that); NULL = `name`. */
     bool (*module)(const char *name, char *out, size_t size);
@@ -212,6 +234,9 @@ const pc_import *pc_import_find_file(const char *path);
 pc_status pc_model_set_encoder(pc_model *model, const pc_json *json, const char *where);
 pc_status pc_model_set_connector(pc_model *model, const char *name, const pc_json *json, const char *where);
 pc_status pc_model_set_llm(pc_model *model, const char *model_type, const pc_json *json, const char *where);
+/* After the language model is set, before the connector: the soft tokens of a bridge that keeps them apart have the encoder's
+ * width. pc_model_set_connector completes it. `prefix` of its names. */
+pc_status pc_model_set_bridge(pc_model *model, const char *name, const pc_json *json, const char *prefix, const char *where);
 /* Point every parameter at its values in model->store. */
 pc_status pc_model_attach_all(pc_model *model);
 /* The newline token of tiles, `name` in full; after the language model is set. */

@@ -1,9 +1,10 @@
 /* A session: two graphs, one from pixels to soft tokens, one from a chunk of tokens to the next token's logits. */
 #include "model/session.h"
 
-#include "model/cache.h"
+#include "model/memory.h"
 #include "ops/attention.h"
 #include "ops/rows.h"
+#include "ops/sides.h"
 #include "model/tiles.h"
 #include "tensor/exec.h"
 
@@ -16,6 +17,10 @@ typedef struct vision_graph {
     pc_exec *exec;
     pc_tensor *pixels; /* [1,3,Y,X] */
     pc_tensor *tokens; /* [Q,D'] */
+    pc_tensor *question, *length; /* i32 [1,L], [1], of a connector that reads, or NULL */
+    int64_t room;      /* L */
+    int32_t *ids;      /* [L] */
+    int32_t asked;     /* ids that count */
 } vision_graph;
 
 typedef struct text_graph {
@@ -37,6 +42,7 @@ struct pc_session {
     text_graph text;
     pc_layer_cache *layers; /* cache inputs of the text graph */
     pc_cache *cache;
+    pc_memory *memory;  /* or NULL */
     int32_t *follow;    /* [rows,context]: the position behind what a row holds up to each place */
     int64_t horizon;    /* length that the frequencies in use are for; counts beyond rotary_limit only */
     float *frequencies; /* [E/2] */
@@ -44,9 +50,11 @@ struct pc_session {
     float *tapped;      /* [rows,taps,V] */
     float *hidden;      /* [rows,context,D'] or NULL */
     /* Staging of one chunk. */
-    int32_t *ids, *positions /* [chunk,A] */, *rows, *soft_rows;
+    int32_t *ids, *positions /* [chunk,A] */, *rows, *soft_rows, *types;
     pc_attention_range *ranges;
     float *soft; /* [chunk,D'] */
+    int32_t *sides;     /* [2,chunk]: rows of the source, and of the target */
+    int64_t *sources;   /* [rows]: tokens of the source of each row that holds something; encoder-decoders */
     int32_t *last;      /* [R] */
     int64_t *last_places; /* [R]: where in `logits` */
     int64_t *tails;       /* [rows]: logits that the newest piece of a row has left */
@@ -69,6 +77,9 @@ static void complete_options(const pc_model *model, pc_session_options *options)
         options->chunk = least(options->chunk, options->context);
     } else if (options->chunk < options->rows) {
         options->chunk = options->rows; /* a step of every row is one run */
+    }
+    if (model->llm.info.source && options->chunk < options->context) {
+        options->chunk = options->context; /* a source is read in one run */
     }
     options->tail = options->tail > 0 ? options->tail : 1;
 }
@@ -104,20 +115,46 @@ static void drop_vision(pc_session *session)
 {
     pc_exec_free(session->vision.exec);
     pc_graph_free(session->vision.graph);
+    pc_free(session->vision.ids);
     session->vision = (vision_graph){0};
 }
 
-/* For pictures of this size; an encoder of native resolution gets another graph for each size. */
-static pc_status build_vision(pc_session *session, int64_t height, int64_t width)
+/* Room for a question of `room` ids, filled by fit_vision. */
+static pc_status declare_question(vision_graph *vision, int64_t room, pc_connector_input *in)
+{
+    vision->room = room;
+    if (!room) {
+        return PC_OK;
+    }
+    PC_TRY(PC_NEW_ARRAY(vision->ids, (size_t)room, "a question"));
+    in->ids = vision->question = pc_graph_input(vision->graph, "question", PC_I32, pc_dims(2, 1, room));
+    in->lengths = vision->length = pc_graph_input(vision->graph, "question_length", PC_I32, pc_dims(1, 1));
+    return PC_OK;
+}
+
+static pc_status bind_question(vision_graph *vision)
+{
+    if (!vision->room) {
+        return PC_OK;
+    }
+    PC_TRY(pc_exec_bind(vision->exec, vision->question, vision->ids, vision->question->max));
+    return pc_exec_bind(vision->exec, vision->length, &vision->asked, vision->length->max);
+}
+
+/* For pictures of this size, and questions of this length; an encoder of native resolution gets another graph for each. */
+static pc_status build_vision(pc_session *session, int64_t height, int64_t width, int64_t room)
 {
     const pc_model *model = session->model;
     vision_graph *vision = &session->vision;
     PC_TRY(pc_graph_new(&vision->graph));
     pc_build build = {.graph = vision->graph, .compute = session->options.compute, .adapter = session->options.adapter};
     vision->pixels = pc_graph_input(vision->graph, "pixel_values", PC_F32, pc_dims(4, 1, 3, height, width));
-    vision->tokens = pc_model_connect(&build, model, pc_model_encode(&build, model, vision->pixels));
+    pc_connector_input seen = pc_model_encode(&build, model, vision->pixels);
+    PC_TRY(declare_question(vision, room, &seen));
+    vision->tokens = pc_model_connect(&build, model, seen);
     pc_keep(vision->graph, vision->tokens);
-    return pc_exec_new(&vision->exec, vision->graph, session->backend);
+    PC_TRY(pc_exec_new(&vision->exec, vision->graph, session->backend));
+    return bind_question(vision);
 }
 
 static pc_status declare_cache(pc_session *session)
@@ -133,10 +170,15 @@ static pc_status declare_cache(pc_session *session)
     return PC_OK;
 }
 
-/* hidden [T,D'] -> [R,V] */
-static pc_tensor *head_of_last(pc_session *session, const pc_build *build, pc_tensor *hidden)
+/* hidden [T,D'] -> [R,D'] */
+static pc_tensor *lasts_of(const pc_session *session, pc_tensor *hidden)
 {
-    hidden = pc_take_rows(build->graph, hidden, session->text.last); /* [R,D'] */
+    return pc_take_rows(session->text.graph, hidden, session->text.last);
+}
+
+/* hidden [R,D'] -> [R,V] */
+static pc_tensor *head_of(const pc_session *session, const pc_build *build, pc_tensor *hidden)
+{
     return pc_keep(build->graph, pc_model_logits(build, session->model, hidden));
 }
 
@@ -149,7 +191,7 @@ static pc_status build_taps(pc_session *session, const pc_build *build)
                            session->model->path ? session->model->path : "the model", text->taps[i].layer,
                            (long long)session->model->llm.info.layers);
         }
-        text->tapped[i] = head_of_last(session, build, text->taps[i].hidden);
+        text->tapped[i] = head_of(session, build, lasts_of(session, text->taps[i].hidden));
     }
     return PC_OK;
 }
@@ -163,15 +205,16 @@ static pc_status build_text(pc_session *session)
     PC_TRY(declare_cache(session));
     pc_build build = {.graph = text->graph, .compute = session->options.compute, .adapter = session->options.adapter};
     text->in = (pc_reading){
-        .ids = pc_graph_input(text->graph, "ids", PC_I32, pc_dims(1, chunk)),
-        .positions = pc_graph_input(text->graph, "positions", PC_I32, pc_dims(2, chunk, model->llm.info.axes)),
-        .ranges = pc_graph_input(text->graph, "ranges", PC_I32, pc_dims(2, chunk, 4)),
-        .frequencies = pc_graph_input(text->graph, "frequencies", PC_F32, pc_dims(1, model->llm.info.head_size / 2)),
         .cache = session->layers,
         .cache_rows = pc_graph_input(text->graph, "cache_rows", PC_I32, pc_dims(1, chunk)),
         .cache_pages = pc_graph_input(text->graph, "cache_pages", PC_I32, pc_dims(1, pc_cache_table_size(session->cache))),
     };
-    if (model->connector.type) {
+    pc_model_reading_inputs(text->graph, model, chunk, &text->in);
+    PC_TRY(pc_memory_declare(session->memory, text->graph, &text->in.bridge));
+    if (model->bridge.type && !session->memory) {
+        text->in.bridge.types = pc_graph_input(text->graph, "types", PC_I32, pc_dims(1, chunk));
+    }
+    if (model->connector.type && !session->memory) {
         text->in.soft = pc_graph_input(text->graph, "soft", PC_F32, pc_dims(2, chunk, width));
         text->in.soft_rows = pc_graph_input(text->graph, "soft_rows", PC_I32, pc_dims(1, chunk));
     }
@@ -181,10 +224,12 @@ static pc_status build_text(pc_session *session)
     for (int i = 0; i < session->options.tap_count; i++) {
         text->taps[i].layer = session->options.taps[i];
     }
-    pc_tensor *hidden = pc_model_read(&build, model, &text->in); /* [T,D'] */
-    text->logits = head_of_last(session, &build, hidden);
+    const bool keep = session->options.keep_hidden;
+    text->in.rows = keep ? NULL : text->last;
+    pc_tensor *hidden = pc_model_read(&build, model, &text->in); /* [T,D'] with keep, else [R,D'] */
+    text->logits = head_of(session, &build, keep ? lasts_of(session, hidden) : hidden);
     PC_TRY(build_taps(session, &build));
-    if (session->options.keep_hidden) {
+    if (keep) {
         text->hidden = pc_keep(text->graph, hidden);
     }
     return pc_exec_new(&text->exec, text->graph, session->backend);
@@ -220,6 +265,8 @@ static pc_status allocate(pc_session *session)
     size_t rows = (size_t)session->options.rows;
     const pc_cache_shape shape = cache_shape(session->model, &session->options);
     PC_TRY(pc_cache_new(&session->cache, &shape));
+    PC_TRY(pc_memory_new(&session->memory, session->model, session->cache, session->options.rows, session->options.context,
+                         session->options.chunk, session->options.compute));
     PC_TRY(allocate_results(session));
     PC_TRY(PC_NEW_ARRAY(session->frequencies, (size_t)(session->model->llm.info.head_size / 2), "a session"));
     PC_TRY(PC_NEW_ARRAY(session->ids, chunk, "a session"));
@@ -227,7 +274,10 @@ static pc_status allocate(pc_session *session)
     PC_TRY(PC_NEW_ARRAY(session->follow, rows * (size_t)session->options.context, "a session"));
     PC_TRY(PC_NEW_ARRAY(session->rows, chunk, "a session"));
     PC_TRY(PC_NEW_ARRAY(session->soft_rows, chunk, "a session"));
+    PC_TRY(PC_NEW_ARRAY(session->types, chunk, "a session"));
     PC_TRY(PC_NEW_ARRAY(session->ranges, chunk, "a session"));
+    PC_TRY(PC_NEW_ARRAY(session->sources, rows, "a session"));
+    PC_TRY(PC_NEW_ARRAY(session->sides, 2 * chunk, "a session"));
     return PC_NEW_ARRAY(session->soft, chunk * width, "a session");
 }
 
@@ -241,6 +291,7 @@ static pc_status bind_cache(pc_session *session)
         PC_TRY(pc_exec_bind(exec, session->layers[i].keys, pc_cache_keys(cache, i), shape));
         PC_TRY(pc_exec_bind(exec, session->layers[i].values, pc_cache_values(cache, i), shape));
     }
+    PC_TRY(pc_memory_bind(session->memory, exec));
     PC_TRY(pc_exec_bind(exec, session->text.in.cache_pages, pc_cache_table(cache), pc_dims(1, pc_cache_table_size(cache))));
     return pc_exec_bind(session->text.exec, session->text.in.frequencies, session->frequencies,
                         pc_dims(1, info->head_size / 2));
@@ -287,7 +338,7 @@ pc_status pc_session_new(pc_session **out, const pc_model *model, const pc_backe
         status = bind_cache(session);
     }
     if (status == PC_OK && model->connector.type) {
-        status = build_vision(session, model->encoder.info.image_size, model->encoder.info.image_size);
+        status = build_vision(session, model->encoder.info.image_size, model->encoder.info.image_size, 0);
     }
     if (status != PC_OK) {
         pc_session_free(session);
@@ -306,6 +357,7 @@ void pc_session_free(pc_session *session)
     pc_exec_free(session->text.exec);
     pc_graph_free(session->text.graph);
     pc_cache_free(session->cache);
+    pc_memory_free(session->memory);
     pc_free(session->logits);
     pc_free(session->last);
     pc_free(session->tapped);
@@ -321,22 +373,35 @@ void pc_session_free(pc_session *session)
     pc_free(session->follow);
     pc_free(session->rows);
     pc_free(session->soft_rows);
+    pc_free(session->types);
     pc_free(session->ranges);
+    pc_free(session->sources);
+    pc_free(session->sides);
     pc_free(session->soft);
     pc_free(session);
 }
 
-/* The graph of the session takes pictures of this size. */
-static pc_status fit_vision(pc_session *session, const pc_image_tiling *tiling)
+/* A graph for questions that are a little longer serves as well: what is behind a question is seen by nobody. */
+enum { QUESTION_STEP = 16 };
+
+static int64_t room_for(const pc_session *session, const pc_ids *question)
+{
+    const int64_t limit = session->model->connector.text_limit, count = question ? (int64_t)question->count : 0;
+    return least(limit, (count + QUESTION_STEP - 1) / QUESTION_STEP * QUESTION_STEP);
+}
+
+/* The graph of the session takes pictures of this size, and this question. */
+static pc_status fit_vision(pc_session *session, const pc_image_tiling *tiling, const pc_ids *question)
 {
     const vision_graph *vision = &session->vision;
+    const int64_t room = room_for(session, question);
     int64_t side = session->model->encoder.info.image_size;
     int64_t height = tiling ? tiling->height : side, width = tiling ? tiling->width : side;
-    if (vision->exec && vision->pixels->max.dim[2] == height && vision->pixels->max.dim[3] == width) {
+    if (vision->exec && vision->pixels->max.dim[2] == height && vision->pixels->max.dim[3] == width && vision->room == room) {
         return PC_OK;
     }
     drop_vision(session);
-    pc_status status = build_vision(session, height, width);
+    pc_status status = build_vision(session, height, width, room);
     if (status != PC_OK) {
         drop_vision(session);
     }
@@ -348,7 +413,7 @@ static pc_status see_tiles(pc_session *session, const float *pixels, int64_t til
 {
     vision_graph *vision = &session->vision;
     const pc_param *newline = session->model->tiles.newline;
-    int64_t size = pc_shape_count(&vision->pixels->max), width = session->model->llm.info.width;
+    int64_t size = pc_shape_count(&vision->pixels->max), width = pc_model_soft_width(session->model);
     if (newline) {
         pc_convert_to_f32(tokens, newline->data, newline->dtype, (size_t)width);
     }
@@ -361,18 +426,38 @@ static pc_status see_tiles(pc_session *session, const float *pixels, int64_t til
     return PC_OK;
 }
 
+/* The question into the graph's memory. */
+static pc_status put_question(pc_session *session, const pc_ids *question)
+{
+    vision_graph *vision = &session->vision;
+    vision->asked = 0;
+    for (int64_t i = 0; i < vision->room; i++) {
+        bool asked = i < (int64_t)question->count;
+        vision->ids[i] = asked ? question->data[i] : 0;
+        vision->asked += asked;
+    }
+    return pc_model_check_question(session->model, vision->ids, vision->asked);
+}
+
 pc_status pc_session_see(pc_session *session, const float *pixels, const pc_image_tiling *tiling, float **soft,
                          int64_t *count)
 {
+    return pc_session_see_asked(session, pixels, tiling, NULL, soft, count);
+}
+
+pc_status pc_session_see_asked(pc_session *session, const float *pixels, const pc_image_tiling *tiling,
+                               const pc_ids *question, float **soft, int64_t *count)
+{
     const pc_model *model = session->model;
-    int64_t width = model->llm.info.width, tiles = tiling ? tiling->count : 1, wanted;
+    int64_t width = pc_model_soft_width(model), tiles = tiling ? tiling->count : 1, wanted;
     float *tokens = NULL;
     int32_t *rows = NULL;
     *soft = NULL;
     if (!model->connector.type) {
         return pc_fail(PC_ERR_DATA, "%s: this model takes no pictures", model->path);
     }
-    PC_TRY(fit_vision(session, tiling));
+    PC_TRY(fit_vision(session, tiling, question));
+    PC_TRY(put_question(session, question));
     PC_TRY(pc_model_picture_tokens(model, tiling, &wanted));
     pc_status status;
     PC_GO(pc_new_array(&tokens, (size_t)((1 + tiles * pc_model_tile_tokens(model, tiling)) * width), sizeof(float), "soft tokens"));
@@ -399,6 +484,7 @@ done:
 /* A chunk that is being put together. */
 typedef struct chunk {
     int64_t tokens, soft, lasts;
+    int64_t pictures; /* new ones, of a session with a memory */
 } chunk;
 
 /* The numbers of token `i` of a piece, at place `place` of its row and `at` of the chunk; and the position behind it, beyond
@@ -416,6 +502,25 @@ static void give_position(pc_session *session, const pc_session_piece *piece, in
     }
 }
 
+/* True when token i is a row of a picture for the bridge's weights: another of its rows follows. */
+static bool is_inside(const pc_session_piece *piece, int64_t i)
+{
+    bool next = i + 1 < piece->count ? piece->soft && piece->soft[i + 1] : piece->picture_goes_on;
+    return next && piece->soft && piece->soft[i];
+}
+
+/* What the token at `place` of a row sees: with a source, its tokens see the rows of the run, what is written sees the cache. */
+static pc_attention_range range_of(const pc_session *session, int64_t row, int64_t address, int64_t place, int64_t at)
+{
+    const int64_t source = session->sources[row];
+    if (place < source) {
+        const int32_t first = (int32_t)(at - place);
+        return (pc_attention_range){0, 0, first, first + (int32_t)source};
+    }
+    const int32_t begin = (int32_t)address, target = (int32_t)(address + source);
+    return (pc_attention_range){begin, target, target, (int32_t)(address + place + 1)};
+}
+
 /* Stage tokens [from, to) of a piece whose row has them counted in already. */
 static void stage(pc_session *session, chunk *now, const pc_session_piece *piece, int64_t from, int64_t to)
 {
@@ -427,14 +532,17 @@ static void stage(pc_session *session, chunk *now, const pc_session_piece *piece
     for (int64_t i = from; i < to; i++) {
         int64_t at = now->tokens++, place = before + i;
         bool is_soft = piece->soft && piece->soft[i];
-        session->ids[at] = is_soft ? 0 : piece->ids[i];
+        session->types[at] = is_inside(piece, i);
+        session->ids[at] = is_soft && !session->memory ? 0 : piece->ids[i];
+        pc_memory_put(session->memory, piece->row, place, at, piece->ids[i], is_soft ? piece->soft[i] : NULL);
         give_position(session, piece, i, place, at);
         session->rows[at] = pc_cache_place(session->cache, piece->row, place);
-        session->ranges[at] = (pc_attention_range){0, 0, (int32_t)address, (int32_t)(address + place + 1)};
-        if (is_soft) {
+        session->ranges[at] = range_of(session, piece->row, address, place, at);
+        if (is_soft && !session->memory) {
             memcpy(session->soft + (size_t)now->soft * width, piece->soft[i], width * sizeof(float));
             session->soft_rows[now->soft++] = (int32_t)at;
         }
+        now->pictures += is_soft;
         if (session->hidden) {
             session->token_rows[at] = piece->row;
             session->token_places[at] = place;
@@ -476,25 +584,60 @@ static pc_status run_chunk(pc_session *session, const chunk *now)
                         pc_dims(2, count, session->model->llm.info.axes)));
     PC_TRY(pc_exec_bind(text->exec, text->in.ranges, session->ranges, pc_dims(2, count, 4)));
     PC_TRY(pc_exec_bind(text->exec, text->in.cache_rows, session->rows, pc_dims(1, count)));
+    if (text->in.source_rows) {
+        int32_t *target = session->sides + session->options.chunk;
+        int64_t sources = pc_sides_rows(session->ranges, count, session->sides, target);
+        PC_TRY(pc_exec_bind(text->exec, text->in.source_rows, session->sides, pc_dims(1, sources)));
+        PC_TRY(pc_exec_bind(text->exec, text->in.target_rows, target, pc_dims(1, count - sources)));
+    }
     if (text->in.soft) {
         PC_TRY(pc_exec_bind(text->exec, text->in.soft, session->soft, pc_dims(2, now->soft, width)));
         PC_TRY(pc_exec_bind(text->exec, text->in.soft_rows, session->soft_rows, pc_dims(1, now->soft)));
     }
+    PC_TRY(pc_memory_bind_run(session->memory, text->exec, count));
+    if (text->in.bridge.types) {
+        PC_TRY(pc_exec_bind(text->exec, text->in.bridge.types, session->types, pc_dims(1, count)));
+    }
     PC_TRY(pc_exec_bind(text->exec, text->last, session->last, pc_dims(1, now->lasts)));
     PC_TRY(pc_exec_run(text->exec));
     keep_results(session, now);
+    pc_memory_begin(session->memory);
     return PC_OK;
+}
+
+/* How far a piece goes on in this run: as far as its tokens and its pictures fit. */
+static int64_t end_of_run(const pc_session *session, const chunk *now, const pc_session_piece *piece, int64_t done)
+{
+    int64_t end = least(piece->count, done + session->options.chunk - now->tokens), pictures = now->pictures;
+    for (int64_t i = done; session->memory && piece->soft && i < end; i++) {
+        pictures += piece->soft[i] != NULL;
+        if (pictures > PC_MEMORY_AT_ONCE) {
+            return i;
+        }
+    }
+    return end;
+}
+
+/* Tokens of the source at the beginning of a piece whose row has them counted in already. */
+static int64_t source_left(const pc_session *session, const pc_session_piece *piece)
+{
+    return pc_cache_length(session->cache, piece->row) == piece->count ? session->sources[piece->row] : 0;
 }
 
 static pc_status run_pieces(pc_session *session, const pc_session_piece *pieces, int64_t count)
 {
     chunk now = {0};
+    pc_memory_begin(session->memory);
     for (int64_t i = 0; i < count; i++) {
+        if (source_left(session, &pieces[i]) > session->options.chunk - now.tokens) {
+            PC_TRY(run_chunk(session, &now)); /* a source is read in one run */
+            now = (chunk){0};
+        }
         for (int64_t done = 0; done < pieces[i].count;) {
-            int64_t end = least(pieces[i].count, done + session->options.chunk - now.tokens);
+            int64_t end = end_of_run(session, &now, &pieces[i], done);
             stage(session, &now, &pieces[i], done, end);
             done = end;
-            if (now.tokens == session->options.chunk) {
+            if (now.tokens == session->options.chunk || done < pieces[i].count) {
                 PC_TRY(run_chunk(session, &now));
                 now = (chunk){0};
             }
@@ -507,12 +650,26 @@ static pc_status check_ids(const pc_session *session, const pc_session_piece *pi
 {
     for (int64_t i = 0; i < piece->count; i++) {
         int32_t id = piece->ids[i];
-        if (!(piece->soft && piece->soft[i]) && (id < 0 || id >= session->model->llm.info.vocabulary)) {
+        bool looked_up = session->memory || !(piece->soft && piece->soft[i]);
+        if (looked_up && (id < 0 || id >= session->model->llm.info.vocabulary)) {
             return pc_fail(PC_ERR_DATA, "token id %d at position %lld is outside the vocabulary of %lld", id,
                            (long long)i, (long long)session->model->llm.info.vocabulary);
         }
     }
     return PC_OK;
+}
+
+/* Where the source of a row ends, before the piece is counted in: the piece that begins a row has the whole of it. */
+static pc_status find_source(pc_session *session, const pc_session_piece *piece)
+{
+    const int64_t length = pc_cache_length(session->cache, piece->row);
+    int64_t *source = &session->sources[piece->row];
+    if (length == 0) {
+        return pc_model_find_source(session->model, piece->ids, piece->soft, piece->count, source);
+    }
+    return length >= *source ? PC_OK
+                             : pc_fail(PC_ERR_DATA, "a source of %lld tokens is read at once, %lld are left", (long long)*source,
+                                       (long long)length);
 }
 
 /* What is in the cache stays as it turned, as in transformers. */
@@ -526,13 +683,25 @@ static void turn_for_pieces(pc_session *session, const pc_session_piece *pieces,
     }
 }
 
+static int64_t soft_tokens(const pc_session_piece *piece)
+{
+    int64_t count = 0;
+    for (int64_t i = 0; piece->soft && i < piece->count; i++) {
+        count += piece->soft[i] != NULL;
+    }
+    return count;
+}
+
 pc_status pc_session_read_rows(pc_session *session, const pc_session_piece *pieces, int64_t count)
 {
-    int64_t extended = 0;
+    int64_t extended = 0, pictures = 0;
     pc_status status = PC_OK;
     for (int64_t i = 0; i < count; i++) {
         PC_TRY(check_ids(session, &pieces[i]));
+        pictures += soft_tokens(&pieces[i]);
+        PC_TRY(find_source(session, &pieces[i]));
     }
+    PC_TRY(pc_memory_check(session->memory, pictures));
     for (; extended < count; extended++) {
         status = pc_cache_extend(session->cache, pieces[extended].row, pieces[extended].count);
         if (status != PC_OK) {
@@ -634,6 +803,8 @@ void pc_session_row_rewind(pc_session *session, int64_t row, int64_t length)
 void pc_session_row_share(pc_session *session, int64_t to, int64_t from, int64_t length)
 {
     pc_cache_share(session->cache, to, from, length);
+    pc_memory_share(session->memory, to, from, pc_cache_length(session->cache, to));
+    session->sources[to] = session->sources[from];
     memmove(session->follow + to * session->options.context, session->follow + from * session->options.context,
             (size_t)pc_cache_length(session->cache, to) * sizeof *session->follow);
     if (session->hidden) {

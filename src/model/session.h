@@ -34,6 +34,9 @@ void pc_session_free(pc_session *session);
  * tokens [count,D'] in the order of the text, to be released with pc_free; count may be NULL. */
 pc_status pc_session_see(pc_session *session, const float *pixels, const pc_image_tiling *tiling, float **soft,
                          int64_t *count);
+/* The same for a connector that reads: `question` are ids of model->reader (pc_prompt_question); NULL: nothing is asked. */
+pc_status pc_session_see_asked(pc_session *session, const float *pixels, const pc_image_tiling *tiling,
+                               const pc_ids *question, float **soft, int64_t *count);
 
 /* A text of `total` tokens will be read: sets the rotary frequencies that depend on that. False when what was read stands by
  * other frequencies and must be forgotten (pc_session_rewind to 0) for the same answer as without it. Without this call
@@ -41,7 +44,8 @@ pc_status pc_session_see(pc_session *session, const float *pixels, const pc_imag
 bool pc_session_expect(pc_session *session, int64_t total);
 
 /* Read `count` tokens behind those read so far. soft[i] = the row [D'] that stands in place of
- * token i, or NULL; soft itself may be NULL. PC_ERR_DATA when the context is full (nothing is
+ * token i (where pictures stay apart: the soft tokens [Q,M] of the picture that token i stands for), or NULL; soft itself may
+ * be NULL. PC_ERR_DATA when the context is full (nothing is
  * read then). */
 pc_status pc_session_read(pc_session *session, const int32_t *ids, const float *const *soft,
                           int64_t count);
@@ -64,6 +68,7 @@ typedef struct pc_session_piece {
     const float *const *soft; /* or NULL */
     int64_t count;            /* >= 1 */
     const int32_t *positions; /* [count,A] as in pc_session_read_at, or NULL */
+    bool picture_goes_on;     /* the soft token at its end is followed by another, of the next piece */
     int64_t tail;             /* logits of so many last tokens, at most the options'; 0 = 1 */
 } pc_session_piece;
 

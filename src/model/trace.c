@@ -5,6 +5,7 @@
 #include "store/writer.h"
 #include "ops/attention.h"
 #include "ops/rows.h"
+#include "ops/sides.h"
 #include "tensor/exec.h"
 
 #include <stdio.h>
@@ -18,7 +19,12 @@ typedef struct tracer {
     pc_tensor **views; /* pixels: one input for all pictures, or of native resolution one for each */
     int64_t view_count, pixel_count;
     pc_tensor *soft_rows, *packed_rows, *ids, *positions, *ranges, *frequencies, *ends;
+    pc_tensor *sides[2], *questions, *question_lengths;
+    int32_t *length_values;
+    int64_t source; /* tokens of the source; encoder-decoders */
+    int32_t *side_values;
     int64_t soft;   /* placeholders */
+    int64_t slots;  /* that the pictures want */
     int64_t wanted; /* soft tokens of the pictures */
     int32_t *id_values, *position_values, *soft_values, *end_values, *packed_values;
     int64_t *written_ids;
@@ -50,6 +56,7 @@ static pc_status pack_pictures(tracer *t, int32_t *values)
     const pc_trace_input *in = t->input;
     int64_t pictures = in->tilings ? in->pictures : in->images, first = 0, tiles, count;
     t->wanted = 0;
+    t->slots = 0;
     for (int64_t i = 0; t->model->connector.type && i < pictures; i++, first += tiles) {
         const pc_image_tiling *tiling = tiling_of(in, i, &tiles);
         PC_TRY(pc_model_picture_tokens(t->model, tiling, &count));
@@ -57,6 +64,7 @@ static pc_status pack_pictures(tracer *t, int32_t *values)
             pc_model_picture_rows(t->model, tiling, first, values + t->wanted);
         }
         t->wanted += count;
+        t->slots += pc_model_pictures_apart(t->model) ? 1 : count;
     }
     return t->model->connector.type && first != in->images
                ? pc_fail(PC_ERR_DATA, "%lld pictures have %lld tiles, %lld given", (long long)pictures, (long long)first,
@@ -67,20 +75,22 @@ static pc_status pack_pictures(tracer *t, int32_t *values)
 static pc_status check_ids(tracer *t)
 {
     const pc_trace_input *in = t->input;
-    int64_t wanted = t->wanted;
+    int64_t wanted = t->slots;
+    bool looked_up = pc_model_pictures_apart(t->model);
     if (is_contrastive(t->model) && in->tokens > t->model->contrast.config.max_position_embeddings) {
         return pc_fail(PC_ERR_DATA, "input_ids: %lld tokens, the text tower takes %lld", (long long)in->tokens,
                        (long long)t->model->contrast.config.max_position_embeddings);
     }
     for (int64_t i = 0; i < in->tokens; i++) {
         bool is_image = t->model->image_token >= 0 && in->ids[i] == t->model->image_token;
-        if (!is_image && (in->ids[i] < 0 || in->ids[i] >= vocabulary(t->model))) {
+        if ((!is_image || looked_up) && (in->ids[i] < 0 || in->ids[i] >= vocabulary(t->model))) {
             return pc_fail(PC_ERR_DATA, "token id %d at position %lld is outside the vocabulary of %lld", in->ids[i],
                            (long long)i, (long long)vocabulary(t->model));
         }
-        t->id_values[i] = is_image ? 0 : in->ids[i];
+        t->id_values[i] = is_image && !looked_up ? 0 : in->ids[i];
         t->range_values[i] = (pc_attention_range){0, 0, 0, (int32_t)(t->model->contrast.bidirectional ? in->tokens : i + 1)};
         t->written_ids[i] = in->ids[i];
+        t->side_values[i] = (int32_t)i;
         if (is_image) {
             if (t->soft == wanted) {
                 t->soft++;
@@ -88,6 +98,10 @@ static pc_status check_ids(tracer *t)
             }
             t->soft_values[t->soft++] = (int32_t)i;
         }
+    }
+    if (t->model->llm.info.source && in->tokens) {
+        PC_TRY(pc_model_find_source(t->model, in->ids, NULL, in->tokens, &t->source));
+        pc_sides_ranges(t->range_values, 0, t->source, in->tokens);
     }
     if (t->soft != wanted) {
         return pc_fail(PC_ERR_DATA, "input_ids: %s%lld image placeholders, expected %lld for %lld tiles of pictures",
@@ -129,14 +143,33 @@ static pc_status place_tokens(tracer *t)
     return pc_model_check_positions(t->model, t->position_values, in->tokens * position_axes(t));
 }
 
+static pc_status take_questions(tracer *t)
+{
+    const pc_trace_input *in = t->input;
+    if (!in->questions) {
+        return PC_OK;
+    }
+    if (in->question_length < 1 || in->question_length > t->model->connector.text_limit) {
+        return pc_fail(PC_ERR_DATA, "a question of %lld ids, the connector reads %lld", (long long)in->question_length,
+                       (long long)t->model->connector.text_limit);
+    }
+    PC_TRY(PC_NEW_ARRAY(t->length_values, (size_t)in->images + 1, "a trace"));
+    for (int64_t i = 0; i < in->images; i++) {
+        t->length_values[i] = (int32_t)in->question_length;
+    }
+    return pc_model_check_question(t->model, in->questions, in->images * in->question_length);
+}
+
 static pc_status allocate(tracer *t)
 {
+    PC_TRY(take_questions(t));
     size_t tokens = (size_t)t->input->tokens + 1;
     PC_TRY(PC_NEW_ARRAY(t->id_values, tokens, "a trace"));
     PC_TRY(PC_NEW_ARRAY(t->position_values, tokens * (size_t)position_axes(t), "a trace"));
     PC_TRY(PC_NEW_ARRAY(t->views, (size_t)t->input->images + 1, "a trace"));
     PC_TRY(PC_NEW_ARRAY(t->soft_values, tokens, "a trace"));
     PC_TRY(PC_NEW_ARRAY(t->end_values, 1, "a trace"));
+    PC_TRY(PC_NEW_ARRAY(t->side_values, tokens, "a trace"));
     PC_TRY(pack_pictures(t, NULL));
     PC_TRY(PC_NEW_ARRAY(t->packed_values, (size_t)t->wanted + 1, "a trace"));
     PC_TRY(pack_pictures(t, t->packed_values));
@@ -161,11 +194,17 @@ static void build_language(tracer *t, const pc_build *build, pc_tensor *soft)
 {
     declare_text(t);
     t->frequencies = pc_graph_input(t->graph, "", PC_F32, pc_dims(1, t->model->llm.info.head_size / 2));
+    if (t->model->llm.info.source) {
+        t->sides[0] = pc_graph_input(t->graph, "", PC_I32, pc_dims(1, t->source));
+        t->sides[1] = pc_graph_input(t->graph, "", PC_I32, pc_dims(1, t->input->tokens - t->source));
+    }
     pc_reading reading = {
         .ids = t->ids,
         .positions = t->positions,
         .ranges = t->ranges,
         .frequencies = t->frequencies,
+        .source_rows = t->sides[0],
+        .target_rows = t->sides[1],
         .soft = soft,
     };
     if (soft) {
@@ -196,6 +235,10 @@ static pc_tensor *build_view(tracer *t, const pc_build *build, int64_t count, in
     t->views[t->view_count++] = pixels;
     t->pixel_count += pc_shape_count(&pixels->max);
     pc_connector_input seen = pc_model_encode(build, t->model, pixels);
+    if (t->input->questions) { /* one size of pictures */
+        seen.ids = t->questions = pc_graph_input(t->graph, "", PC_I32, pc_dims(2, count, t->input->question_length));
+        seen.lengths = t->question_lengths = pc_graph_input(t->graph, "", PC_I32, pc_dims(1, count));
+    }
     return t->model->connector.type ? pc_model_connect(build, t->model, seen) : NULL;
 }
 
@@ -212,8 +255,8 @@ static pc_tensor *build_views(tracer *t, const pc_build *build)
         const pc_image_tiling *tiling = &in->tilings[i];
         pc_tensor *soft = build_view(t, build, tiling->count, tiling->height, tiling->width); /* [Q,D'] */
         if (all && soft) {
-            soft = pc_reshape(t->graph, soft, pc_dims(3, 1, -1, t->model->llm.info.width));
-            soft = pc_reshape(t->graph, pc_prepend(t->graph, soft, all), pc_dims(2, -1, t->model->llm.info.width));
+            soft = pc_reshape(t->graph, soft, pc_dims(3, 1, -1, pc_model_soft_width(t->model)));
+            soft = pc_reshape(t->graph, pc_prepend(t->graph, soft, all), pc_dims(2, -1, pc_model_soft_width(t->model)));
         }
         all = soft;
     }
@@ -275,10 +318,14 @@ static pc_status run(tracer *t)
     }
     PC_TRY(bind(t, t->soft_rows, t->soft_values));
     PC_TRY(bind(t, t->packed_rows, t->packed_values));
+    PC_TRY(bind(t, t->questions, t->input->questions));
+    PC_TRY(bind(t, t->question_lengths, t->length_values));
     PC_TRY(bind(t, t->ids, t->id_values));
     PC_TRY(bind(t, t->positions, t->position_values));
     PC_TRY(bind(t, t->ranges, t->range_values));
     PC_TRY(bind(t, t->frequencies, t->turns));
+    PC_TRY(bind(t, t->sides[0], t->side_values));
+    PC_TRY(bind(t, t->sides[1], t->side_values + t->source));
     if (t->ends) {
         t->end_values[0] = end_row(t);
         PC_TRY(bind(t, t->ends, t->end_values));
@@ -365,6 +412,8 @@ static void clear(tracer *t)
     pc_free(t->position_values);
     pc_free(t->soft_values);
     pc_free(t->end_values);
+    pc_free(t->side_values);
+    pc_free(t->length_values);
     pc_free(t->packed_values);
     pc_free(t->written_ids);
     pc_free(t->range_values);

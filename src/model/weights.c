@@ -17,6 +17,13 @@ static bool find_place(const pc_model *model, const pc_store *store, const pc_pa
     pc_import_piece piece;
     char alias[512];
     *out = (place){0};
+    if (model->import->piece && model->import->piece(model, param, 0, &piece)) {
+        *out = (place){.array = pc_store_find(store, piece.tensor), .pieces = store};
+        if (out->array) {
+            return true;
+        }
+        *out = (place){0};
+    }
     for (int i = 0; model->import->alias(name, i, alias, sizeof alias); i++) {
         out->array = pc_store_find(store, alias);
         if (out->array) {
@@ -29,10 +36,7 @@ static bool find_place(const pc_model *model, const pc_store *store, const pc_pa
             return true;
         }
     }
-    if (model->import->piece && model->import->piece(model, param, 0, &piece)) {
-        *out = (place){.array = pc_store_find(store, piece.tensor), .pieces = store};
-    }
-    return out->array != NULL;
+    return false;
 }
 
 static pc_status check_array(const pc_array *array, const pc_param *param)

@@ -8,6 +8,7 @@
 #include "nn/t5.h"
 
 #include "ops/attention.h"
+#include "ops/rows.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -74,40 +75,88 @@ pc_param *pc_t5_bias_declare(pc_scope *scope, const pc_t5_config *config, const 
     return pc_declare(scope, init, pc_dims(2, config->buckets, config->heads), "%s.weight", name);
 }
 
-pc_tensor *pc_t5_bias(const pc_build *build, pc_param *table, const pc_t5_config *config, pc_t5_side side,
-                      pc_tensor *query_positions, pc_tensor *key_positions)
+pc_tensor *pc_t5_bias(const pc_build *build, pc_param *table, const pc_t5_config *config, pc_t5_side side)
 {
     pc_relative_bias_params params = {.bidirectional = side == PC_T5_ENCODER, .max_distance = config->max_distance};
-    return pc_relative_bias(build->graph, pc_use(build, table), query_positions, key_positions, params);
+    return pc_relative_bias(build->graph, pc_use(build, table), params);
 }
 
-/* x [T,D] + attention of its norm to `source` [S,D], or to itself where source is NULL. */
+typedef struct keys_values {
+    pc_tensor *k, *v; /* [S,H,E] */
+} keys_values;
+
+static keys_values project(const pc_build *build, const pc_t5_attention_weights *weights, const pc_t5_config *config,
+                           pc_tensor *from)
+{
+    pc_shape heads = pc_dims(3, -1, config->heads, config->head_size);
+    return (keys_values){pc_reshape(build->graph, pc_linear_forward(build, &weights->k, from, NULL), heads),
+                         pc_reshape(build->graph, pc_linear_forward(build, &weights->v, from, NULL), heads)};
+}
+
+static keys_values store(const pc_build *build, keys_values cache, keys_values own, pc_tensor *rows)
+{
+    return (keys_values){pc_store_rows(build->graph, cache.k, own.k, rows), pc_store_rows(build->graph, cache.v, own.v, rows)};
+}
+
+/* What one attention looks at. */
+typedef struct looks {
+    keys_values at;
+    pc_tensor *ranges, *bias, *pages; /* the last two or NULL */
+    int64_t page_rows;
+    pc_attention_place place;
+} looks;
+
+/* stream [T,D] + o(attention of h [T,D]) */
 static pc_tensor *attend(const pc_build *build, const pc_t5_attention_weights *weights, const pc_t5_config *config,
-                         pc_tensor *x, pc_tensor *source, pc_tensor *ranges, pc_tensor *bias)
+                         pc_tensor *stream, pc_tensor *h, const looks *look)
 {
     pc_graph *graph = build->graph;
-    pc_shape heads = pc_dims(3, -1, config->heads, config->head_size);
-    pc_tensor *h = pc_norm_forward(build, &weights->norm, x, config->eps); /* [T,D] */
-    pc_tensor *from = source ? source : h;
-    pc_tensor *q = pc_reshape(graph, pc_linear_forward(build, &weights->q, h, NULL), heads);    /* [T,H,E] */
-    pc_tensor *k = pc_reshape(graph, pc_linear_forward(build, &weights->k, from, NULL), heads); /* [S,H,E] */
-    pc_tensor *v = pc_reshape(graph, pc_linear_forward(build, &weights->v, from, NULL), heads);
-    pc_tensor *mixed = pc_attention(graph, q, k, v, ranges, bias, 1);
+    pc_tensor *q = pc_reshape(graph, pc_linear_forward(build, &weights->q, h, NULL),
+                              pc_dims(3, -1, config->heads, config->head_size)); /* [T,H,E] */
+    pc_attention_params params = {.scale = 1, .page_rows = look->page_rows, .place = look->place};
+    pc_tensor *mixed = pc_attention_biased(graph, (pc_tensor *[]){q, look->at.k, look->at.v}, look->ranges, look->bias,
+                                           look->pages, params);
     mixed = pc_reshape(graph, mixed, pc_dims(2, -1, config->heads * config->head_size));
-    return pc_linear_forward(build, &weights->o, mixed, x); /* [T,D] */
+    bool drops = pc_drops_stream(build);
+    mixed = pc_linear_forward(build, &weights->o, mixed, drops ? NULL : stream);
+    return drops ? pc_add_to_stream(build, mixed, stream) : mixed; /* [T,D] */
+}
+
+static pc_tensor *mlp(const pc_build *build, const pc_t5_block_weights *weights, const pc_t5_config *config, pc_tensor *x)
+{
+    bool drops = pc_drops_stream(build);
+    pc_tensor *residual = drops ? NULL : x, *h = pc_norm_forward(build, &weights->norm, x, config->eps); /* [T,D] */
+    if (config->gated) {
+        h = pc_glu_forward(build, &weights->mlp, h, config->activation, residual);
+    } else {
+        pc_mlp_weights plain = {.up = weights->mlp.up, .down = weights->mlp.down};
+        h = pc_mlp_forward(build, &plain, h, config->activation, residual);
+    }
+    return drops ? pc_add_to_stream(build, h, x) : h;
 }
 
 pc_tensor *pc_t5_block_forward(const pc_build *build, const pc_t5_block_weights *weights, const pc_t5_config *config,
                                pc_tensor *x, const pc_t5_io *io)
 {
-    x = attend(build, &weights->self, config, x, NULL, io->ranges, io->bias);
+    const pc_t5_cache *cache = io->cache;
+    pc_tensor *h = pc_norm_forward(build, &weights->self.norm, x, config->eps);
+    looks own = {.at = project(build, &weights->self, config, h), .ranges = io->ranges, .bias = io->bias,
+                 .place = io->source ? PC_PLACE_LAST : PC_PLACE_ROW};
+    looks source = {.ranges = io->source_ranges, .place = PC_PLACE_LAST};
     if (io->source) {
-        x = attend(build, &weights->cross, config, x, io->source, io->source_ranges, NULL);
+        source.at = project(build, &weights->cross, config, io->source);
     }
-    pc_tensor *h = pc_norm_forward(build, &weights->norm, x, config->eps); /* [T,D] */
-    if (config->gated) {
-        return pc_glu_forward(build, &weights->mlp, h, config->activation, x);
+    if (cache) {
+        own.at = store(build, store(build, (keys_values){cache->keys, cache->values}, source.at, cache->source_rows), own.at,
+                       cache->rows);
+        source.at = own.at;
+        own.pages = source.pages = cache->pages;
+        own.page_rows = source.page_rows = cache->page_rows;
     }
-    pc_mlp_weights mlp = {.up = weights->mlp.up, .down = weights->mlp.down};
-    return pc_mlp_forward(build, &mlp, h, config->activation, x);
+    x = attend(build, &weights->self, config, x, h, &own);
+    if (io->source) {
+        h = pc_norm_forward(build, &weights->cross.norm, x, config->eps);
+        x = attend(build, &weights->cross, config, x, h, &source);
+    }
+    return mlp(build, weights, config, x);
 }

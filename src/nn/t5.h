@@ -42,16 +42,25 @@ void pc_t5_block_declare(pc_scope *scope, pc_t5_block_weights *weights, const pc
 /* <name>.weight [buckets,H]; name is "encoder.block.0.layer.0.SelfAttention.relative_attention_bias". */
 pc_param *pc_t5_bias_declare(pc_scope *scope, const pc_t5_config *config, const char *name);
 
-/* The bias of a stack, f32 [H,T,S], from positions i32 [T] and [S]. */
-pc_tensor *pc_t5_bias(const pc_build *build, pc_param *table, const pc_t5_config *config, pc_t5_side side,
-                      pc_tensor *query_positions, pc_tensor *key_positions);
+/* The bias of a stack by distance, f32 [H,2M+1] (ops/relative_bias.h). */
+pc_tensor *pc_t5_bias(const pc_build *build, pc_param *table, const pc_t5_config *config, pc_t5_side side);
+
+/* Keys and values of a layer that are kept from run to run: those of the source for attention to it, and the decoder's own. */
+typedef struct pc_t5_cache {
+    pc_tensor *keys, *values; /* [rows of the cache,H,E] */
+    pc_tensor *rows;          /* i32 [T]: the cache row where each row's own key is kept */
+    pc_tensor *source_rows;   /* i32 [S]: the same of the source's rows */
+    pc_tensor *pages;         /* as ops/attention.h has them, of page_rows rows */
+    int64_t page_rows;
+} pc_t5_cache;
 
 /* What a block reads beside x; ranges as in ops/attention.h. */
 typedef struct pc_t5_io {
-    pc_tensor *ranges;        /* i32 [T,4]: rows of x that each row sees */
-    pc_tensor *bias;          /* f32 [H,T,T] */
+    pc_tensor *ranges;        /* i32 [T,4]: rows of x (or of the cache) that each row sees; a decoder's own row is the last */
+    pc_tensor *bias;          /* f32 [H,2M+1] */
     pc_tensor *source;        /* f32 [S,D], the encoder's last states; NULL in an encoder block */
-    pc_tensor *source_ranges; /* i32 [T,4]: rows of source that each row sees */
+    pc_tensor *source_ranges; /* i32 [T,4]: rows of source (or of the cache) that each row sees */
+    const pc_t5_cache *cache; /* of a decoder block, or NULL: keys are those of x and source alone */
 } pc_t5_io;
 
 pc_tensor *pc_t5_block_forward(const pc_build *build, const pc_t5_block_weights *weights, const pc_t5_config *config,

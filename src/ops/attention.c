@@ -36,8 +36,9 @@ static pc_status check_inputs(const pc_node *node)
     if (pc_count(node->in[3]) != 4 * q->dim[0]) {
         return pc_op_shape_error(node, node->in[3], "[T,4]");
     }
-    if (node->in[4] && pc_count(node->in[4]) != q->dim[1] * q->dim[0] * k->dim[0]) {
-        return pc_op_shape_error(node, node->in[4], "[H,T,S]");
+    const pc_shape *bias = node->in[4] ? &node->in[4]->shape : NULL;
+    if (bias && (bias->ndim != 2 || bias->dim[0] != q->dim[1] || bias->dim[1] % 2 == 0)) {
+        return pc_op_shape_error(node, node->in[4], "[H,2M+1]");
     }
     return PC_OK;
 }
@@ -50,8 +51,8 @@ static const pc_tensor *pages_of(const pc_node *node)
 static pc_status shape(pc_node *node)
 {
     PC_TRY(check_inputs(node));
-    if (pages_of(node) && (((const pc_attention_params *)node->params)->page_rows < 1 || node->in[4])) {
-        return pc_fail(PC_ERR_USAGE, "attention over pages wants the rows of a page, and no bias");
+    if (pages_of(node) && ((const pc_attention_params *)node->params)->page_rows < 1) {
+        return pc_fail(PC_ERR_USAGE, "attention over pages wants the rows of a page");
     }
     node->out[0]->shape = node->in[0]->shape;
     node->out[0]->dtype = node->in[0]->dtype;
@@ -68,27 +69,42 @@ static int64_t place_of(const pc_node *node, int64_t row)
     return pages ? pc_i32(pages)[row / rows] * rows + row % rows : row;
 }
 
-/* The i-th key row that query t sees, or -1 behind the last. */
+int64_t pc_attention_distance(const pc_attention_params *params, const pc_attention_range *range, int64_t t, int64_t row,
+                              int64_t most)
+{
+    int64_t away = row - (params->place == PC_PLACE_ROW ? t : range->end - 1);
+    return most + (away < -most ? -most : away > most ? most : away);
+}
+
+/* The i-th key row of the ranges that query t sees, or -1 behind the last. */
 static int64_t key_row(const pc_node *node, int64_t t, int64_t i)
 {
     const int32_t *range = pc_i32(node->in[3]) + 4 * t;
     int64_t prefix = range[1] > range[0] ? range[1] - range[0] : 0;
     if (i < prefix) {
-        return place_of(node, range[0] + i);
+        return range[0] + i;
     }
     int64_t row = range[2] + i - prefix;
-    return row < range[3] ? place_of(node, row) : -1;
+    return row < range[3] ? row : -1;
 }
 
-static double score(const pc_node *node, view w, int64_t t, int64_t h, int64_t s)
+/* Where the bias of query t, head h and key row `row` of the ranges stands in in[4]. */
+static int64_t bias_at(const pc_node *node, int64_t t, int64_t h, int64_t row)
 {
-    int64_t kh = h / (w.heads / w.key_heads);
+    const int64_t width = node->in[4]->shape.dim[1];
+    const pc_attention_range *ranges = node->in[3]->data;
+    return h * width + pc_attention_distance(node->params, &ranges[t], t, row, width / 2);
+}
+
+static double score(const pc_node *node, view w, int64_t t, int64_t h, int64_t row)
+{
+    int64_t kh = h / (w.heads / w.key_heads), s = place_of(node, row);
     double sum = 0;
     for (int64_t e = 0; e < w.size; e++) {
         sum += pc_tensor_get(node->in[0], (t * w.heads + h) * w.size + e) *
                pc_tensor_get(node->in[1], (s * w.key_heads + kh) * w.size + e);
     }
-    double bias = node->in[4] ? pc_tensor_get(node->in[4], (h * w.queries + t) * w.keys + s) : 0;
+    double bias = node->in[4] ? pc_tensor_get(node->in[4], bias_at(node, t, h, row)) : 0;
     return sum * ((const pc_attention_params *)node->params)->scale + bias;
 }
 
@@ -110,7 +126,8 @@ static void mix_values(const pc_node *node, view w, int64_t t, int64_t h, double
     for (int64_t e = 0; e < w.size; e++) {
         double sum = 0;
         for (int64_t i = 0, s; (s = key_row(node, t, i)) >= 0; i++) {
-            sum += exp(score(node, w, t, h, s) - lse) * pc_tensor_get(node->in[2], (s * w.key_heads + kh) * w.size + e);
+            int64_t at = (place_of(node, s) * w.key_heads + kh) * w.size + e;
+            sum += exp(score(node, w, t, h, s) - lse) * pc_tensor_get(node->in[2], at);
         }
         pc_tensor_set(node->out[0], (t * w.heads + h) * w.size + e, sum);
     }
@@ -188,14 +205,19 @@ pc_tensor *pc_attention(pc_graph *graph, pc_tensor *q, pc_tensor *k, pc_tensor *
                         double scale)
 {
     pc_attention_params params = {.scale = scale};
-    pc_tensor *in[] = {q, k, v, ranges, bias};
-    return pc_graph_add(graph, &pc_op_attention, in, 5, 2, &params);
+    return pc_attention_biased(graph, (pc_tensor *[]){q, k, v}, ranges, bias, NULL, params);
 }
 
 pc_tensor *pc_attention_paged(pc_graph *graph, pc_tensor *q, pc_tensor *k, pc_tensor *v, pc_tensor *ranges,
                               pc_tensor *pages, pc_attention_params params)
 {
-    pc_tensor *in[] = {q, k, v, ranges, NULL, pages};
+    return pc_attention_biased(graph, (pc_tensor *[]){q, k, v}, ranges, NULL, pages, params);
+}
+
+pc_tensor *pc_attention_biased(pc_graph *graph, pc_tensor *const qkv[3], pc_tensor *ranges, pc_tensor *bias, pc_tensor *pages,
+                               pc_attention_params params)
+{
+    pc_tensor *in[] = {qkv[0], qkv[1], qkv[2], ranges, bias, pages};
     return pc_graph_add(graph, &pc_op_attention, in, pages ? 6 : 5, 2, &params);
 }
 
@@ -237,7 +259,7 @@ static void grad_row(const pc_node *node, view w, int64_t t, int64_t h)
             add_to(node->out[1], key + e, scale * ds * pc_tensor_get(node->in[0], at + e));
         }
         if (node->in[4]) {
-            add_to(node->out[3], (h * w.queries + t) * w.keys + s, ds);
+            add_to(node->out[3], bias_at(node, t, h, s), ds);
         }
     }
 }

@@ -33,13 +33,18 @@ int64_t pc_relative_bucket(int64_t distance, int64_t buckets, pc_relative_bias_p
     return first + (bucket < side ? bucket : side - 1);
 }
 
+int64_t pc_relative_reach(int64_t buckets, pc_relative_bias_params params)
+{
+    return params.max_distance > buckets ? params.max_distance : buckets;
+}
+
+static int64_t reach(const pc_node *node, const pc_tensor *table)
+{
+    return pc_relative_reach(table->shape.dim[0], *(const pc_relative_bias_params *)node->params);
+}
+
 static pc_status check(const pc_node *node, const pc_tensor *table)
 {
-    for (int i = 1; i <= 2; i++) {
-        if (node->in[i]->shape.ndim != 1 || node->in[i]->dtype != PC_I32) {
-            return pc_op_shape_error(node, node->in[i], "a vector of i32 positions");
-        }
-    }
     if (table->shape.ndim != 2 || table->shape.dim[0] < 2) {
         return pc_op_shape_error(node, table, "[buckets,H] with at least two buckets");
     }
@@ -49,34 +54,32 @@ static pc_status check(const pc_node *node, const pc_tensor *table)
 static pc_status shape(pc_node *node)
 {
     PC_TRY(check(node, node->in[0]));
-    int64_t heads = node->in[0]->shape.dim[1];
-    node->out[0]->shape = pc_dims(3, heads, pc_count(node->in[1]), pc_count(node->in[2]));
+    node->out[0]->shape = pc_dims(2, node->in[0]->shape.dim[1], 2 * reach(node, node->in[0]) + 1);
     node->out[0]->dtype = pc_float_type(node->in[0]);
     return PC_OK;
 }
 
-static int64_t bucket_of(const pc_node *node, const pc_tensor *table, int64_t t, int64_t s)
+static int64_t bucket_of(const pc_node *node, const pc_tensor *table, int64_t d)
 {
-    int64_t distance = (int64_t)pc_i32(node->in[2])[s] - pc_i32(node->in[1])[t];
-    return pc_relative_bucket(distance, table->shape.dim[0], *(const pc_relative_bias_params *)node->params);
+    return pc_relative_bucket(d - reach(node, table), table->shape.dim[0], *(const pc_relative_bias_params *)node->params);
 }
 
 static void reference(const pc_call *call)
 {
     const pc_node *node = call->node;
-    int64_t queries = pc_count(node->in[1]), keys = pc_count(node->in[2]), heads = node->in[0]->shape.dim[1];
-    for (int64_t i = 0; i < queries * keys; i++) {
-        int64_t bucket = bucket_of(node, node->in[0], i / keys, i % keys);
+    int64_t heads = node->out[0]->shape.dim[0], distances = node->out[0]->shape.dim[1];
+    for (int64_t d = 0; d < distances; d++) {
+        int64_t bucket = bucket_of(node, node->in[0], d);
         for (int64_t h = 0; h < heads; h++) {
-            pc_tensor_set(node->out[0], h * queries * keys + i, pc_tensor_get(node->in[0], bucket * heads + h));
+            pc_tensor_set(node->out[0], h * distances + d, pc_tensor_get(node->in[0], bucket * heads + h));
         }
     }
 }
 
 static void grad(pc_graph *graph, pc_node *node, pc_tensor *const *dout, pc_tensor **din)
 {
-    pc_tensor *in[] = {dout[0], node->in[1], node->in[2], node->in[0]};
-    din[0] = pc_graph_add(graph, &pc_op_relative_bias_grad, in, 4, 1, node->params);
+    pc_tensor *in[] = {dout[0], node->in[0]};
+    din[0] = pc_graph_add(graph, &pc_op_relative_bias_grad, in, 2, 1, node->params);
 }
 
 static pc_cost cost(const pc_node *node)
@@ -93,21 +96,19 @@ const pc_op pc_op_relative_bias = {
     .reference = reference,
 };
 
-pc_tensor *pc_relative_bias(pc_graph *graph, pc_tensor *table, pc_tensor *query_positions, pc_tensor *key_positions,
-                            pc_relative_bias_params params)
+pc_tensor *pc_relative_bias(pc_graph *graph, pc_tensor *table, pc_relative_bias_params params)
 {
-    pc_tensor *in[] = {table, query_positions, key_positions};
-    return pc_graph_add(graph, &pc_op_relative_bias, in, 3, 1, &params);
+    return pc_graph_add(graph, &pc_op_relative_bias, &table, 1, 1, &params);
 }
 
 static pc_status grad_shape(pc_node *node)
 {
-    PC_TRY(check(node, node->in[3]));
-    int64_t pairs = pc_count(node->in[1]) * pc_count(node->in[2]);
-    if (pc_count(node->in[0]) != node->in[3]->shape.dim[1] * pairs) {
-        return pc_op_shape_error(node, node->in[0], "[H,T,S]");
+    PC_TRY(check(node, node->in[1]));
+    const pc_shape *dy = &node->in[0]->shape;
+    if (dy->ndim != 2 || dy->dim[0] != node->in[1]->shape.dim[1] || dy->dim[1] != 2 * reach(node, node->in[1]) + 1) {
+        return pc_op_shape_error(node, node->in[0], "[H,2M+1]");
     }
-    node->out[0]->shape = node->in[3]->shape;
+    node->out[0]->shape = node->in[1]->shape;
     node->out[0]->dtype = node->in[0]->dtype;
     return PC_OK;
 }
@@ -116,14 +117,14 @@ static void grad_reference(const pc_call *call)
 {
     const pc_node *node = call->node;
     pc_tensor *table = node->out[0];
-    int64_t queries = pc_count(node->in[1]), keys = pc_count(node->in[2]), heads = table->shape.dim[1];
+    int64_t heads = table->shape.dim[1], distances = node->in[0]->shape.dim[1];
     for (int64_t i = 0; !node->accumulate && i < pc_count(table); i++) {
         pc_tensor_set(table, i, 0);
     }
-    for (int64_t i = 0; i < queries * keys; i++) {
-        int64_t at = bucket_of(node, table, i / keys, i % keys) * heads;
+    for (int64_t d = 0; d < distances; d++) {
+        int64_t at = bucket_of(node, table, d) * heads;
         for (int64_t h = 0; h < heads; h++) {
-            double dy = pc_tensor_get(node->in[0], h * queries * keys + i);
+            double dy = pc_tensor_get(node->in[0], h * distances + d);
             pc_tensor_set(table, at + h, pc_tensor_get(table, at + h) + dy);
         }
     }
@@ -131,8 +132,7 @@ static void grad_reference(const pc_call *call)
 
 static pc_cost grad_cost(const pc_node *node)
 {
-    double count = (double)pc_count(node->in[0]);
-    return (pc_cost){count, (double)pc_tensor_bytes(node->in[0])};
+    return (pc_cost){(double)pc_count(node->in[0]), (double)pc_tensor_bytes(node->in[0])};
 }
 
 const pc_op pc_op_relative_bias_grad = {

@@ -12,12 +12,12 @@ typedef struct pc_relative_bias_params {
 /* The bucket, in [0, buckets), of a key that stands at `distance` = key position - query position. */
 int64_t pc_relative_bucket(int64_t distance, int64_t buckets, pc_relative_bias_params params);
 
-/* in[0] table f32 [buckets,H]; in[1] query positions i32 [T]; in[2] key positions i32 [S]; out f32 [H,T,S]:
- * table[bucket(key - query), h]: what pc_attention takes as bias. */
+/* in[0] table f32 [buckets,H]; out f32 [H,2M+1], M = pc_relative_reach: table[bucket(d - M), h] at [h, d]: what pc_attention
+ * takes as bias; all distances beyond M share the bucket of M. */
 extern const pc_op pc_op_relative_bias;
-/* in dy, query positions, key positions, like table; out dtable [buckets,H], pairs in order. can_accumulate. */
+/* in dy, like table; out dtable [buckets,H], distances in order. can_accumulate. */
 extern const pc_op pc_op_relative_bias_grad;
-pc_tensor *pc_relative_bias(pc_graph *graph, pc_tensor *table, pc_tensor *query_positions, pc_tensor *key_positions,
-                            pc_relative_bias_params params);
+pc_tensor *pc_relative_bias(pc_graph *graph, pc_tensor *table, pc_relative_bias_params params);
+int64_t pc_relative_reach(int64_t buckets, pc_relative_bias_params params); /* M */
 
 #endif

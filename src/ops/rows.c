@@ -45,7 +45,7 @@ static pc_status take_shape(pc_node *node)
     }
     shape.dim[0] = pc_count(node->in[1]);
     node->out[0]->shape = shape;
-    node->out[0]->dtype = pc_float_type(node->in[0]);
+    node->out[0]->dtype = node->in[0]->dtype == PC_I32 ? PC_I32 : pc_float_type(node->in[0]);
     return PC_OK;
 }
 

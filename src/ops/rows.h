@@ -4,7 +4,7 @@
 
 #include "tensor/graph.h"
 
-/* out [T,D] (f32) = table[ids]; table [V,D] in f32, bf16 or f16 (a parameter or a value), ids i32 [T] in [0,V): an id
+/* out [T,D] (f32) = table[ids]; table [V,D] in f32, bf16 or f16 (a parameter or a value), or i32 (out is i32 then), ids i32 [T] in [0,V): an id
  * outside is a broken promise of the caller. Serves token embeddings and gathering (`take rows`). Tables with more dims
  * count as [V, the rest]; out is then [T, the rest...]. */
 extern const pc_op pc_op_take_rows;

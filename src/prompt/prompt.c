@@ -31,6 +31,7 @@ static void empty(pc_prompt *prompt)
     pc_ids_reset(&prompt->ids);
     prompt->slot_count = 0;
     prompt->turn_count = 0;
+    prompt->source = 0;
     prompt->prefix = 0;
 }
 
@@ -138,7 +139,11 @@ static pc_status push_media(builder *b, const pc_segment *segment)
     size_t count;
     PC_TRY(slot_tokens(b->options, segment->media, segment->index, &count));
     PC_TRY(enter_turn(b, segment->turn, b->out->ids.count));
-    if (b->options->media_open[segment->media] > 0) {
+    /* IDEFICS: one token stands on both sides of a picture, and once between two. */
+    const pc_ids *ids = &b->out->ids;
+    int32_t open = b->options->media_open[segment->media];
+    bool shared = open == b->options->media_close[segment->media] && ids->count > 0 && ids->data[ids->count - 1] == open;
+    if (open > 0 && !shared) {
         PC_TRY(push_id(b, b->options->media_open[segment->media], false));
     }
     PC_TRY(reserve(b, count));
@@ -235,10 +240,41 @@ static pc_status push_front(builder *b, const pc_segments *segments, bool *skip)
     return push_id(b, bos, false);
 }
 
-static pc_status push_segments(builder *b, const pc_segments *segments)
+/* Index of the first segment of what an encoder-decoder writes: the last answer, or what is invited. */
+static size_t find_written(const builder *b, const pc_segments *segments, bool invite)
+{
+    size_t at = segments->count;
+    if (!b->options->source) {
+        return SIZE_MAX;
+    }
+    while (!invite && at > 0 && !segments->items[at - 1].trained) {
+        at--;
+    }
+    while (!invite && at > 0 && segments->items[at - 1].trained) {
+        at--;
+    }
+    return at;
+}
+
+/* The source ends here: nothing of it is learnt, and what follows is a text of its own. */
+static pc_status push_start(builder *b)
+{
+    pc_prompt *out = b->out;
+    int32_t eos = pc_tokenizer_special(b->tokenizer, PC_TOKEN_EOS);
+    if (eos >= 0) {
+        PC_TRY(push_id(b, eos, false));
+    }
+    out->source = out->ids.count;
+    PC_TRY(push_id(b, b->options->start, false));
+    memset(out->trained, 0, out->ids.count);
+    b->begun = false;
+    return PC_OK;
+}
+
+static pc_status push_segments(builder *b, const pc_segments *segments, bool invite)
 {
     bool skip;
-    size_t opening = 0;
+    size_t opening = 0, written = find_written(b, segments, invite);
     while (b->options->bos_behind_media && opening < segments->count &&
            segments->items[opening].kind == PC_SEGMENT_MEDIA) {
         PC_TRY(push_media(b, &segments->items[opening++]));
@@ -248,8 +284,11 @@ static pc_status push_segments(builder *b, const pc_segments *segments)
     for (size_t i = opening ? opening : skip; i < segments->count;) {
         const pc_segment *segment = &segments->items[i];
         size_t next = i + 1;
+        if (i == written) {
+            PC_TRY(push_start(b));
+        }
         if (segment->kind == PC_SEGMENT_TEXT) {
-            while (next < segments->count && segments->items[next].kind == PC_SEGMENT_TEXT) {
+            while (next < segments->count && next != written && segments->items[next].kind == PC_SEGMENT_TEXT) {
                 next++;
             }
             PC_TRY(push_run(b, segment, next - i));
@@ -259,6 +298,9 @@ static pc_status push_segments(builder *b, const pc_segments *segments)
             PC_TRY(push_control(b, segment));
         }
         i = next;
+    }
+    if (written == segments->count) {
+        PC_TRY(push_start(b));
     }
     if (b->out->turn_count > 0) {
         b->out->turns[b->out->turn_count - 1].last = b->out->ids.count;
@@ -273,7 +315,7 @@ static pc_status build_whole(builder *b, const pc_conversation *conversation, bo
     PC_TRY(pc_template_render(b->chat, conversation, invite, segments));
     b->begun = false;
     b->turn = -1;
-    return push_segments(b, segments);
+    return push_segments(b, segments, invite);
 }
 
 /* The messages of turn [from, to) as a conversation of their own: what stands before the first user

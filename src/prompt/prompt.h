@@ -50,6 +50,9 @@ typedef struct pc_prompt_options {
     int32_t media_id[PC_MEDIA_KINDS];
     /* ids that stand before and behind the placeholders, outside the slot; <= 0: none */
     int32_t media_open[PC_MEDIA_KINDS], media_close[PC_MEDIA_KINDS];
+    /* an encoder-decoder: EOS and `start` stand where the answer begins, in training the last one */
+    bool source;
+    int32_t start;
     pc_slot_tokens slot_tokens;
     void *user;                       /* for slot_tokens */
     /* most tokens allowed, PC_ERR_DATA beyond; 0 = PC_PROMPT_MAX_TOKENS */
@@ -84,6 +87,7 @@ typedef struct pc_prompt {
     pc_turn *turns;
     size_t turn_count;
     size_t turn_capacity;
+    size_t source;     /* with options.source: tokens before the start token; else 0 */
     size_t prefix;     /* with PC_TURNS_INDEPENDENT: tokens that every turn sees; else 0 */
 } pc_prompt;
 

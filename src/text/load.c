@@ -222,8 +222,8 @@ static pc_status find_by_pattern(char **out, const char *folder)
 /* *out = the main file in a folder; the caller's. */
 static pc_status find_main_file(char **out, const char *folder)
 {
-    static const char *const names[] = {"tokenizer.json", "tokenizer.model", "vocab.json", "encoder.json", "vocab.txt",
-                                        "tokenizer.bin"};
+    static const char *const names[] = {"tokenizer.json", "tokenizer.model", "spiece.model", "vocab.json", "encoder.json",
+                                        "vocab.txt", "tokenizer.bin"};
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
         *out = pc_path_join(folder, names[i]);
         if (!*out) {
@@ -237,7 +237,8 @@ static pc_status find_main_file(char **out, const char *folder)
     }
     PC_TRY(find_by_pattern(out, folder));
     return *out ? PC_OK
-                : pc_fail(PC_ERR_IO, "%s: no tokenizer.json, tokenizer.model, vocab.json, vocab.txt, *.tiktoken or tok*.bin in this folder", folder);
+                : pc_fail(PC_ERR_IO, "%s: no tokenizer.json, tokenizer.model, spiece.model, vocab.json, vocab.txt, *.tiktoken "
+                                    "or tok*.bin in this folder", folder);
 }
 
 /* A llama2.c checkpoint has its tokenizer beside it: model.bin, and tok512.bin or tokenizer.bin. */

@@ -3,6 +3,7 @@
 
 #include "ops/add.h"
 #include "ops/multiply.h"
+#include "ops/sides.h"
 #include "store/writer.h"
 #include "tensor/exec.h"
 #include "train/features.h"
@@ -41,6 +42,7 @@ struct pc_learner {
     float share_value;
     float *weights; /* [targets] */
     float *pairs;   /* [samples] */
+    int32_t *sides; /* [2,tokens]: rows of either side of an encoder-decoder */
 };
 
 static double rate_of(const pc_learner_options *options, const char *part)
@@ -146,6 +148,8 @@ static pc_status build_loss(pc_learner *learner)
         .logit_rows = learner->options.logit_rows,
         .reference = learner->options.reference ? learner->options.reference : learner->model,
         .preference = learner->options.preference,
+        .wanted_weight = learner->options.wanted_weight,
+        .unwanted_weight = learner->options.unwanted_weight,
         .policy = learner->options.policy,
         .temperature = learner->options.temperature,
         .head = learner->options.head ? &learner->options.head->weights : NULL,
@@ -252,6 +256,7 @@ static pc_status build(pc_learner *learner)
     PC_TRY(learner->options.stage->check(learner->model));
     PC_TRY(PC_NEW_ARRAY(learner->weights, (size_t)rows + 1, "a learner"));
     PC_TRY(PC_NEW_ARRAY(learner->pairs, (size_t)limits->samples + 1, "a learner"));
+    PC_TRY(PC_NEW_ARRAY(learner->sides, 2 * (size_t)limits->tokens + 1, "a learner"));
     choose_trained(learner);
     PC_TRY(open_features(learner));
     PC_TRY(build_loss(learner));
@@ -305,6 +310,7 @@ void pc_learner_free(pc_learner *learner)
     pc_free(learner->slots);
     pc_free(learner->weights);
     pc_free(learner->pairs);
+    pc_free(learner->sides);
     pc_free(learner);
 }
 
@@ -327,6 +333,12 @@ static pc_status bind_batch(pc_learner *learner, const pc_batch *batch, double w
         shape.dim[0] = batch->images;
         PC_TRY(pc_features_get(learner->features, batch->pixels, batch->images, &features));
         PC_TRY(pc_exec_bind(exec, in->features, features, shape));
+    }
+    if (in->sides[0]) {
+        int32_t *written = learner->sides + learner->options.limits.tokens;
+        int64_t sources = pc_sides_rows(batch->ranges, batch->tokens, learner->sides, written);
+        PC_TRY(pc_exec_bind(exec, in->sides[0], learner->sides, pc_dims(1, sources)));
+        PC_TRY(pc_exec_bind(exec, in->sides[1], written, pc_dims(1, batch->tokens - sources)));
     }
     PC_TRY(in->weights ? pc_exec_bind(exec, in->weights, learner->weights, pc_dims(1, batch->targets)) : PC_OK);
     PC_TRY(in->pairs ? pc_exec_bind(exec, in->pairs, learner->pairs, pc_dims(1, batch->samples)) : PC_OK);

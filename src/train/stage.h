@@ -11,14 +11,17 @@
 
 /* The inputs of a loss graph; absent ones are NULL. Names and shapes as in pc_batch. */
 typedef struct pc_stage_inputs {
+    pc_tensor *questions, *question_lengths; /* of a connector that reads */
     pc_tensor *pixels, *ids, *positions, *ranges, *soft_rows, *target_rows, *target_ids, *text_ends;
     pc_shape feature_shape; /* [N,P,D] of a feature cache, set before the loss is built; no dims = pixels come */
     pc_tensor *features;    /* f32 [N,P,D], in place of pixels */
     pc_tensor *weights;     /* f32 [R]: weight of each target; of all of a step together 1, unless there are pairs */
     pc_tensor *answer_ends, *answer_rows; /* i32 [A] */
+    pc_tensor *labels;      /* f32 [B] */
     pc_tensor *experience;  /* f32 [R,PC_EXPERIENCE] */
     pc_tensor *pairs;       /* f32 [B]: weight of each pair, 1 over the step's pairs */
     pc_tensor *frequencies; /* f32 [E/2] */
+    pc_tensor *sides[2];    /* i32 [S], [T-S]: rows of the source and of what is written (ops/sides.h), or NULL */
 } pc_stage_inputs;
 
 enum { PC_STAGE_METRICS = 8, PC_STAGE_LOGIT_BYTES = 32 << 20 };
@@ -31,6 +34,7 @@ typedef struct pc_stage_setting {
     const pc_model *reference; /* stages with one: read without the adapter; the model itself when an adapter trains */
     const pc_linear_weights *head; /* stages with one */
     pc_preference_params preference;
+    double wanted_weight, unwanted_weight; /* KTO's */
     pc_policy_params policy;
     double temperature; /* that logits are divided by; 0 = 1 */
 } pc_stage_setting;

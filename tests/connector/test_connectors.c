@@ -18,7 +18,7 @@
 
 static const double TOLERANCE = 1e-4;
 
-static const char *const fixtures[] = {"q_former_text", "resampler", "position_resampler", "abstractor",
+static const char *const fixtures[] = {"q_former_text", "perceiver", "resampler", "position_resampler", "abstractor",
                                        "ldp",           "ldpv2",     "pool",               "pixel_shuffle"};
 
 typedef struct bench {
@@ -222,6 +222,8 @@ static void test_refusals(void **state)
         {"q_former", "{\"hidden_size\": 10, \"num_attention_heads\": 3}", "not a multiple", {8, 8, 4, 2, 2}},
         {"q_former", "{\"hidden_act\": \"soft\"}", "hidden_act 'soft'", {8, 8, 4, 2, 2}},
         {"abstractor", "{\"num_attention_heads\": 3}", "width 8", {8, 8, 4, 2, 2}},
+        {"perceiver", "{}", "keeps the encoder's width 8", {8, 6, 4, 2, 2}},
+        {"resampler", "{\"project\": false}", "does not project", {8, 6, 4, 2, 2}},
         {"position_resampler", "{\"heads\": 3}", "3 heads", {8, 8, 4, 2, 2}},
         {"position_resampler", "{}", "0 heads", {8, 8, 4, 2, 2}},
         {"position_resampler", "{\"heads\": 2}", "in a grid", {8, 8, 5, 0, 0}},

@@ -1,5 +1,5 @@
 /* Gated cross-attention inside a language model that knows nothing of it. (Its arithmetic: tests/nn/test_blocks.c.) */
-#include "connector/gated_cross_attention.h"
+#include "connector/bridge/gated_cross_attention.h"
 #include "llm/llm.h"
 #include "ops/add.h"
 #include "ops/multiply.h"
@@ -17,12 +17,15 @@
 
 enum { LAYERS = 4, WIDTH = 24, LENGTH = 8, QUERIES = 5 };
 
+static const pc_bridge_dims dims = {.media = 20, .queries = QUERIES, .width = WIDTH, .layers = LAYERS};
+
 typedef struct decoder {
     pc_params params;
     void *config, *weights;
     const pc_llm_type *type;
-    pc_gated_block_weights blocks[2];
-    pc_gated_config gated;
+    const pc_bridge_type *bridge;
+    void *bridge_config, *bridge_weights;
+    pc_gated_block_weights *blocks; /* of bridge_weights, [2] */
     pc_graph *graph;
     pc_exec *exec;
     pc_tensor *ids, *media, *hidden, *goal, *loss;
@@ -34,6 +37,9 @@ static void new_decoder(decoder *d)
         {"vocab_size", "16"}, {"hidden_size", "24"}, {"intermediate_size", "32"}, {"num_hidden_layers", "4"},
         {"num_attention_heads", "4"}, {"num_key_value_heads", "2"},
     };
+    static const char *const bridges[][2] = {
+        {"cross_attn_every_n_layers", "2"}, {"heads", "3"}, {"head_size", "8"}, {"ff_mult", "2"},
+    };
     *d = (decoder){.type = pc_llm_find("llama")};
     assert_non_null(d->type);
     d->config = pc_calloc(1, d->type->config_size);
@@ -44,14 +50,23 @@ static void new_decoder(decoder *d)
     for (size_t i = 0; i < sizeof settings / sizeof settings[0]; i++) {
         assert_int_equal(pc_fields_set(&d->type->fields, d->config, settings[i][0], settings[i][1], "test"), PC_OK);
     }
-    d->gated = (pc_gated_config){.width = WIDTH, .media_width = 20, .heads = 3, .head_size = 8, .hidden = 48,
-                                 .every = 2, .eps = 1e-5};
+    d->bridge = pc_bridge_find("gated_cross_attention");
+    assert_non_null(d->bridge);
+    d->bridge_config = pc_calloc(1, d->bridge->config_size);
+    d->bridge_weights = pc_calloc(1, d->bridge->weights_size);
+    assert_non_null(d->bridge_config);
+    assert_non_null(d->bridge_weights);
+    d->blocks = d->bridge_weights;
+    assert_int_equal(pc_fields_default(&d->bridge->fields, d->bridge_config), PC_OK);
+    for (size_t i = 0; i < sizeof bridges / sizeof bridges[0]; i++) {
+        assert_int_equal(pc_fields_set(&d->bridge->fields, d->bridge_config, bridges[i][0], bridges[i][1], "test"), PC_OK);
+    }
     pc_scope scope = {.params = &d->params, .part = "llm", .prefix = "", .std = 0.2};
     assert_int_equal(d->type->read(d->config, NULL, "test"), PC_OK);
     d->type->declare(&scope, d->config, d->weights);
     size_t own = d->params.count;
-    pc_gated_block_declare(&scope, &d->blocks[0], &d->gated, "gated.0");
-    pc_gated_block_declare(&scope, &d->blocks[1], &d->gated, "gated.1");
+    assert_int_equal(d->bridge->check(d->bridge_config, &dims, "test"), PC_OK);
+    d->bridge->declare(&scope, d->bridge_config, &dims, d->bridge_weights);
     assert_int_equal(scope.status, PC_OK);
     assert_int_equal(pc_params_initialise(&d->params, 3), PC_OK);
     for (size_t i = own; i < d->params.count; i++) {
@@ -67,11 +82,13 @@ static void build_decoder(decoder *d, bool with_hook)
     d->ids = pc_graph_input(d->graph, "ids", PC_I32, pc_dims(1, LENGTH));
     d->media = pc_graph_input(d->graph, "media", PC_F32, pc_dims(2, 2 * QUERIES, 20));
     d->goal = pc_graph_input(d->graph, "goal", PC_F32, pc_dims(2, LENGTH, WIDTH));
-    pc_gated_cross_attention state = {
-        .config = &d->gated, .blocks = d->blocks, .count = pc_gated_blocks(&d->gated, LAYERS), .media = d->media,
-        .ranges = pc_graph_input(d->graph, "seen", PC_I32, pc_dims(2, LENGTH, 4)),
+    const pc_bridge bridge = {
+        .config = d->bridge_config,
+        .weights = d->bridge_weights,
+        .dims = dims,
+        .in = {.media = d->media, .seen = pc_graph_input(d->graph, "seen", PC_I32, pc_dims(2, LENGTH, 4))},
     };
-    pc_hook hook = pc_gated_cross_attention_hook(&state);
+    pc_hook hook = d->bridge->hook(&bridge);
     pc_hooks hooks = {&hook, 1};
     pc_llm_io io = {
         .embeddings = d->type->embed(&build, d->weights, d->ids),
@@ -80,7 +97,6 @@ static void build_decoder(decoder *d, bool with_hook)
         .frequencies = pc_graph_input(d->graph, "frequencies", PC_F32, pc_dims(1, 3)),
         .hooks = with_hook ? &hooks : NULL,
     };
-    assert_int_equal(state.count, 2);
     d->hidden = pc_keep(d->graph, d->type->forward(&build, d->config, d->weights, &io));
     pc_tensor *miss = pc_add(d->graph, d->hidden, pc_scale(d->graph, d->goal, -1));
     d->loss = pc_keep(d->graph, pc_dot(d->graph, miss, miss));
@@ -148,6 +164,9 @@ static void free_decoder(decoder *d)
 {
     pc_params_clear(&d->params);
     pc_fields_clear(&d->type->fields, d->config);
+    pc_fields_clear(&d->bridge->fields, d->bridge_config);
+    pc_free(d->bridge_config);
+    pc_free(d->bridge_weights);
     pc_free(d->config);
     pc_free(d->weights);
 }

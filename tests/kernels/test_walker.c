@@ -219,6 +219,10 @@ static void test_rows(void **state)
         walker_float(w, types[i % 3], pc_dims(2, 50, width));
         walker_int(w, pc_dims(1, 333), 50);
         walker_check(w);
+        walker_begin(w, &pc_op_take_rows, NULL);
+        walker_int(w, pc_dims(2, 50, width), 1000);
+        walker_int(w, pc_dims(1, 333), 50);
+        walker_check(w);
         walker_begin(w, &pc_op_add_rows, NULL);
         walker_float(w, PC_F32, pc_dims(2, 333, width));
         walker_int(w, pc_dims(1, 333), 50);

@@ -41,8 +41,14 @@ static void test_halves(void **state)
 
 static const parity_fixture systems[] = {
     {"blip-2 opt", GOLDEN("blip2/opt"), GOLDEN("blip2/opt.safetensors"), false},
+    {"blip-2 flan-t5", GOLDEN("blip2/t5"), GOLDEN("blip2/t5.safetensors"), false},
+    {"instructblip vicuna", GOLDEN("blip2/vicuna"), GOLDEN("blip2/vicuna.safetensors"), false},
+    {"instructblip flan-t5", GOLDEN("blip2/instruct"), GOLDEN("blip2/instruct.safetensors"), false},
     {"mobilevlm", GOLDEN("mobilevlm/v1"), GOLDEN("mobilevlm/v1.safetensors"), false},
     {"mplug-owl", GOLDEN("mplug_owl/v1"), GOLDEN("mplug_owl/v1.safetensors"), false},
+    {"cogvlm", GOLDEN("cogvlm/chat"), GOLDEN("cogvlm/chat.safetensors"), false},
+    {"open_flamingo", GOLDEN("open_flamingo/llama"), GOLDEN("open_flamingo/llama.safetensors"), false},
+    {"idefics", GOLDEN("idefics/v1"), GOLDEN("idefics/v1.safetensors"), false},
     {"mobilevlm v2", GOLDEN("mobilevlm/v2"), GOLDEN("mobilevlm/v2.safetensors"), false},
 };
 
@@ -59,6 +65,19 @@ static const parity_fixture decoders[] = {
     DECODER("mistral"), DECODER("mistral_open"), DECODER("qwen2"),  DECODER("qwen2_window"), DECODER("linear"),
     DECODER("dynamic"), DECODER("llama3"),       DECODER("yarn"),   DECODER("yarn_factors"), DECODER("mixtral"),
 };
+
+static const parity_fixture both_sides[] = {
+    {"flan-t5", GOLDEN("t5/flan"), GOLDEN("t5/flan.safetensors"), false},
+    {"t5", GOLDEN("t5/v1"), GOLDEN("t5/v1.safetensors"), false},
+};
+
+enum { BOTH_SIDES = sizeof both_sides / sizeof both_sides[0] };
+
+static void test_both_sides(void **state)
+{
+    (void)state;
+    parity_check_levels(both_sides, BOTH_SIDES);
+}
 
 enum { DECODERS = sizeof decoders / sizeof decoders[0] };
 
@@ -127,6 +146,21 @@ static void test_llava_pictures(void **state)
         pc_free(expected);
         pc_model_free(model);
         pc_store_free(truth);
+    }
+}
+
+/* Directories of this layout bring no template: it follows from the language model, or from the directory's name. */
+static void test_llava_templates(void **state)
+{
+    static const char *const wanted[] = {"vicuna_v0", "vicuna_v1", NULL, "mistral_instruct"};
+    (void)state;
+    for (int i = 0; i < 4; i++) {
+        pc_model *model = golden_model(llavas[1 + i].model);
+        assert_true((model->chat == NULL) == (wanted[i] == NULL));
+        if (wanted[i]) {
+            assert_string_equal(model->chat->name, wanted[i]);
+        }
+        pc_model_free(model);
     }
 }
 
@@ -265,6 +299,9 @@ static void test_saved(void **state)
     for (int i = 0; i < DECODERS; i++) {
         check_saved(&decoders[i]);
     }
+    for (int i = 0; i < BOTH_SIDES; i++) {
+        check_saved(&both_sides[i]);
+    }
     for (int i = 0; i < LLAVAS; i++) {
         check_saved(&llavas[i]);
     }
@@ -339,12 +376,14 @@ int main(void)
         cmocka_unit_test(test_encoders),
         cmocka_unit_test(test_systems),
         cmocka_unit_test(test_decoders),
+        cmocka_unit_test(test_both_sides),
         cmocka_unit_test(test_greedy),
         cmocka_unit_test(test_llavas),
         cmocka_unit_test(test_llava_pictures),
         cmocka_unit_test(test_native),
         cmocka_unit_test(test_native_pictures),
         cmocka_unit_test(test_session_sees_tiles),
+        cmocka_unit_test(test_llava_templates),
         cmocka_unit_test(test_saved),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

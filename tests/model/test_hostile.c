@@ -70,6 +70,9 @@ static pc_status make_ids(const pc_model *model, const pc_image_tiling *tiling, 
     for (int32_t id = 2; id < 4 && status == PC_OK; id++) {
         status = pc_ids_push(ids, id);
     }
+    if (status == PC_OK && model->llm.info.source) {
+        status = pc_ids_push(ids, (int32_t)model->llm.info.start);
+    }
     return status;
 }
 
@@ -157,6 +160,14 @@ static void test_config_of_decoders(void **state)
 static void test_config_of_queries(void **state)
 {
     drill(*state, GOLDEN("blip2/opt"), "config.json");
+    drill(*state, GOLDEN("blip2/instruct"), "config.json");
+}
+
+static void test_config_of_bridges(void **state)
+{
+    drill(*state, GOLDEN("idefics/v1"), "config.json");
+    drill(*state, GOLDEN("open_flamingo/llama"), "config.json");
+    drill(*state, GOLDEN("cogvlm/chat"), "config.json");
 }
 
 static void test_config_of_mobilevlm(void **state)
@@ -167,6 +178,11 @@ static void test_config_of_mobilevlm(void **state)
 static void test_config_of_owl(void **state)
 {
     drill(*state, GOLDEN("mplug_owl/v1"), "config.json");
+}
+
+static void test_config_of_sides(void **state)
+{
+    drill(*state, GOLDEN("t5/flan"), "config.json");
 }
 
 static void test_config_of_siglip(void **state)
@@ -374,9 +390,11 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_config_of_original, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_config_of_decoders, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_config_of_queries, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_config_of_bridges, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_config_of_mobilevlm, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_config_of_owl, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_config_of_siglip, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_config_of_sides, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_fingerprint, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_config_of_open_clip, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_config_of_native, set_up, tear_down),

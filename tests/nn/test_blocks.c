@@ -2,11 +2,13 @@
  * gradients within 1e-4 of the largest magnitude, by the references and by the kernels; then each learns a few steps.
  */
 #include "backend/cpu/cpu.h"
-#include "connector/gated_cross_attention.h"
+#include "base/json.h"
+#include "connector/bridge/gated_cross_attention.h"
 #include "nn/moe.h"
 #include "nn/t5.h"
 #include "ops/add.h"
 #include "ops/multiply.h"
+#include "ops/rows.h"
 #include "store/store.h"
 #include "support/learn.h"
 #include "tensor/exec.h"
@@ -245,36 +247,47 @@ static void t5_declare(bench *b, pc_scope *scope)
     pc_norm_declare(scope, &w->decoder_norm, config.width, false, "decoder.final_layer_norm");
 }
 
+/* bias [H,2M+1] by distance -> [H,T,T], every query with every key */
+static pc_tensor *all_pairs(bench *b, const pc_build *build, pc_tensor *bias, int64_t tokens)
+{
+    int32_t at[4 * T5_SOURCE * T5_SOURCE];
+    const int64_t heads = bias->max.dim[0], width = bias->max.dim[1];
+    for (int64_t i = 0; i < heads * tokens * tokens; i++) {
+        const pc_attention_params params = {.place = PC_PLACE_ROW};
+        at[i] = (int32_t)(i / (tokens * tokens) * width +
+                          pc_attention_distance(&params, NULL, i / tokens % tokens, i % tokens, width / 2));
+    }
+    pc_tensor *pairs = pc_take_rows(build->graph, pc_reshape(build->graph, bias, pc_dims(2, -1, 1)),
+                                    use_ints(b, at, pc_dims(1, heads * tokens * tokens)));
+    return pc_reshape(build->graph, pairs, pc_dims(3, heads, tokens, tokens));
+}
+
 static void t5_build(bench *b, const pc_build *build)
 {
     pc_t5_config config = t5_config(b);
     const t5_weights *w = b->weights;
-    int32_t positions[T5_SOURCE];
     pc_attention_range whole[T5_SOURCE], causal[T5_TARGET];
     for (int32_t t = 0; t < T5_SOURCE; t++) {
-        positions[t] = t;
         whole[t] = (pc_attention_range){.end = T5_SOURCE};
         causal[t % T5_TARGET] = (pc_attention_range){.end = t % T5_TARGET + 1};
     }
-    pc_tensor *source_at = use_ints(b, positions, pc_dims(1, T5_SOURCE));
-    pc_tensor *target_at = use_ints(b, positions, pc_dims(1, T5_TARGET));
     pc_t5_io encoder = {
         .ranges = use_ints(b, &whole[0].prefix_begin, pc_dims(2, T5_SOURCE, 4)),
-        .bias = pc_t5_bias(build, w->encoder_bias, &config, PC_T5_ENCODER, source_at, source_at),
+        .bias = pc_t5_bias(build, w->encoder_bias, &config, PC_T5_ENCODER),
     };
     pc_tensor *x = use(b, "encoder", pc_dims(2, T5_SOURCE, config.width));
     x = pc_t5_block_forward(build, &w->encoder, &config, x, &encoder);
     x = pc_norm_forward(build, &w->encoder_norm, x, config.eps);
     pc_t5_io decoder = {
         .ranges = use_ints(b, &causal[0].prefix_begin, pc_dims(2, T5_TARGET, 4)),
-        .bias = pc_t5_bias(build, w->decoder_bias, &config, PC_T5_DECODER, target_at, target_at),
+        .bias = pc_t5_bias(build, w->decoder_bias, &config, PC_T5_DECODER),
         .source = x,
         .source_ranges = use_ints(b, &whole[0].prefix_begin, pc_dims(2, T5_TARGET, 4)),
     };
     pc_tensor *y = use(b, "decoder", pc_dims(2, T5_TARGET, config.width));
     y = pc_t5_block_forward(build, &w->decoder, &config, y, &decoder);
-    give(b, "encoder.position_bias", encoder.bias);
-    give(b, "decoder.position_bias", decoder.bias);
+    give(b, "encoder.position_bias", all_pairs(b, build, encoder.bias, T5_SOURCE));
+    give(b, "decoder.position_bias", all_pairs(b, build, decoder.bias, T5_TARGET));
     give(b, "encoder", x);
     give(b, "decoder", pc_norm_forward(build, &w->decoder_norm, y, config.eps));
 }
@@ -303,22 +316,68 @@ static void gated_build(bench *b, const pc_build *build)
     }
     pc_media_ranges(ranges, pictures, ROWS, QUERIES);
     pc_tensor *x = use(b, "x", pc_dims(2, ROWS, 24)), *media = use(b, "media", pc_dims(2, PICTURES * QUERIES, 20));
-    pc_gated_cross_attention state = {
-        .config = &gated_config, .blocks = b->weights, .count = pc_gated_blocks(&gated_config, 1), .media = media,
-        .ranges = use_ints(b, &ranges[0].prefix_begin, pc_dims(2, ROWS, 4)),
+    const pc_bridge_input in = {.media = media, .seen = use_ints(b, &ranges[0].prefix_begin, pc_dims(2, ROWS, 4))};
+    give(b, "y", pc_gated_block_forward(build, b->weights, &gated_config, x, &in, 0));
+}
+
+/* --- IDEFICS's --- */
+
+static const char *const idefics_keys = "{\"qk_layer_norms\": true, \"alpha_type\": \"vector\", \"rms_norm_eps\": 1e-6}";
+
+static struct {
+    void *config;
+    pc_bridge bridge;
+} idefics;
+
+static void idefics_declare(bench *b, pc_scope *scope)
+{
+    const pc_bridge_type *type = pc_bridge_find("idefics_cross_attention");
+    pc_json *keys;
+    assert_non_null(type);
+    assert_int_equal(pc_json_parse(&keys, idefics_keys, strlen(idefics_keys), "test"), PC_OK);
+    idefics.config = pc_calloc(1, type->config_size);
+    assert_non_null(idefics.config);
+    assert_int_equal(pc_fields_default(&type->fields, idefics.config), PC_OK);
+    assert_int_equal(pc_fields_from_json(&type->fields, idefics.config, keys, true, "test"), PC_OK);
+    pc_json_free(keys);
+    idefics.bridge = (pc_bridge){
+        .config = idefics.config,
+        .weights = new_weights(b, type->weights_size),
+        .dims = {.media = 20, .queries = QUERIES, .width = 24, .layers = 1, .heads = 3, .key_heads = 3, .head_size = 8, .hidden = 28},
     };
-    pc_hook hook = pc_gated_cross_attention_hook(&state);
+    type->declare(scope, idefics.config, &idefics.bridge.dims, (void *)idefics.bridge.weights);
+}
+
+static void idefics_build(bench *b, const pc_build *build)
+{
+    int64_t image_of[ROWS];
+    int32_t pictures[ROWS];
+    pc_attention_range ranges[ROWS];
+    const pc_bridge_type *type = pc_bridge_find("idefics_cross_attention");
+    assert_int_equal(pc_array_to_i64(need(b, "in.", "image_of"), image_of), PC_OK);
+    for (int t = 0; t < ROWS; t++) {
+        pictures[t] = (int32_t)image_of[t];
+    }
+    pc_media_ranges(ranges, pictures, ROWS, QUERIES);
+    pc_tensor *x = use(b, "x", pc_dims(2, ROWS, 24));
+    idefics.bridge.in = (pc_bridge_input){
+        .media = use(b, "media", pc_dims(2, PICTURES * QUERIES, 20)),
+        .seen = use_ints(b, &ranges[0].prefix_begin, pc_dims(2, ROWS, 4)),
+    };
+    pc_hook hook = type->hook(&idefics.bridge);
     pc_hooks hooks = {&hook, 1};
     x = pc_hooks_before_layer(&hooks, build, 0, x);
     give(b, "y", pc_hooks_before_layer(&hooks, build, 1, x)); /* one layer: nothing stands behind it */
+    pc_fields_clear(&type->fields, idefics.config);
+    pc_free(idefics.config);
 }
 
 /* --- mixture of experts --- */
 
 enum { TOKENS = 13 };
 
-static const pc_moe_config moe_config = {.balance = 1, 
-    .width = 16, .hidden = 24, .experts = 4, .top_k = 2, .renormalise = true, .activation = PC_ACT_SILU,
+static const pc_moe_config moe_config = {
+    .width = 16, .hidden = 24, .experts = 4, .top_k = 2, .renormalise = true, .activation = PC_ACT_SILU, .balance = 1,
 };
 
 /* The fixture keeps gate and up of an expert in one array [E,2F,D]. */
@@ -357,6 +416,7 @@ static void moe_build(bench *b, const pc_build *build)
 static const block t5_relu = {"t5_relu", "", t5_declare, t5_build, NULL};
 static const block t5_gated = {"t5_gated", "", t5_declare, t5_build, NULL};
 static const block gated = {"gated_xattn", "gated.", gated_declare, gated_build, NULL};
+static const block idefics_xattn = {"idefics_xattn", "gated_cross_attn_layers.0.", idefics_declare, idefics_build, NULL};
 static const block moe = {"moe", "mlp.", moe_declare, moe_build, moe_values};
 
 static void compare_gradients(bench *b)
@@ -422,7 +482,7 @@ static void learns(const block *which)
     pc_cpu_backend_free(backend);
 }
 
-#define TESTS(X) X(t5_relu) X(t5_gated) X(gated) X(moe)
+#define TESTS(X) X(t5_relu) X(t5_gated) X(gated) X(idefics_xattn) X(moe)
 
 #define DEFINE(name)                                                                                                   \
     static void name##_is_pytorchs(void **state) { (void)state; same_as_pytorch(&name); }                             \

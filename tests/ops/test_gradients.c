@@ -2,6 +2,7 @@
 #include "ops/activation.h"
 #include "ops/add.h"
 #include "ops/attention.h"
+#include "ops/sides.h"
 #include "ops/axis_frequencies.h"
 #include "ops/concat.h"
 #include "ops/cross_ranges.h"
@@ -11,6 +12,7 @@
 #include "ops/dora.h"
 #include "ops/grid.h"
 #include "ops/hard.h"
+#include "ops/kto.h"
 #include "ops/loss.h"
 #include "ops/matmul.h"
 #include "ops/multiply.h"
@@ -23,8 +25,10 @@
 #include "ops/rope.h"
 #include "ops/rows.h"
 #include "ops/policy.h"
+#include "ops/picture_ranges.h"
 #include "ops/preference.h"
 #include "ops/transpose.h"
+#include "ops/typed_linear.h"
 #include "ops/window.h"
 #include "support/gradcheck.h"
 
@@ -55,16 +59,16 @@ static const pc_op *const without_gradient[] = {
     &pc_op_l2_norm_grad,    &pc_op_attention_grad,     &pc_op_slice_grad,          &pc_op_patches_grad,
     &pc_op_sigmoid_loss_grad, &pc_op_cross_entropy_grad, &pc_op_router_grad,       &pc_op_expert_linear_grad, &pc_op_router_z_grad,
     &pc_op_expert_combine_grad, &pc_op_relative_bias_grad, &pc_op_sum_to,          &pc_op_group_ranges,
-    &pc_op_window_ranges,     &pc_op_cross_ranges,       &pc_op_resize_grid_grad,    &pc_op_pool_grid_grad,
+    &pc_op_window_ranges, &pc_op_picture_ranges, &pc_op_picture_types, &pc_op_typed_linear_grad,    &pc_op_cross_ranges,       &pc_op_resize_grid_grad,    &pc_op_pool_grid_grad,
     &pc_op_depthwise_grad,    &pc_op_preference_grad,    &pc_op_hard_sigmoid_grad,
-    &pc_op_policy_grad,
+    &pc_op_policy_grad,       &pc_op_kto_grad,
     &pc_op_grid,              &pc_op_axis_frequencies,
     &pc_op_expert_dispatch, &pc_op_store_rows,         &pc_op_adamw,
-    &pc_op_sgd,             &pc_op_part,
+    &pc_op_sgd,             &pc_op_part,               &pc_op_pick_ranges,       &pc_op_pick_ints,
 };
 
 /* Of those, what no backward pass contains. */
-static const pc_op *const outside_training[] = {&pc_op_store_rows, &pc_op_adamw, &pc_op_sgd};
+static const pc_op *const outside_training[] = {&pc_op_store_rows, &pc_op_adamw, &pc_op_sgd, &pc_op_pick_ints};
 
 static bool seen[OPS];
 
@@ -298,6 +302,18 @@ static void attention_in_a_window(check *c)
     check_out(c, pc_attention(c->graph, q, k, v, pc_window_ranges(c->graph, seen_keys, 2), NULL, 0.6));
 }
 
+/* Pictures before rows 1 and 3, the end of a document at row 4; row 5 is another sample. */
+static void attention_to_pictures(check *c)
+{
+    static const int32_t ranges[] = {0, 0, 0, 1, 0, 0, 0, 2, 0, 0, 0, 3, 0, 0, 0, 4, 0, 0, 0, 5, 0, 0, 0, 6, 0, 0, 6, 7};
+    static const int32_t rows[] = {1, 3}, ids[] = {5, 8, 5, 8, 2, 5, 5};
+    pc_picture_ranges_params params = {.queries = 2, .end_id = 2};
+    pc_tensor *q = check_wanted(c, pc_dims(3, -7, 2, 3)), *k = check_wanted(c, pc_dims(3, 4, 2, 3));
+    pc_tensor *v = check_wanted(c, pc_dims(3, 4, 2, 3)), *own = check_ints(c, pc_dims(2, -7, 4), ranges);
+    pc_tensor *seen_keys = pc_picture_ranges(c->graph, own, check_ints(c, pc_dims(1, 2), rows), check_ints(c, pc_dims(1, -7), ids), params);
+    check_out(c, pc_attention(c->graph, q, k, v, seen_keys, NULL, 0.6));
+}
+
 /* Four query heads on two key heads; a prefix, two separate ranges, an empty query, a query that sees a prefix alone. */
 static void grouped_attention_over_ranges(check *c)
 {
@@ -311,8 +327,11 @@ static void attention_with_bias(check *c)
 {
     static const int32_t ranges[] = {0, 0, 0, 4, 0, 1, 2, 4};
     pc_tensor *q = check_wanted(c, pc_dims(3, 2, 2, 3)), *k = check_wanted(c, pc_dims(3, -4, 1, 3));
-    pc_tensor *bias = check_wanted(c, pc_dims(3, 2, 2, -4)), *seen_keys = check_ints(c, pc_dims(2, 2, 4), ranges);
-    check_out(c, pc_attention(c->graph, q, k, k, seen_keys, bias, 0.5));
+    pc_tensor *bias = check_wanted(c, pc_dims(2, 2, 5)), *seen_keys = check_ints(c, pc_dims(2, 2, 4), ranges);
+    for (int last = 0; last < 2; last++) {
+        pc_attention_params params = {.scale = 0.5, .place = last ? PC_PLACE_LAST : PC_PLACE_ROW};
+        check_out(c, pc_attention_biased(c->graph, (pc_tensor *[]){q, k, k}, seen_keys, bias, NULL, params));
+    }
 }
 
 /* A batch of groups, one tensor as query, key and value. */
@@ -337,16 +356,29 @@ static void attention_in_windows_of_a_grid(check *c)
 
 static void relative_biases(check *c)
 {
-    static const int32_t queries[] = {0, 1, 5}, keys[] = {0, 1, 2, 9};
     static const int32_t ranges[] = {0, 0, 0, 4, 0, 0, 0, 2, 0, 1, 2, 4};
     pc_tensor *table = check_wanted(c, pc_dims(2, 8, 2)), *v = check_wanted(c, pc_dims(3, -4, 2, 2));
     pc_tensor *q = check_wanted(c, pc_dims(3, -3, 2, 2)), *seen_keys = check_ints(c, pc_dims(2, -3, 4), ranges);
-    pc_tensor *from = check_ints(c, pc_dims(1, -3), queries), *to = check_ints(c, pc_dims(1, -4), keys);
     for (int both = 0; both < 2; both++) {
         pc_relative_bias_params params = {.bidirectional = both, .max_distance = 8};
-        pc_tensor *bias = pc_relative_bias(c->graph, table, from, to, params);
+        pc_tensor *bias = pc_relative_bias(c->graph, table, params);
         check_out(c, pc_attention(c->graph, q, v, v, seen_keys, bias, 1));
     }
+}
+
+/* Two texts of two and three source rows, and of one and two target rows behind them. */
+static void attention_of_sides(check *c)
+{
+    static const int32_t source[] = {0, 1, 3, 4, 5}, target[] = {2, 6, 7};
+    pc_attention_range all[8];
+    pc_sides_ranges(all, 0, 2, 3);
+    pc_sides_ranges(all + 3, 3, 3, 5);
+    pc_tensor *ranges = check_ints(c, pc_dims(2, -8, 4), &all[0].prefix_begin);
+    pc_tensor *keys = check_ints(c, pc_dims(1, -5), source), *rows = check_ints(c, pc_dims(1, -3), target);
+    pc_tensor *x = check_wanted(c, pc_dims(3, -5, 2, 3)), *y = check_wanted(c, pc_dims(3, -3, 2, 3));
+    check_out(c, pc_attention(c->graph, x, x, x, pc_pick_ranges(c->graph, ranges, keys, keys, false), NULL, 0.7));
+    check_out(c, pc_attention(c->graph, y, y, y, pc_pick_ranges(c->graph, ranges, rows, rows, false), NULL, 0.7));
+    check_out(c, pc_attention(c->graph, y, x, x, pc_pick_ranges(c->graph, ranges, rows, keys, true), NULL, 0.7));
 }
 
 /* --- rows --- */
@@ -516,6 +548,32 @@ static void policies(check *c)
     check_out(c, pc_policy(c->graph, &io, &cases[1]));
 }
 
+/* Wanted and unwanted answers; the second case is far enough from its reference that the distance counts. It has no gradient, so
+ * the numbers of answers that only measure it are fixed. */
+static void labels(check *c)
+{
+    static const int32_t ends[] = {2, 3, 5, 6, 7, 8};
+    const pc_kto_params params = {.beta = 0.5, .wanted_weight = 1.5, .unwanted_weight = 0.7};
+    pc_kto_io io = {
+        .reference = check_fixed(c, pc_dims(1, -8)),
+        .ends = check_ints(c, pc_dims(1, 6), ends),
+        .labels = check_fixed(c, pc_dims(1, 3)),
+        .weights = check_fixed(c, pc_dims(1, 3)),
+    };
+    pc_tensor *free = check_wanted(c, pc_dims(1, -8)), *own = check_fixed(c, pc_dims(1, -8)), *other = check_fixed(c, pc_dims(1, -8));
+    for (int t = 0; t < 8; t++) {
+        bool is_other = t == 2 || t == 5 || t == 7;
+        check_numbers(c, own)[t] = !is_other;
+        check_numbers(c, other)[t] = is_other ? check_numbers(c, io.reference)[t] - 0.3 : 0;
+    }
+    for (int i = 0; i < 3; i++) {
+        check_numbers(c, io.labels)[i] = i == 1 ? -1 : 1;
+        check_numbers(c, io.weights)[i] = 0.5 + i;
+    }
+    io.losses = pc_add(c->graph, pc_multiply(c->graph, free, own), other);
+    check_out(c, pc_kto(c->graph, &io, &params));
+}
+
 static void contrast(check *c)
 {
     pc_matmul_params params = {.transpose_b = true};
@@ -550,6 +608,16 @@ static void routing_with_capacity(check *c)
     check_out(c, paired.aux);
 }
 
+/* Rows 1 to 3 are a picture's, of which the last goes the way of the text. */
+static void rows_of_two_types(check *c)
+{
+    static const int32_t rows[] = {1, 2, 3}, ids[] = {4, 0, 0, 0, 7, 2};
+    pc_tensor *x = check_wanted(c, pc_dims(2, -6, 4)), *text = check_wanted(c, pc_dims(2, 3, 4)), *own = check_wanted(c, pc_dims(2, 3, 4));
+    pc_tensor *types = pc_picture_types(c->graph, check_ints(c, pc_dims(1, 3), rows), check_ints(c, pc_dims(1, -6), ids));
+    check_out(c, pc_typed_linear(c->graph, x, types, text, own, NULL, PC_F32));
+    check_out(c, pc_typed_linear(c->graph, x, types, own, text, check_wanted(c, pc_dims(2, -6, 3)), PC_F32));
+}
+
 /* Expert 2 of 4 gets no token. */
 static void experts(check *c)
 {
@@ -580,10 +648,10 @@ static void experts_without_tokens(check *c)
     X(tied_linear) X(product_nn) X(product_nt) X(product_tn) X(product_tt) X(products_of_groups)                       \
     X(product_with_itself) X(additions) X(addition_without_rows) X(multiplications) X(multiplication_of_shapes)        \
     X(repeated_products) X(reshapes) X(activations) X(gated_units) X(norms) X(l2_norms) X(rotations) X(causal_attention)                    \
-    X(attention_in_a_window) X(grouped_attention_over_ranges) X(attention_with_bias) X(attention_in_groups) X(attention_in_windows_of_a_grid) X(relative_biases)      \
+    X(attention_in_a_window) X(attention_to_pictures) X(grouped_attention_over_ranges) X(attention_with_bias) X(attention_in_groups) X(attention_in_windows_of_a_grid) X(relative_biases) X(attention_of_sides)      \
     X(gathering)                                                                                                       \
-    X(tied_table) X(splicing) X(prepending_and_slicing) X(patching) X(entropies) X(preferences) X(policies) X(contrast) \
-    X(routing) X(routing_with_capacity) X(experts) X(experts_without_tokens) X(joining) X(repeating)                   \
+    X(tied_table) X(splicing) X(prepending_and_slicing) X(patching) X(entropies) X(preferences) X(policies) X(labels) X(contrast) \
+    X(routing) X(routing_with_capacity) X(rows_of_two_types) X(experts) X(experts_without_tokens) X(joining) X(repeating)                   \
     X(attention_across_groups) X(grids)                                                                                \
     X(convolving_channels)
 

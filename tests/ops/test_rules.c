@@ -71,7 +71,7 @@ static void value_rows(pc_graph *g) { pc_attention(g, F(3, 3, 4, 2), F(3, 5, 2, 
 static void range_rows(pc_graph *g) { pc_attention(g, F(3, 3, 4, 2), F(3, 5, 2, 2), F(3, 5, 2, 2), I(2, 3, 2), NULL, 1); }
 static void bias_size(pc_graph *g)
 {
-    pc_attention(g, F(3, 3, 4, 2), F(3, 5, 2, 2), F(3, 5, 2, 2), I(2, 3, 4), F(3, 2, 3, 5), 1);
+    pc_attention(g, F(3, 3, 4, 2), F(3, 5, 2, 2), F(3, 5, 2, 2), I(2, 3, 4), F(2, 3, 5), 1);
 }
 static void window_of_floats(pc_graph *g) { pc_window_ranges(g, F(2, 3, 4), 2); }
 static void empty_window(pc_graph *g) { pc_window_ranges(g, I(2, 3, 4), 0); }
@@ -103,8 +103,7 @@ static void expert_width(pc_graph *g) { pc_expert_linear(g, F(2, 6, 4), F(3, 2, 
 static void expert_offsets(pc_graph *g) { pc_expert_linear(g, F(2, 6, 5), F(3, 2, 4, 5), I(1, 2), PC_F32); }
 static void combined_rows(pc_graph *g) { pc_expert_combine(g, F(2, 5, 4), F(2, 3, 2), I(2, 3, 2), NULL); }
 static void combined_residual(pc_graph *g) { pc_expert_combine(g, F(2, 6, 4), F(2, 3, 2), I(2, 3, 2), F(2, 3, 5)); }
-static void positions_in_floats(pc_graph *g) { pc_relative_bias(g, F(2, 8, 2), F(1, 3), I(1, 3), near); }
-static void one_bucket(pc_graph *g) { pc_relative_bias(g, F(2, 1, 2), I(1, 3), I(1, 3), near); }
+static void one_bucket(pc_graph *g) { pc_relative_bias(g, F(2, 1, 2), near); }
 static void reshape_count(pc_graph *g) { pc_reshape(g, F(2, 3, 4), pc_dims(2, 5, -1)); }
 static void moment_size(pc_graph *g) { pc_adamw(g, F(1, 3), F(1, 3), F(1, 3), F(1, 4), (pc_adamw_params){0}); }
 static void vast_input(pc_graph *g) { F(3, (int64_t)1 << 30, (int64_t)1 << 30, (int64_t)1 << 30); }
@@ -136,7 +135,7 @@ static const struct {
     {gate_shape, "the gate's shape"}, {norm_width, "rms_norm"}, {norm_bias, "layer_norm"}, {rope_heads, "[T,H,E]"},
     {rope_positions, "one position for each row"}, {rope_frequencies, "half a head"}, {query_dims, "[T,H,E]"},
     {key_heads, "K dividing H"}, {value_rows, "the keys' shape"}, {range_rows, "'ids' has shape [3,2], expected [T,4]"},
-    {bias_size, "[H,T,S]"}, {group_of_vector, "[N,G,..]"},
+    {bias_size, "[H,2M+1]"}, {group_of_vector, "[N,G,..]"},
     {grid_of_odd_rows, "3 x 5 patches in blocks of 2"}, {rope_sections, "the sections have"},
     {window_of_floats, "ranges i32"}, {empty_window, "a window of 0"}, {table_of_scalar, "a table"}, {added_rows, "for each id"},
     {put_width, "for each id"}, {store_width, "for each id"}, {prepend_width, "[C,D]"}, {repeat_vector, "[Q,D]"}, {part_of_table, "a list"}, {part_before_start, "a list"}, {slice_outside, "inside P"},
@@ -144,7 +143,7 @@ static const struct {
     {target_rows, "one target"}, {weight_rows, "one weight"}, {pairs_not_square, "[B,B]"},
     {more_choices, "as many experts"}, {no_choices, "as many experts"}, {choices_in_floats, "[T,k] of i32"},
     {expert_width, "as wide"}, {expert_offsets, "[E+1]"}, {combined_rows, "[R,D]"}, {combined_residual, "residual"},
-    {positions_in_floats, "i32 positions"}, {one_bucket, "two buckets"}, {reshape_count, "reshape"},
+    {one_bucket, "two buckets"}, {reshape_count, "reshape"},
     {moment_size, "parameter's shape"}, {vast_input, "too large"}, {vast_result, "too large"},
     {vector_loss, "one element"}, {gradient_of_lse, "no gradient"}, {gradient_of_attention_lse, "no gradient"},
 };

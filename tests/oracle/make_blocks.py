@@ -4,6 +4,7 @@
 t5_relu, t5_gated   encoder block + decoder block with relative position bias, RMS norm without mean,
                     unscaled dot products (T5, T5 v1.1/FLAN)
 gated_xattn         cross-attention block with tanh gates and the latest-image mask (OpenFlamingo)
+idefics_xattn       the same of IDEFICS: RMS norms, gated MLP, norms of queries and keys, vectors as gates
 moe                 Mixtral layer: top 2 of 4 experts, load-balancing loss added
 
 Each file: in.* inputs, w.* weights, out.* outputs, up.* the gradient fed into each output, grad.in.*
@@ -13,7 +14,8 @@ and grad.w.* what comes back. Computed in f64 wherever the reference allows, sto
 import math
 
 import torch
-from transformers import MixtralConfig, T5Config, T5Model
+from transformers import IdeficsConfig, MixtralConfig, T5Config, T5Model
+from transformers.models.idefics.modeling_idefics import IdeficsGatedCrossAttentionLayer
 from transformers.models.mixtral.modeling_mixtral import MixtralSparseMoeBlock, load_balancing_loss_func
 
 import common as c
@@ -112,6 +114,27 @@ def gated_cross_attention():
                             "gelu": "erf"}})
 
 
+def idefics_cross_attention():
+    D, M, H, images, Q, T = 24, 20, 3, 2, 5, 11
+    config = IdeficsConfig(hidden_size=D, intermediate_size=28, num_attention_heads=H, qk_layer_norms=True, alpha_type="vector",
+                           alpha_initializer="ones", rms_norm_eps=1e-6, vision_config=dict(embed_dim=M))
+    config._attn_implementation = "eager"
+    layer = IdeficsGatedCrossAttentionLayer(config, layer_idx=0).eval()
+    w, leaves = {}, {}
+    for i, (k, v) in enumerate(layer.named_parameters()):
+        value = noise(60 + i, *v.shape, gain=0.2 if v.squeeze().ndim == 1 else 1 / math.sqrt(v.shape[-1]))
+        value = value + (1.0 if "norm" in k else 0.6 if "alpha" in k else 0.0)
+        leaves[k] = (value.reshape(-1) if "alpha" in k else value).float().requires_grad_()
+        w[k] = leaves[k].view(v.shape)
+    x, media = noise(70, T, D).float().requires_grad_(), noise(71, images, Q, M).float().requires_grad_()
+    image_of = torch.tensor([0, 0, 1, 1, 1, 1, 2, 2, 2, 2, 2])
+    seen = image_of[:, None] == (torch.arange(images * Q) // Q + 1)[None]
+    mask = torch.where(seen, 0.0, torch.finfo(torch.float32).min)[None, None]
+    y = torch.func.functional_call(layer, w, (x[None],), dict(
+        image_hidden_states=media.flatten(0, 1)[None], image_attention_mask=mask, cross_attention_gate=(image_of > 0).float()[None]))[0]
+    record("idefics_xattn", {"x": x, "media": media, "image_of": image_of}, leaves, {"y": y}, {"y": noise(72, T, D).float()})
+
+
 def moe():
     config = MixtralConfig(hidden_size=16, intermediate_size=24, num_local_experts=4,
                            num_experts_per_tok=2, hidden_act="silu", router_jitter_noise=0.0)
@@ -142,5 +165,6 @@ def moe():
 t5("t5_relu", "relu")
 t5("t5_gated", "gated-gelu")
 gated_cross_attention()
+idefics_cross_attention()
 moe()
 c.readable(OUT)

@@ -2,6 +2,7 @@
 """tests/golden/connectors: each connector alone, with all gradients.
 
 q_former_text        InstructBlipQFormerModel of transformers, with texts of several lengths
+perceiver            IDEFICS's, of transformers
 resampler            perceiver resampler, after the text of Flamingo's appendix and OpenFlamingo's names
 position_resampler   Qwen-VL's, through torch.nn.MultiheadAttention and interpolate, for a larger grid than its queries'
 abstractor           mPLUG-Owl's
@@ -16,7 +17,8 @@ import math
 
 import torch
 from torch.nn import functional as F
-from transformers import InstructBlipQFormerConfig, InstructBlipQFormerModel
+from transformers import IdeficsConfig, InstructBlipQFormerConfig, InstructBlipQFormerModel
+from transformers.models.idefics.perceiver import IdeficsPerceiverResampler
 
 import common as c
 
@@ -121,6 +123,18 @@ def resampler():
            {"num_latents": Q, "depth": depth, "heads": H, "head_size": E, "ff_mult": 2})
 
 
+def perceiver():
+    D, Q, depth, heads, size = 8, 3, 2, 2, 4
+    config = IdeficsConfig(vision_config=dict(embed_dim=D), perceiver_config=dict(qk_layer_norms_perceiver=True))
+    module = IdeficsPerceiverResampler(config, D, depth, heads, size, Q).double()
+    w = weights({k: tuple(v.shape) for k, v in module.named_parameters()})
+    x = features("perceiver", 5, D)
+    tokens = torch.func.functional_call(module, w, (x,))
+    record("perceiver", "perceiver", x, w, tokens, {"in": D, "out": D, "tokens": 5, "rows": 0, "columns": 0},
+           {"resampler_n_latents": Q, "resampler_depth": depth, "resampler_n_heads": heads, "resampler_head_dim": size,
+            "qk_layer_norms_perceiver": True})
+
+
 def position_resampler():
     M, D, H, side, rows, columns = 6, 8, 2, 2, 3, 4
     a = "attn_pool."
@@ -223,6 +237,6 @@ def pixel_shuffle():
     record("pixel_shuffle", "pixel_shuffle", x, w, tokens, grid_dims(M, D, rows, columns), {"side": side, "depth": 2})
 
 
-for make in (q_former_text, resampler, position_resampler, abstractor, ldp, ldpv2, pool, pixel_shuffle):
+for make in (q_former_text, perceiver, resampler, position_resampler, abstractor, ldp, ldpv2, pool, pixel_shuffle):
     make()
 c.readable(OUT)

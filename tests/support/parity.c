@@ -44,6 +44,10 @@ static const char *traced_name(const pc_model *model, const char *name, char out
     if (sscanf(name, "text.hidden.%d", &index) == 1) {
         return name;
     }
+    if (strncmp(name, "source", 6) == 0) {
+        snprintf(out, 64, "llm.%s", name);
+        return out;
+    }
     if (sscanf(name, "hidden.%d", &index) == 1) {
         /* transformers norms the last one. */
         snprintf(out, 64, index == model->llm.info.layers ? "llm.norm" : "llm.hidden.%d", index);

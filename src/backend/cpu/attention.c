@@ -38,6 +38,7 @@ typedef struct work {
     const pc_attention_range *ranges;
     const int32_t *pages; /* or NULL */
     int64_t page_rows;
+    const float *bias; /* or NULL */
     float *out, *lse;
     pc_query_block *blocks;
     char *of_threads;
@@ -120,6 +121,19 @@ static void score_piece(const job *j, pc_key_piece piece, float *scores)
     }
 }
 
+/* The bias goes in before the scale does. */
+static void add_bias(const job *j, pc_key_piece piece, float *scores)
+{
+    const work *w = j->w;
+    const float inverse = 1 / w->v.scale;
+    for (int64_t r = 0; w->bias && r < j->rows; r++) {
+        const pc_attention_bias bias = pc_attention_bias_of(&w->v, w->bias, w->ranges, j->block->first, j->key_head, j->chunk, r);
+        for (int64_t key = piece.low; key < piece.high; key++) {
+            scores[(key - piece.low) * j->width + r] += inverse * bias.row[pc_attention_bias_at(&bias, key)];
+        }
+    }
+}
+
 static void mix_piece(const job *j, pc_key_piece piece, const float *scores, bool load)
 {
     const pc_attention_view *v = &j->w->v;
@@ -195,6 +209,7 @@ static void run_item(void *context, int64_t item, int thread)
     for (int i = 0; i < 2; i++) {
         const int64_t keys = j.block->piece[i].high - j.block->piece[i].low;
         score_piece(&j, j.block->piece[i], scores);
+        add_bias(&j, j.block->piece[i], scores);
         rows->score_max(j.s.max, scores, j.width, (int)j.width, keys, j.s.low + i * j.width, j.s.high + i * j.width, v->scale);
         scores += keys * j.width;
     }
@@ -238,6 +253,7 @@ static void run(const pc_call *call, const pc_cpu_level *level)
         .ranges = node->in[3]->data,
         .pages = node->inputs > 5 ? pc_i32(node->in[5]) : NULL,
         .page_rows = ((const pc_attention_params *)node->params)->page_rows,
+        .bias = node->in[4] ? pc_f32(node->in[4]) : NULL,
         .out = pc_f32_mut(node->out[0]),
         .lse = pc_f32_mut(node->out[1]),
     };
@@ -255,7 +271,7 @@ static bool is_cache(const pc_tensor *x) { return x->dtype == PC_F32 || x->dtype
 
 static bool supports(const pc_node *node)
 {
-    return !node->in[4] && node->in[0]->dtype == PC_F32 && is_cache(node->in[1]) && is_cache(node->in[2])
+    return (!node->in[4] || node->in[4]->dtype == PC_F32) && node->in[0]->dtype == PC_F32 && is_cache(node->in[1]) && is_cache(node->in[2])
            && node->in[3]->dtype == PC_I32 && node->out[0]->dtype == PC_F32;
 }
 

@@ -23,6 +23,8 @@ pc_attention_view pc_attention_view_of(const pc_node *node, const pc_cpu_level *
         .group = k->dim[1] > 0 ? q->dim[1] / k->dim[1] : 1,
         .most_keys = paged ? node->in[5]->max.dim[0] * params->page_rows : node->in[1]->max.dim[0],
         .scale = (float)params->scale,
+        .distances = node->in[4] ? node->in[4]->shape.dim[1] : 0,
+        .by_row = params->place == PC_PLACE_ROW,
     };
     const int64_t room = SCORE_FLOATS / pc_most(2 * v.most_keys, 1);
     v.most_rows = pc_most(ROWS_LEAST, pc_least(ROWS_MOST, room)) / level->f32->lanes * level->f32->lanes;
@@ -103,6 +105,14 @@ int64_t pc_attention_row(const pc_attention_view *view, int64_t t0, int64_t key_
 {
     const int64_t heads = pc_attention_chunk_heads(view, chunk);
     return (t0 + r / heads) * view->heads + key_head * view->group + chunk * view->chunk + r % heads;
+}
+
+pc_attention_bias pc_attention_bias_of(const pc_attention_view *view, const float *bias, const pc_attention_range *ranges,
+                                       int64_t t0, int64_t key_head, int64_t chunk, int64_t r)
+{
+    const int64_t row = pc_attention_row(view, t0, key_head, chunk, r), t = row / view->heads;
+    const int64_t at = row % view->heads * view->distances;
+    return (pc_attention_bias){bias + at, view->by_row ? t : ranges[t].end - 1, view->distances / 2, at};
 }
 
 pc_key_piece pc_attention_seen(const pc_attention_range *range, int piece, pc_key_piece of)

@@ -27,6 +27,8 @@ typedef struct pc_attention_view {
     int64_t block_rows;  /* rows aimed at; a run that ends a little behind them stays whole */
     int64_t most_keys;   /* planned S */
     float scale;
+    int64_t distances;   /* 2M+1, with a bias */
+    bool by_row;         /* the bias goes by PC_PLACE_ROW */
 } pc_attention_view;
 
 /* Of the run-time dims, with the limits from the planned ones. */
@@ -42,6 +44,21 @@ int64_t pc_attention_chunk_heads(const pc_attention_view *view, int64_t chunk);
 
 /* The keys of a piece that row r's query sees, counted from the piece's first. */
 pc_key_piece pc_attention_seen(const pc_attention_range *range, int piece, pc_key_piece of);
+
+/* A row's own bias: of one head, centred on the key where its query stands. */
+typedef struct pc_attention_bias {
+    const float *row;    /* [2M+1] */
+    int64_t place, most; /* key row of the query; M */
+    int64_t at;          /* of `row` in the whole bias */
+} pc_attention_bias;
+pc_attention_bias pc_attention_bias_of(const pc_attention_view *view, const float *bias, const pc_attention_range *ranges,
+                                       int64_t t0, int64_t key_head, int64_t chunk, int64_t r);
+
+static inline int64_t pc_attention_bias_at(const pc_attention_bias *bias, int64_t key)
+{
+    const int64_t away = key - bias->place;
+    return bias->most + pc_most(-bias->most, pc_least(bias->most, away));
+}
 
 /* C[m,n] (+)= A B from panels, by tiles. */
 typedef struct pc_cpu_product {

@@ -1,5 +1,5 @@
 /* Attention, backward. An item is a key head and a run of query blocks whose keys no other run sees; it goes through its
- * blocks in order, and through each block's keys in order:
+ * blocks in order, and through each block's keys in order (with a bias, whose gradient all blocks share, there is one run):
  *
  *   S [rows, keys] = Q K^T         dP = dO V^T
  *   P = exp(scale S - lse)         dS = P (dP - dO . O) scale      where the row sees the key, else 0
@@ -35,7 +35,8 @@ typedef struct work {
     const pc_cpu_level *level;
     const float *q, *k, *values, *out, *lse, *dout;
     const pc_attention_range *ranges;
-    float *dq, *dk, *dv;
+    const float *bias; /* or NULL, as dbias */
+    float *dq, *dk, *dv, *dbias;
     pc_query_block *blocks;
     part *parts;
     int64_t part_count;
@@ -94,6 +95,22 @@ static void gather_rows(const job *j)
     gemm->pack(j->s.dout_panel, j->width, &(pc_cpu_matrix){j->s.dout, PC_F32, size, 1}, j->rows, size);
 }
 
+/* The keys [low, high) of a strip that row r sees: scores get their bias, or the bias the scores' gradients. */
+static void bias_of_row(const job *j, int64_t r, int64_t key, int64_t low, int64_t high, bool back)
+{
+    const work *w = j->w;
+    const pc_attention_bias bias = pc_attention_bias_of(&w->v, w->bias, w->ranges, j->block->first, j->key_head, j->chunk, r);
+    const float inverse = 1 / w->v.scale;
+    for (int64_t i = low; i < high; i++) {
+        const int64_t at = pc_attention_bias_at(&bias, key + i);
+        if (back) {
+            w->dbias[bias.at + at] += inverse * j->s.ds[r * KEYS_AT_ONCE + i];
+        } else {
+            j->s.s[r * KEYS_AT_ONCE + i] += inverse * bias.row[at];
+        }
+    }
+}
+
 /* S and dP of a strip of keys, then P and dS in their place. */
 static void score_strip(const job *j, int piece, int64_t key, int64_t count)
 {
@@ -120,7 +137,13 @@ static void score_strip(const job *j, int piece, int64_t key, int64_t count)
         float *ds = j->s.ds + r * KEYS_AT_ONCE;
         memset(p, 0, (size_t)low * sizeof *p);
         memset(ds, 0, (size_t)low * sizeof *ds);
+        if (w->bias) {
+            bias_of_row(j, r, key, low, high, false);
+        }
         w->level->rows->score_grad(p + low, ds + low, j->s.lse[r], j->s.delta[r], v->scale, high - low);
+        if (w->bias) {
+            bias_of_row(j, r, key, low, high, true);
+        }
         memset(p + high, 0, (size_t)(count - high) * sizeof *p);
         memset(ds + high, 0, (size_t)(count - high) * sizeof *ds);
     }
@@ -179,6 +202,10 @@ static void run_item(void *context, int64_t item, int thread)
     const part *own = &w->parts[item / v->key_heads];
     job j = {.w = w, .key_head = item % v->key_heads};
     j.s = place(v, w->of_threads + w->thread_bytes * (size_t)thread);
+    if (w->bias) {
+        const size_t numbers = (size_t)(v->group * v->distances);
+        memset(w->dbias + (size_t)j.key_head * numbers, 0, numbers * sizeof(float));
+    }
     for (int64_t key = own[0].key; key < own[1].key; key++) {
         const int64_t at = (key * v->key_heads + j.key_head) * v->size;
         memset(w->dk + at, 0, (size_t)v->size * sizeof(float));
@@ -208,6 +235,11 @@ static pc_key_piece keys_of(const pc_query_block *block)
 static int64_t cut_parts(const work *w, int64_t count)
 {
     part *parts = w->parts;
+    if (w->bias) {
+        parts[0] = (part){0, 0};
+        parts[1] = (part){count, w->v.keys};
+        return 1;
+    }
     int32_t lowest = INT32_MAX; /* parts[i].key: first the lowest key of block i and all behind it */
     for (int64_t i = count - 1; i >= 0; i--) {
         const pc_key_piece keys = keys_of(&w->blocks[i]);
@@ -257,6 +289,8 @@ static void run(const pc_call *call, const pc_cpu_level *level)
         .dq = pc_f32_mut(node->out[0]),
         .dk = pc_f32_mut(node->out[1]),
         .dv = pc_f32_mut(node->out[2]),
+        .bias = node->in[4] ? pc_f32(node->in[4]) : NULL,
+        .dbias = node->in[4] ? pc_f32_mut(node->out[3]) : NULL,
     };
     if (w.v.heads == 0 || w.v.size == 0) {
         return;
@@ -264,6 +298,9 @@ static void run(const pc_call *call, const pc_cpu_level *level)
     if (w.v.queries == 0) {
         memset(w.dk, 0, pc_tensor_bytes(node->out[1]));
         memset(w.dv, 0, pc_tensor_bytes(node->out[2]));
+        if (w.dbias) {
+            memset(w.dbias, 0, pc_tensor_bytes(node->out[3]));
+        }
         return;
     }
     w.blocks = pc_cpu_carve(call->scratch, &at, queries * sizeof(pc_query_block));
@@ -274,7 +311,7 @@ static void run(const pc_call *call, const pc_cpu_level *level)
     pc_pool_run(call->pool, w.part_count * w.v.key_heads, run_item, &w);
 }
 
-static bool supports(const pc_node *node) { return !node->in[4] && pc_cpu_plain(node); }
+static bool supports(const pc_node *node) { return pc_cpu_plain(node); }
 
 const pc_cpu_kernel pc_cpu_kernel_attention_grad = {
     .op = &pc_op_attention_grad, .run = run, .scratch = scratch, .supports = supports};

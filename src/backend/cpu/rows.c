@@ -40,22 +40,29 @@ static void take_piece(void *context, int64_t from, int64_t to, int thread)
     const size_t bytes = (size_t)w->width * pc_dtype_size(w->table->dtype);
     (void)thread;
     for (int64_t t = from; t < to; t++) {
-        w->rows->to_f32(w->out + t * w->width, (const char *)w->table->data + (size_t)w->ids[t] * bytes, w->table->dtype,
-                        w->width);
+        const char *row = (const char *)w->table->data + (size_t)w->ids[t] * bytes;
+        if (w->table->dtype == PC_I32) {
+            memcpy((char *)w->cache + (size_t)t * bytes, row, bytes);
+        } else {
+            w->rows->to_f32(w->out + t * w->width, row, w->table->dtype, w->width);
+        }
     }
 }
 
 static void run_take(const pc_call *call, const pc_cpu_level *level)
 {
     const pc_node *node = call->node;
-    work w = {.rows = level->rows, .table = node->in[0], .ids = pc_i32(node->in[1]), .out = pc_f32_mut(node->out[0])};
+    work w = {.rows = level->rows, .table = node->in[0], .ids = pc_i32(node->in[1])};
+    w.cache = node->out[0]->data; /* of the table's type, when that is i32 */
+    w.out = node->out[0]->dtype == PC_F32 ? pc_f32_mut(node->out[0]) : NULL;
     w.width = row_width(node->in[0]);
     pc_cpu_run_pieces(call->pool, pc_shape_count(&node->in[1]->shape), pc_cpu_rows_in_block(w.width), take_piece, &w);
 }
 
 static bool take_supports(const pc_node *node)
 {
-    return is_stored(node->in[0]) && node->in[1]->dtype == PC_I32 && node->out[0]->dtype == PC_F32;
+    return (is_stored(node->in[0]) && node->in[1]->dtype == PC_I32 && node->out[0]->dtype == PC_F32) ||
+           (node->in[0]->dtype == PC_I32 && node->out[0]->dtype == PC_I32);
 }
 
 /* --- add_rows: items are columns, so that each takes all rows in order --- */

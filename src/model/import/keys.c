@@ -122,5 +122,5 @@ pc_status pc_import_complete_llm(pc_json *json, const pc_model *model)
     const pc_llm_part *llm = &model->llm;
     PC_TRY(pc_import_complete(json, &llm->type->fields, llm->config, llm->type->model_type));
     PC_TRY(pc_json_set(json, "tie_word_embeddings", pc_json_new_bool(llm->info.tied)));
-    return write_rope(json);
+    return pc_fields_find(&llm->type->fields, "rope_theta") ? write_rope(json) : PC_OK;
 }

@@ -21,6 +21,7 @@ static pc_status bind_targets(pc_exec *exec, const pc_stage_inputs *in, const pc
     PC_TRY(bind(exec, in->target_ids, batch->target_ids, pc_dims(1, batch->targets)));
     PC_TRY(bind(exec, in->answer_ends, batch->answer_ends, pc_dims(1, batch->answers)));
     PC_TRY(bind(exec, in->answer_rows, batch->answer_rows, pc_dims(1, batch->answers)));
+    PC_TRY(bind(exec, in->labels, batch->labels, pc_dims(1, batch->samples)));
     return bind(exec, in->experience, batch->experience, pc_dims(2, batch->targets, PC_EXPERIENCE));
 }
 
@@ -28,6 +29,10 @@ pc_status pc_stage_bind(pc_exec *exec, const pc_stage_inputs *in, const pc_model
 {
     int64_t side = model->encoder.info.image_size;
     PC_TRY(bind(exec, in->pixels, batch->pixels, pc_dims(4, batch->images, 3, side, side)));
+    if (in->questions) {
+        PC_TRY(bind(exec, in->questions, batch->questions, pc_dims(2, batch->images, batch->question)));
+        PC_TRY(bind(exec, in->question_lengths, batch->question_lengths, pc_dims(1, batch->images)));
+    }
     PC_TRY(pc_model_check_positions(model, batch->positions, in->positions && model->llm.type ? batch->tokens : 0));
     PC_TRY(bind_rows(exec, in, batch));
     PC_TRY(bind_targets(exec, in, batch));

@@ -27,6 +27,10 @@ void pc_stage_reading_inputs(const pc_build *build, const pc_stage_setting *sett
     in->positions = pc_graph_input(graph, "positions", PC_I32, pc_dims(1, limits->tokens));
     in->ranges = pc_graph_input(graph, "ranges", PC_I32, pc_dims(2, limits->tokens, 4));
     in->frequencies = pc_graph_input(graph, "frequencies", PC_F32, pc_dims(1, model->llm.info.head_size / 2));
+    if (model->llm.info.source) {
+        in->sides[0] = pc_graph_input(graph, "source_rows", PC_I32, pc_dims(1, limits->tokens));
+        in->sides[1] = pc_graph_input(graph, "written_rows", PC_I32, pc_dims(1, limits->tokens));
+    }
 }
 
 void pc_stage_target_inputs(const pc_build *build, const pc_stage_setting *setting, pc_stage_inputs *in)
@@ -49,24 +53,44 @@ pc_tensor *pc_stage_soft_tokens(const pc_build *build, const pc_stage_setting *s
     return pc_model_connect(build, model, pc_stage_pictures(build, model, limits, in)); /* [S,D'] */
 }
 
-pc_tensor *pc_stage_hidden(const pc_build *build, const pc_model *model, const pc_stage_inputs *in, pc_tensor *soft)
+pc_tensor *pc_stage_hidden_rows(const pc_build *build, const pc_model *model, const pc_stage_inputs *in, pc_tensor *soft,
+                                pc_tensor *rows)
 {
     pc_reading reading = {
         .ids = in->ids,
         .positions = in->positions,
         .ranges = in->ranges,
         .frequencies = in->frequencies,
+        .source_rows = in->sides[0],
+        .target_rows = in->sides[1],
         .soft = soft,
         .soft_rows = soft ? in->soft_rows : NULL,
+        .rows = rows,
     };
     return pc_model_read(build, model, &reading);
 }
 
+pc_tensor *pc_stage_hidden(const pc_build *build, const pc_model *model, const pc_stage_inputs *in, pc_tensor *soft)
+{
+    return pc_stage_hidden_rows(build, model, in, soft, NULL);
+}
+
 pc_tensor *pc_stage_logits(const pc_build *build, const pc_model *model, const pc_stage_inputs *in, pc_tensor *soft)
 {
-    pc_tensor *hidden = pc_stage_hidden(build, model, in, soft);      /* [T,D'] */
-    hidden = pc_take_rows(build->graph, hidden, in->target_rows);     /* [R,D'] */
+    pc_tensor *hidden = pc_stage_hidden_rows(build, model, in, soft, in->target_rows); /* [R,D'] */
     return pc_model_logits(build, model, hidden);                     /* [R,V] */
+}
+
+pc_tensor *pc_stage_reference_losses(const pc_build *build, const pc_stage_setting *setting, const pc_stage_inputs *in,
+                                     pc_tensor *soft)
+{
+    pc_build frozen = {.graph = build->graph, .compute = build->compute};
+    bool shared = setting->reference == setting->model && soft && !soft->needs_grad;
+    pc_tensor *own = soft;
+    if (in->pixels && !shared) {
+        own = pc_model_connect(&frozen, setting->reference, pc_model_encode(&frozen, setting->reference, in->pixels));
+    }
+    return pc_token_losses(build->graph, pc_stage_logits(&frozen, setting->reference, in, own), in->target_ids);
 }
 
 static pc_stage_loss loss(const pc_build *build, const pc_stage_setting *setting, pc_stage_inputs *in)

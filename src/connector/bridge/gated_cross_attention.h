@@ -1,12 +1,12 @@
 /* Gated cross-attention (Flamingo): blocks before every n-th layer of a decoder that let its rows read media.
  *
- * Takes: soft tokens of all pictures, [S,M], and which of them each row sees. Gives: a pc_hook that a language model
- * calls and knows nothing more about. The gates start at 0, so that a new block changes nothing.
+ * Takes: soft tokens of all pictures, [S,M], and which of them each row sees. The gates start at 0, so that a new block changes
+ * nothing. Here is the block; the bridge around it is in the source.
  */
-#ifndef PC_CONNECTOR_GATED_CROSS_ATTENTION_H
-#define PC_CONNECTOR_GATED_CROSS_ATTENTION_H
+#ifndef PC_CONNECTOR_BRIDGE_GATED_CROSS_ATTENTION_H
+#define PC_CONNECTOR_BRIDGE_GATED_CROSS_ATTENTION_H
 
-#include "nn/hook.h"
+#include "connector/bridge/bridge.h"
 #include "ops/attention.h"
 
 typedef struct pc_gated_config {
@@ -35,18 +35,7 @@ void pc_gated_block_declare(pc_scope *scope, pc_gated_block_weights *weights, co
                             const char *name);
 /* x [T,D] -> [T,D]: x += tanh(attention_gate) attention(norm x, media); x += tanh(mlp_gate) mlp(norm x). */
 pc_tensor *pc_gated_block_forward(const pc_build *build, const pc_gated_block_weights *weights,
-                                  const pc_gated_config *config, pc_tensor *x, pc_tensor *media, pc_tensor *ranges);
-
-/* What the hook works with in one graph; borrowed while the graph is built. */
-typedef struct pc_gated_cross_attention {
-    const pc_gated_config *config;
-    const pc_gated_block_weights *blocks;
-    int64_t count;     /* blocks */
-    pc_tensor *media;  /* f32 [S,M] */
-    pc_tensor *ranges; /* i32 [T,4]: rows of media that each row sees (pc_media_ranges) */
-} pc_gated_cross_attention;
-
-pc_hook pc_gated_cross_attention_hook(const pc_gated_cross_attention *state);
+                                  const pc_gated_config *config, pc_tensor *x, const pc_bridge_input *in, int64_t block);
 
 /* Flamingo's mask: a row sees the Q = `queries` soft tokens of the last picture before it; image_of[t] = pictures up to
  * row t, 0 = none. ranges [rows]. */
