@@ -258,7 +258,8 @@ static void test_trained_and_turns(void **state)
         assert_true(pc_starts_with(trained.data, "answer"));
         const char *end = trained.data + strlen("answer");
         bool ended = strcmp(end, "</s>") == 0 || strcmp(end, " </s>") == 0 ||
-                     strcmp(end, "<|im_end|>") == 0 || strcmp(end, "\n") == 0;
+                     strcmp(end, "<|im_end|>") == 0 || strcmp(end, "\n") == 0 ||
+                     strcmp(end, "<end_of_utterance>") == 0;
         assert_true(ended == (t->train_as == NULL));
         pc_str_clear(&trained);
     }
