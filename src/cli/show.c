@@ -71,7 +71,7 @@ static void count_parameter(facts *f, const pc_param *param, pc_dtype compute)
         f->parts[i].parameters += count;
     }
     f->parameters += count;
-    f->stored_bytes += (size_t)count * pc_dtype_size(param->dtype);
+    f->stored_bytes += pc_param_bytes(param);
     f->packed_bytes += param->any_type ? (size_t)count * pc_dtype_size(compute) : 0;
 }
 

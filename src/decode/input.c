@@ -299,6 +299,7 @@ static bool next_piece(const pc_input *input, size_t at, pc_session_piece *piece
         .soft = input->soft + at,
         .count = (int64_t)(left < at_once(input) ? left : at_once(input)),
         .positions = input->positions + at * (size_t)input->model->llm.info.axes,
+        .picture_goes_on = left > READ_AT_ONCE && input->soft[at + READ_AT_ONCE],
     };
     return left > 0;
 }

@@ -21,6 +21,8 @@ typedef struct scoring {
     const pc_tally_options *options;
     pc_conversation conversation;
     pc_answer answer;
+    pc_answer_media media[PC_SHOTS_MOST + 1]; /* the examples' pictures, then the question's */
+    size_t media_count;
     const char **choices; /* of the question, NULL-terminated */
     size_t choice_room;
     pc_image *blank; /* stands for every picture of its size */
@@ -84,16 +86,41 @@ static pc_status blind(scoring *s, const pc_task_question *question, pc_answer_m
 
 /* --- one question --- */
 
+/* A turn of question and answer; its picture is the next of the request. */
+static pc_status show(scoring *s, const pc_shot *shot)
+{
+    PC_TRY(pc_conversation_begin(&s->conversation, PC_ROLE_USER));
+    if (shot->image || shot->path) {
+        s->media[s->media_count] = (pc_answer_media){.kind = PC_MEDIA_IMAGE, .image = shot->image, .path = shot->path};
+        PC_TRY(pc_conversation_add_media(&s->conversation, PC_MEDIA_IMAGE, (int)s->media_count++));
+    }
+    PC_TRY(pc_conversation_add_text(&s->conversation, shot->question, strlen(shot->question)));
+    return pc_conversation_say(&s->conversation, PC_ROLE_ASSISTANT, shot->answer);
+}
+
+static pc_status show_all(scoring *s, const pc_task_question *question)
+{
+    const pc_shot *chosen[PC_SHOTS_MOST];
+    PC_TRY(pc_shots_choose(s->options->shots, question, chosen));
+    for (size_t i = 0; i < pc_shots_count(s->options->shots); i++) {
+        PC_TRY(show(s, chosen[i]));
+    }
+    return PC_OK;
+}
+
 static pc_status converse(scoring *s, const pc_task_question *question)
 {
     bool pictured = question->image || question->path;
+    s->media_count = 0;
     pc_conversation_clear(&s->conversation);
     if (s->options->system) {
         PC_TRY(pc_conversation_say(&s->conversation, PC_ROLE_SYSTEM, s->options->system));
     }
+    PC_TRY(s->options->shots ? show_all(s, question) : PC_OK);
     PC_TRY(pc_conversation_begin(&s->conversation, PC_ROLE_USER));
     if (pictured) {
-        PC_TRY(pc_conversation_add_media(&s->conversation, PC_MEDIA_IMAGE, 0));
+        s->media[s->media_count] = (pc_answer_media){.kind = PC_MEDIA_IMAGE, .image = question->image, .path = question->path};
+        PC_TRY(pc_conversation_add_media(&s->conversation, PC_MEDIA_IMAGE, (int)s->media_count++));
     }
     return pc_conversation_add_text(&s->conversation, question->question,
                                     strlen(question->question));
@@ -113,22 +140,20 @@ static pc_status list_choices(scoring *s, const pc_task_question *question)
 static pc_status ask(scoring *s, const pc_task_question *question)
 {
     size_t most = s->options->max_tokens;
-    pc_answer_media media = {
-        .kind = PC_MEDIA_IMAGE, .image = question->image, .path = question->path};
     pc_answer_request request = {
         .conversation = &s->conversation,
-        .media = &media,
-        .media_count = question->image || question->path,
+        .media = s->media,
         .max_tokens = most ? most : USUAL_TOKENS,
     };
     PC_TRY(converse(s, question));
+    request.media_count = s->media_count;
     if (question->choices) {
         PC_TRY(list_choices(s, question));
         request.choices = s->choices;
         request.open_choices = true;
     }
-    if (s->options->blank_images && request.media_count) {
-        PC_TRY(blind(s, question, &media));
+    if (s->options->blank_images && (question->image || question->path)) {
+        PC_TRY(blind(s, question, &s->media[s->media_count - 1]));
     }
     PC_TRY(s->answerer->answer(s->answerer->self, &request, &s->answer));
     return s->answer.end == PC_ANSWER_CANCELLED

@@ -7,6 +7,7 @@
 #define PC_EVAL_TALLY_H
 
 #include "base/json.h"
+#include "eval/shots.h"
 #include "eval/task.h"
 #include "prompt/answer.h"
 
@@ -17,6 +18,7 @@ typedef struct pc_tally_options {
      * is the same to the token, but there is nothing to see. */
     bool blank_images;
     const char *system;  /* system message, or NULL */
+    pc_shots *shots;     /* examples that stand before each question, or NULL */
     /* So many questions may stay without an answer (PC_ERR_IO of an endpoint, or a reply that is none): each gets a sample with
      * "failed" in place of "answer", and counts nowhere else. One more ends the run with its failure. */
     int64_t max_failures;

@@ -94,6 +94,7 @@ typedef struct pc_model {
     pc_contrast_part contrast;
     pc_tiles_part tiles;
     int64_t image_token;        /* placeholder id, which may lie outside the vocabulary; -1 = takes no images */
+    bool one_position;          /* the tokens of a picture share one, but for the first and the last of them (CogVLM) */
     bool bos_behind_pictures;   /* pictures that open a prompt stand before BOS (BLIP-2) */
     int32_t image_open, image_close; /* ids that stand before and behind a picture; 0 = none */
     pc_tokenizer *tokenizer;    /* NULL when the directory has none */

@@ -94,11 +94,15 @@ static pc_status save_generation(const pc_model *model, const char *folder)
 
 static pc_status save_template(const pc_model *model, const char *folder)
 {
-    char *path = pc_path_join(folder, "chat_template.jinja");
     const pc_template *own = NULL; /* what the checkpoint's own text means: that text stays when it is still in force */
-    if (model->chat && model->chat_text && pc_template_find(&own, model->chat_text, strlen(model->chat_text)) != PC_OK) {
-        own = NULL;
+    if (model->chat && model->chat_text) {
+        pc_status found = pc_template_find(&own, model->chat_text, strlen(model->chat_text));
+        if (found != PC_OK && found != PC_ERR_DATA) {
+            return found;
+        }
+        own = found == PC_OK ? own : NULL;
     }
+    char *path = pc_path_join(folder, "chat_template.jinja");
     const char *text = model->chat && model->chat != own ? model->chat->jinja : model->chat_text;
     pc_status status = path ? pc_file_write(path, text, strlen(text))
                             : pc_fail_memory(0, "a path");

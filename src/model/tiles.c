@@ -92,11 +92,26 @@ static void put_position(int32_t *out, int64_t axes, int64_t time, int64_t row, 
     }
 }
 
+/* A picture whose tokens share a position: one for the token that opens it, one for all in the middle, one for the last. */
+static int64_t put_shared(const pc_model *model, int64_t from, int64_t count, int64_t next, int32_t *positions)
+{
+    int64_t tokens = model->connector.tokens, end = from + tokens < count ? from + tokens : count;
+    for (int64_t i = from; i < end; i++) {
+        positions[i] = (int32_t)(next + (i > from) + (i > from && i + 1 == from + tokens));
+    }
+    return end;
+}
+
 void pc_model_positions(const pc_model *model, const int32_t *ids, int64_t count, const pc_image_tiling *tilings,
                         int64_t pictures, int32_t *positions)
 {
     int64_t axes = model->llm.info.axes, next = 0, picture = 0;
     for (int64_t i = 0; i < count;) {
+        if (model->one_position && axes == 1 && ids[i] == model->image_token) {
+            i = put_shared(model, i, count, next, positions);
+            next += 3;
+            continue;
+        }
         if (axes == 1 || !tilings || ids[i] != model->image_token || picture == pictures) {
             put_position(positions + i++ * axes, axes, next, next, next);
             next++;

@@ -167,6 +167,7 @@ static void test_config_of_bridges(void **state)
 {
     drill(*state, GOLDEN("idefics/v1"), "config.json");
     drill(*state, GOLDEN("open_flamingo/llama"), "config.json");
+    drill(*state, GOLDEN("cogvlm/chat"), "config.json");
 }
 
 static void test_config_of_mobilevlm(void **state)
