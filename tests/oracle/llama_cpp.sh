@@ -38,7 +38,7 @@ done
 perplexity() {
     local a b
     a=$("$bin/llama-perplexity" -m "$2" -f "$3" -c "$4" -b "$4" -t 1 2>&1 | sed -n 's/.*PPL = \([0-9.]*\).*/\1/p')
-    b=$("$percept" eval "$2" --mmproj none --tasks perplexity_chunked --data "$3" -c "$4" --dtype "${DTYPE:-f32}" -t 1 --json |
+    b=$("$percept" eval "$2" --mmproj none --tasks perplexity_chunked --data "$3" -c "$4" --dtype "${DTYPE:-bf16}" -t 1 --json |
         jq .results.perplexity_chunked.perplexity)
     say "perplexity of $1" "$(awk -v a="$a" -v b="$b" 'BEGIN {d = (b / a - 1) * 100
         printf "%s (llama.cpp %s, percept %.4f, %+.4f %%)", d < 0.1 && d > -0.1 ? "same" : "other", a, b, d}')"
