@@ -2,17 +2,15 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "base/str.h"
+#include "cli/answerer.h"
 #include "cli/command.h"
 #include "cli/eval_compare.h"
-#include "cli/inputs.h"
 #include "cli/options.h"
 #include "cli/record.h"
-#include "decode/local.h"
 #include "eval/environment.h"
 #include "eval/metric/metric.h"
 #include "eval/report.h"
 #include "eval/tally.h"
-#include "model/fingerprint.h"
 
 #include <ctype.h>
 #include <inttypes.h>
@@ -21,7 +19,9 @@
 
 typedef struct eval_options {
     char *tasks, *data, *output_path, *template_name, *system, *dtype, *adapter, *decoding, *mmproj;
-    int64_t limit, seed, batch_size, max_new_tokens, context, threads;
+    char *model, *base_url, *api_key_env, *shots_select, *shots_task, *shots_data;
+    int64_t shots, shots_pool, shots_seed, limit, seed, batch_size, max_new_tokens, context, threads, tries, max_failures;
+    double calls_a_minute;
     bool no_images, log_samples, json;
 } eval_options;
 
@@ -54,6 +54,19 @@ static const pc_field fields[] = {
     NUMBER(context, "0", 0, 1 << 24, "tokens that fit in memory; 0 = the model's context"),
     NUMBER(threads, "0", 0, 1024, "threads; 0 = one for each processor"),
     FIELD(dtype, PC_FIELD_TEXT, "f32", "arithmetic of matrix products: f32 or bf16"),
+    FIELD(model, PC_FIELD_TEXT, "local", "who answers: local, or openai: MODEL is then the name of a model behind --base_url"),
+    FIELD(base_url, PC_FIELD_TEXT, NULL, "address of an OpenAI-compatible endpoint: http://127.0.0.1:8000/v1"),
+    FIELD(api_key_env, PC_FIELD_TEXT, NULL, "name of the environment variable that holds the endpoint's key"),
+    NUMBER(tries, "6", 1, 100, "of a call of the endpoint that fails in a way that may pass"),
+    {.name = "calls_a_minute", .type = PC_FIELD_FLOAT, .offset = offsetof(eval_options, calls_a_minute), .fallback = "0",
+     .high = 1e6, .help = "of the endpoint at most; 0 = as many as go"},
+    NUMBER(shots, "0", 0, PC_SHOTS_MOST, "solved examples before each question (in-context learning)"),
+    FIELD(shots_select, PC_FIELD_TEXT, "random", "how they are chosen: random, balanced (by answer), similar (by picture, RICES)"),
+    FIELD(shots_task, PC_FIELD_TEXT, NULL, "task that they come from, as in --tasks; unset = the task itself, with --shots_data or --shots_seed"),
+    FIELD(shots_data, PC_FIELD_TEXT, NULL, "file or folder of the examples, in place of --data"),
+    NUMBER(shots_pool, "256", 1, 1 << 20, "questions from which they are chosen"),
+    NUMBER(shots_seed, "1900001", 0, 9e15, "of drawn examples, and of choosing"),
+    NUMBER(max_failures, "0", 0, 9e15, "questions of a task that may stay without an answer before the run stops"),
     PC_CLI_MMPROJ(eval_options),
 };
 #undef FIELD
@@ -81,11 +94,7 @@ typedef struct evaluating {
     char *words; /* --tasks, cut at its commas */
     asked_task tasks[TASKS_MAX];
     int count;
-    pc_cli_model opened;
-    pc_decoding decoding;
-    pc_local *local;
-    pc_fingerprint fingerprint;
-    char stamp[65]; /* of the model's files */
+    pc_cli_answerer who;
     pc_str result; /* JSON, for the record */
     double told_ms; /* when progress was told last */
 } evaluating;
@@ -178,14 +187,16 @@ static pc_status make_setup(const evaluating *e, const asked_task *asked, pc_jso
     const eval_options *o = &e->options;
     const struct {
         const char *key, *text;
-    } texts[] = {{"model", e->opened.model->path}, {"stamp", e->stamp}, {"fingerprint", e->fingerprint.whole},
+    } texts[] = {{"model", e->who.model}, {"stamp", e->who.stamp}, {"fingerprint", e->who.fingerprint.whole},
                  {"task", asked->about.version}, {"path", asked->path}, {"data", o->data}, {"system", o->system}, {"dtype", o->dtype},
-                 {"adapter", o->adapter}, {"template", pc_local_template(e->local)->name}};
+                 {"adapter", o->adapter}, {"shots_select", o->shots ? o->shots_select : NULL}, {"shots_task", o->shots_task},
+                 {"shots_data", o->shots_data}, {"template", e->who.template_name}, {"base_url", o->base_url}};
     const struct {
         const char *key;
         int64_t value;
     } numbers[] = {{"limit", o->limit}, {"seed", o->seed}, {"max_new_tokens", o->max_new_tokens}, {"context", o->context},
-                   {"no_images", o->no_images}};
+                   {"no_images", o->no_images}, {"shots", o->shots}, {"shots_pool", o->shots ? o->shots_pool : 0},
+                   {"shots_seed", o->shots ? o->shots_seed : 0}};
     pc_json *json = pc_json_new_object();
     pc_status status = PC_OK;
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
@@ -222,6 +233,7 @@ static pc_status apply_metric(asked_task *asked)
     }
     PC_GO(pc_metric_find(&metric, asked->about.metric));
     PC_GO(pc_metric_take_samples(&items, asked->samples, asked->name));
+    items.data = asked->about.metric_data[0] ? asked->about.metric_data : NULL;
     PC_GO(pc_metric_score(&found, metric, &items, false));
     asked->metric = pc_json_copy(pc_json_get(found, "corpus"));
     PC_GO(asked->metric ? PC_OK : pc_fail_memory(0, "a metric's values"));
@@ -235,15 +247,39 @@ static pc_status measure_task(evaluating *e, asked_task *asked)
 {
     pc_task_options task = {.path = asked->path, .seed = (uint64_t)e->options.seed,
                             .limit = e->options.limit};
-    pc_task_subject subject = {.model = e->opened.model, .backend = e->opened.backend,
-                               .context = e->options.context, .compute = e->opened.compute};
+    const pc_cli_model *opened = &e->who.opened;
+    if (!opened->model) {
+        return pc_fail(PC_ERR_USAGE, "--tasks %s looks into a model: an endpoint can't be asked", asked->name);
+    }
+    pc_task_subject subject = {.model = opened->model, .backend = opened->backend,
+                               .context = e->options.context, .compute = opened->compute};
     return asked->task->measure(&asked->measured, &task, &subject);
+}
+
+/* The pool must not be the questions themselves: another task, other data, or drawn with another seed. */
+static pc_status find_shots(const evaluating *e, const asked_task *asked, pc_shots **out)
+{
+    const eval_options *o = &e->options;
+    pc_shots_options shots = {.select = o->shots_select, .count = o->shots, .pool = o->shots_pool, .seed = (uint64_t)o->shots_seed,
+                              .task = asked->task, .local = e->who.local,
+                              .task_options = {.path = asked->path, .data = o->shots_data, .seed = (uint64_t)o->shots_seed}};
+    *out = NULL;
+    if (!o->shots) {
+        return PC_OK;
+    }
+    if (o->shots_task) {
+        PC_TRY(pc_task_find(&shots.task, &shots.task_options.path, o->shots_task, o->shots_data));
+    } else if (asked->path && !o->shots_data) {
+        return pc_fail(PC_ERR_USAGE, "--shots: the examples of %s need --shots_task or --shots_data; its own questions are no examples",
+                       asked->name);
+    }
+    return pc_shots_new(out, &shots);
 }
 
 static pc_status ask_task(evaluating *e, asked_task *asked)
 {
     char *samples;
-    pc_answerer answerer = pc_local_answerer(e->local);
+    pc_shots *shots = NULL;
     pc_task_options task = {.path = asked->path, .data = e->options.data, .seed = (uint64_t)e->options.seed};
     PC_TRY(samples_path(e, asked, &samples));
     pc_status status = claim(e, asked, samples);
@@ -255,6 +291,7 @@ static pc_status ask_task(evaluating *e, asked_task *asked)
         .max_tokens = (size_t)e->options.max_new_tokens,
         .blank_images = e->options.no_images,
         .system = e->options.system,
+        .max_failures = e->options.max_failures,
         .samples = samples,
         .kept = asked->samples,
         .on_sample = tell_progress,
@@ -263,7 +300,11 @@ static pc_status ask_task(evaluating *e, asked_task *asked)
     double start = pc_cli_now_ms();
     e->told_ms = start;
     if (status == PC_OK) {
-        status = pc_tally_task(&asked->score, &answerer, asked->task, &task, &options);
+        status = find_shots(e, asked, &shots);
+        options.shots = shots;
+    }
+    if (status == PC_OK) {
+        status = pc_tally_task(&asked->score, &e->who.answerer, asked->task, &task, &options);
     }
     double seconds = (pc_cli_now_ms() - start) / 1e3;
     if (status == PC_OK) {
@@ -274,6 +315,7 @@ static pc_status ask_task(evaluating *e, asked_task *asked)
     if (status == PC_OK && samples) {
         status = pc_environment_note(e->options.output_path, asked->name, seconds, (int)e->options.threads);
     }
+    pc_shots_free(shots);
     pc_free(samples);
     return status;
 }
@@ -314,6 +356,9 @@ static void print_table(const evaluating *e)
             print_row(kind->name, kind->right, kind->asked);
         }
         print_row("all", asked->score.right, asked->score.asked);
+        if (asked->score.failed) {
+            printf("  %-24s %8" PRId64 "\n", "without an answer", asked->score.failed);
+        }
         for (void *it = asked->metric ? pc_json_first(asked->metric) : NULL; it; it = pc_json_next(asked->metric, it)) {
             if (pc_json_is_number(pc_json_value(it))) {
                 printf("  %-24s %28.2f\n", pc_json_key(it), pc_json_number(pc_json_value(it), 0));
@@ -333,11 +378,15 @@ static pc_status set_config(const evaluating *e, const asked_task *asked, pc_jso
     }
     PC_TRY(pc_json_set(config, "no_images", pc_json_new_bool(e->options.no_images)));
     PC_TRY(pc_json_set(config, "max_new_tokens", pc_json_new_integer(e->options.max_new_tokens)));
+    if (e->options.shots) {
+        PC_TRY(pc_json_set(config, "shots", pc_json_new_integer(e->options.shots)));
+        PC_TRY(pc_json_set(config, "shots_select", pc_json_new_text(e->options.shots_select)));
+    }
     if (e->options.decoding) {
         PC_TRY(pc_json_set(config, "decoding", pc_json_new_text(e->options.decoding)));
     }
     return pc_json_set(config, "template",
-                       pc_json_new_text(pc_local_template(e->local)->name));
+                       pc_json_new_text(e->who.template_name));
 }
 
 static int64_t samples_of(const asked_task *asked)
@@ -375,10 +424,10 @@ static pc_status make_results(const evaluating *e, pc_json **out)
     pc_json *json = pc_json_new_object(), *parts[4] = {NULL};
     static const char *const keys[4] = {"results", "versions", "configs", "n-samples"};
     pc_status status;
-    const char *model = pc_path_base(e->opened.model->path);
+    const char *model = e->options.base_url ? e->who.model : pc_path_base(e->who.model);
     PC_GO(pc_json_set(json, "model", pc_json_new_text(model)));
     PC_GO(pc_json_set(json, "dtype", pc_json_new_text(e->options.dtype)));
-    PC_GO(set_fingerprint(&e->fingerprint, json));
+    PC_GO(e->options.base_url ? PC_OK : set_fingerprint(&e->who.fingerprint, json));
     for (int i = 0; i < 4; i++) {
         parts[i] = pc_json_new_object();
         PC_GO(pc_json_set(json, keys[i], parts[i]));
@@ -436,7 +485,7 @@ static pc_status write_report(const evaluating *e, const pc_json *results)
                 .result = pc_json_get(pc_json_get(results, "results"), asked->name)};
         }
     }
-    pc_status status = path ? pc_report_write(path, pc_path_base(e->opened.model->path), tasks, count)
+    pc_status status = path ? pc_report_write(path, e->options.base_url ? e->who.model : pc_path_base(e->who.model), tasks, count)
                             : pc_fail_memory(strlen(e->options.output_path), "a path");
     pc_free(path);
     return status;
@@ -464,24 +513,34 @@ done:
 
 /* --- the command --- */
 
+static pc_status check_who(const eval_options *o)
+{
+    bool endpoint = strcmp(o->model, "openai") == 0;
+    if (!endpoint && strcmp(o->model, "local") != 0) {
+        return pc_fail(PC_ERR_USAGE, "--model '%s': expected local or openai; the model itself is the first argument", o->model);
+    }
+    if (endpoint != (o->base_url != NULL)) {
+        return pc_fail(PC_ERR_USAGE, endpoint ? "--model openai needs --base_url URL" : "--base_url needs --model openai");
+    }
+    return o->api_key_env && !endpoint ? pc_fail(PC_ERR_USAGE, "--api_key_env needs --model openai") : PC_OK;
+}
+
 static pc_status evaluate(evaluating *e, const char *path)
 {
     const eval_options *o = &e->options;
     PC_TRY(find_tasks(e));
-    PC_TRY(pc_decoding_parse(&e->decoding, o->decoding));
+    PC_TRY(check_who(o));
     if (o->log_samples && !o->output_path) {
         return pc_fail(PC_ERR_USAGE, "--log_samples needs --output_path DIR");
     }
     if (o->output_path) {
         PC_TRY(pc_make_directories(o->output_path));
     }
-    PC_TRY(pc_cli_model_open(&e->opened, path, (int)o->threads, o->dtype, o->template_name, o->mmproj));
-    PC_TRY(pc_cli_model_adapt(&e->opened, o->adapter));
-    PC_TRY(pc_fingerprint_of(&e->fingerprint, e->opened.model));
-    PC_TRY(pc_environment_stamp(e->stamp, path));
-    pc_local_options options = {.context = o->context, .compute = e->opened.compute, .adapter = e->opened.adapter,
-                                .decoding = &e->decoding};
-    PC_TRY(pc_local_new(&e->local, e->opened.model, e->opened.backend, &options));
+    PC_TRY(pc_cli_answerer_open(&e->who, &(pc_cli_answerer_options){
+                                             .name = path, .base_url = o->base_url, .key_env = o->api_key_env, .tries = o->tries,
+                                             .calls_a_minute = o->calls_a_minute, .dtype = o->dtype, .adapter = o->adapter,
+                                             .template_name = o->template_name, .decoding = o->decoding, .threads = o->threads,
+                                             .context = o->context, .mmproj = o->mmproj}));
     for (int i = 0; i < e->count; i++) {
         PC_TRY(e->tasks[i].task->measure ? measure_task(e, &e->tasks[i])
                                          : ask_task(e, &e->tasks[i]));
@@ -509,6 +568,7 @@ static pc_status run(int argc, char **argv)
     pc_arguments arguments;
     pc_options spec = {
         .usage = "percept eval MODEL --tasks scenes[,FILE.jsonl] [--limit N] [OPTION]...\n"
+                 "percept eval NAME --model openai --base_url URL [--api_key_env VARIABLE] --tasks ...\n"
                  "percept eval compare A B [--json]\n\n"
                  "Asks questions, greedily, and compares the answers with the truth: equal when "
                  "in lower case,\ntrimmed and without a period at the end.",
@@ -533,9 +593,7 @@ static pc_status run(int argc, char **argv)
         pc_json_free(e.tasks[i].samples);
         pc_json_free(e.tasks[i].metric);
     }
-    pc_local_free(e.local);
-    pc_decoding_clear(&e.decoding);
-    pc_cli_model_close(&e.opened);
+    pc_cli_answerer_close(&e.who);
     pc_fields_clear(&spec.fields, &e.options);
     pc_free(e.words);
     return status;

@@ -45,6 +45,8 @@ static void print_plan(const pc_plan *p)
            p->steps_per_epoch, p->tokens_per_step, p->images_per_step, p->tokens_per_image);
     printf("time         %ld:%02ld:%02ld (%.4f s a step, measured over %" PRId64 " steps)\n", seconds / 3600, seconds / 60 % 60,
            seconds % 60, p->seconds_per_step, p->measured);
+    long cpu = (long)p->cpu_seconds;
+    printf("             %ld:%02ld:%02ld of processor time, all threads together\n", cpu / 3600, cpu / 60 % 60, cpu % 60);
     if (p->seconds_per_step_cached < p->seconds_per_step) {
         printf("             %.4f s a step when the feature cache has the pictures: all but the first epoch\n",
                p->seconds_per_step_cached);
@@ -65,8 +67,8 @@ static pc_status print_json(const pc_plan *p)
         {"steps_per_epoch", (double)p->steps_per_epoch}, {"tokens_per_step", p->tokens_per_step},
         {"images_per_step", p->images_per_step}, {"tokens_per_image", (double)p->tokens_per_image},
         {"seconds_per_step", p->seconds_per_step}, {"seconds_per_step_cached", p->seconds_per_step_cached},
-        {"seconds_to_start", p->seconds_to_start}, {"seconds", p->seconds}, {"flops_per_step", p->flops_per_step},
-        {"steps_measured", (double)p->measured},
+        {"seconds_to_start", p->seconds_to_start}, {"seconds", p->seconds}, {"cpu_seconds", p->cpu_seconds},
+        {"flops_per_step", p->flops_per_step}, {"steps_measured", (double)p->measured},
     };
     pc_json *root = pc_json_new_object();
     pc_str text = {0};

@@ -51,6 +51,13 @@ void pc_record_point(pc_record *record, int64_t step, const char *metric, double
     }
 }
 
+void pc_record_setting(pc_record *record, const char *key, const char *value)
+{
+    if (record->runs && pc_runs_setting(record->runs, record->id, key, value) != PC_OK) {
+        give_up(record);
+    }
+}
+
 void pc_record_end(pc_record *record, pc_status status, const char *result)
 {
     const char *state = status == PC_OK ? "done" : status == PC_ERR_INTERRUPTED ? "stopped" : "failed";

@@ -19,6 +19,7 @@ typedef struct pc_record {
 pc_status pc_record_path(char **out);
 void pc_record_begin(pc_record *record, const pc_run_start *start);
 void pc_record_point(pc_record *record, int64_t step, const char *metric, double value);
+void pc_record_setting(pc_record *record, const char *key, const char *value);
 /* result: JSON of what came out, or NULL; a failure's message takes its place. */
 void pc_record_end(pc_record *record, pc_status status, const char *result);
 

@@ -5,6 +5,7 @@
 #include "model/trace.h"
 #include "ops/attention.h"
 #include "prompt/prompt.h"
+#include "prompt/question.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -45,7 +46,8 @@ typedef struct tracing {
     size_t pixel_count;       /* numbers */
     int64_t height, width;    /* of --pixels */
     pc_prompt prompt;
-    pc_ids ids;
+    pc_ids ids, question;
+    int32_t *questions; /* [N,L] */
 } tracing;
 
 /* "1,2,3" */
@@ -162,7 +164,8 @@ static pc_status raw_ids(tracing *t, const pc_prompt_options *options)
         rest = mark + strlen(MARK);
         flags = PC_TOKENIZE_CONTINUE;
     }
-    return pc_tokenizer_encode(model->tokenizer, rest, strlen(rest), flags, &t->ids);
+    PC_TRY(pc_tokenizer_encode(model->tokenizer, rest, strlen(rest), flags, &t->ids));
+    return options->source ? pc_ids_push(&t->ids, options->start) : PC_OK;
 }
 
 static pc_status chat_ids(tracing *t, const pc_prompt_options *options)
@@ -200,6 +203,28 @@ static pc_status make_ids(tracing *t)
     return t->options.chat ? chat_ids(t, &options) : raw_ids(t, &options);
 }
 
+/* A connector that reads gets the prompt beside each picture. */
+static pc_status ask_connector(tracing *t)
+{
+    const pc_model *model = t->opened.model;
+    pc_conversation said = {0};
+    if (!model->reader || !t->options.prompt || !t->image_count) {
+        return PC_OK;
+    }
+    pc_status status = pc_conversation_say(&said, PC_ROLE_USER, t->options.prompt);
+    if (status == PC_OK) {
+        status = pc_prompt_question(&t->question, model->reader, &said, (size_t)model->connector.text_limit);
+    }
+    pc_conversation_clear(&said);
+    PC_TRY(status);
+    size_t each = t->question.count;
+    PC_TRY(pc_new_array(&t->questions, (size_t)t->image_count * each + 1, sizeof *t->questions, "questions"));
+    for (int64_t i = 0; i < t->image_count; i++) {
+        memcpy(t->questions + (size_t)i * each, t->question.data, each * sizeof *t->questions);
+    }
+    return PC_OK;
+}
+
 static pc_status trace(tracing *t, const char *path)
 {
     if (!t->options.out) {
@@ -213,12 +238,15 @@ static pc_status trace(tracing *t, const char *path)
     if (!t->ids.count && !t->image_count) {
         return pc_fail(PC_ERR_USAGE, "nothing to trace: give --prompt, --input-ids or --image");
     }
+    PC_TRY(ask_connector(t));
     pc_trace_input input = {.pixels = t->pixels,
                             .images = t->image_count,
                             .height = t->height,
                             .width = t->width,
                             .tilings = t->tilings,
                             .pictures = t->images->count,
+                            .questions = t->questions,
+                            .question_length = (int64_t)t->question.count,
                             .ids = t->ids.data,
                             .tokens = (int64_t)t->ids.count,
                             .adapter = t->opened.adapter};
@@ -248,6 +276,8 @@ static pc_status run(int argc, char **argv)
     }
     pc_prompt_clear(&t.prompt);
     pc_ids_clear(&t.ids);
+    pc_ids_clear(&t.question);
+    pc_free(t.questions);
     pc_free(t.pixels);
     pc_free(t.tilings);
     pc_cli_model_close(&t.opened);

@@ -60,6 +60,12 @@ static int stop_wanted(void *user)
     return pc_signal_pending();
 }
 
+static void keep_fingerprint(void *user, const char *fingerprint)
+{
+    display *d = user;
+    pc_record_setting(&d->record, "fingerprint", fingerprint);
+}
+
 static pc_status print_help(void)
 {
     pc_str text = {0};
@@ -96,7 +102,7 @@ static pc_status train(const char *path, const char *const *overrides, int count
     }
     if (status == PC_OK) {
         display d = {.every = recipe.logging_steps, .terminal = isatty(2)};
-        pc_trainer_hooks hooks = {.user = &d, .progress = show, .stop = stop_wanted};
+        pc_trainer_hooks hooks = {.user = &d, .begins = keep_fingerprint, .progress = show, .stop = stop_wanted};
         begin_record(&d.record, path, &recipe);
         status = pc_train(&recipe, backend, &hooks);
         pc_record_end(&d.record, status, NULL);

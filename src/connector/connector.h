@@ -34,6 +34,7 @@ typedef struct pc_connector_type {
     void (*declare)(pc_scope *scope, const void *config, const pc_connector_dims *dims, void *weights);
     pc_tensor *(*forward)(const pc_build *build, const void *config, const void *weights, const pc_connector_input *in);
     int64_t (*text_limit)(const void *config); /* L, longest text beside a picture; NULL, or 0: it reads none */
+    int64_t (*text_vocabulary)(const void *config); /* ids of that text are below; with text_limit */
 } pc_connector_type;
 
 /* PC_ERR_DATA, naming `who`, when the features form no grid. */

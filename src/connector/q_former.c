@@ -95,6 +95,11 @@ static int64_t text_limit(const void *any)
     return config->use_qformer_text_input ? config->max_position_embeddings : 0;
 }
 
+static int64_t text_vocabulary(const void *any)
+{
+    return ((const q_former_config *)any)->vocab_size;
+}
+
 static void declare_attention(pc_scope *scope, bert_attention *weights, int64_t width, int64_t source, const char *name)
 {
     char full[160];
@@ -247,4 +252,5 @@ const pc_connector_type pc_connector_q_former = {
     .declare = declare,
     .forward = forward,
     .text_limit = text_limit,
+    .text_vocabulary = text_vocabulary,
 };

@@ -14,13 +14,14 @@
 #include "data/extents.h"
 #include "ops/policy.h"
 #include "ops/sides.h"
+#include "prompt/question.h"
 
 #include <inttypes.h>
 #include <string.h>
 
 enum {
     PIXELS, IDS, POSITIONS, RANGES, SOFT_ROWS, TARGET_ROWS, TARGET_IDS, TARGET_WEIGHTS, TEXT_ENDS, ANSWER_ENDS, ANSWER_ROWS,
-    EXPERIENCE, ARRAYS
+    EXPERIENCE, QUESTIONS, QUESTION_LENGTHS, ARRAYS
 };
 _Static_assert((int)ARRAYS == (int)PC_BATCH_ARRAYS, "one capacity for each array of a batch");
 
@@ -44,6 +45,8 @@ void pc_batch_reset(pc_batch *batch)
 void pc_batch_clear(pc_batch *batch)
 {
     pc_free(batch->pixels);
+    pc_free(batch->questions);
+    pc_free(batch->question_lengths);
     pc_free(batch->ids);
     pc_free(batch->positions);
     pc_free(batch->ranges);
@@ -149,6 +152,26 @@ static pc_status add_pixels(pc_batch *batch, pc_batch_added *now, const pc_loade
     return status;
 }
 
+/* What the connector reads beside the newest picture. */
+static pc_status add_question(pc_batch *batch, const pc_batch_added *now, pc_batch_maker *maker)
+{
+    const pc_loader_options *options = maker->options;
+    pc_ids *ids = &maker->ids;
+    const int64_t limit = options->question_limit, image = now->images - 1;
+    if (!options->reader) {
+        return PC_OK;
+    }
+    PC_TRY(pc_prompt_question(ids, options->reader, &maker->sample.conversation, (size_t)limit));
+    PC_TRY(ROOM(questions, QUESTIONS, now->images * limit));
+    PC_TRY(ROOM(question_lengths, QUESTION_LENGTHS, now->images));
+    for (int64_t i = 0; i < limit; i++) {
+        batch->questions[image * limit + i] = i < (int64_t)ids->count ? ids->data[i] : 0;
+    }
+    batch->question = limit;
+    batch->question_lengths[image] = (int32_t)ids->count;
+    return PC_OK;
+}
+
 /* Each soft token on a region predicts the region's words, whose weights add up to region_weight. */
 static pc_status add_region_targets(pc_batch *batch, pc_batch_added *now, pc_batch_maker *maker, int64_t first_row, int image,
                                     int dx, int dy)
@@ -184,6 +207,7 @@ static pc_status add_slot(pc_batch *batch, pc_batch_added *now, pc_batch_maker *
         batch->soft_rows[now->soft++] = (int32_t)(first + (int64_t)i);
     }
     PC_TRY(add_pixels(batch, now, maker->options, sample->images[slot->index], dx, dy));
+    PC_TRY(add_question(batch, now, maker));
     return add_region_targets(batch, now, maker, first, slot->index, dx, dy);
 }
 
@@ -300,6 +324,7 @@ pc_status pc_batch_prompt(pc_prompt *out, const pc_batch_maker *maker, const pc_
     how.media_id[PC_MEDIA_IMAGE] = options->image_token;
     how.media_open[PC_MEDIA_IMAGE] = options->image_open;
     how.media_close[PC_MEDIA_IMAGE] = options->image_close;
+    how.bos_behind_media = options->bos_behind_pictures;
     how.source = options->source;
     how.start = options->start;
     PC_TRY(pc_prompt_build(out, options->tokenizer, options->chat, conversation, &how));

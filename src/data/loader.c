@@ -583,6 +583,7 @@ void pc_loader_limits(const pc_loader *loader, pc_batch_limits *out)
     out->tokens = o->kind == PC_BATCH_REGIONS ? 0 : o->batch_size * o->cutoff;
     out->tokens *= o->kind == PC_BATCH_PREFERENCES ? 2 : 1;
     out->soft = pairs ? 0 : out->images * o->tokens_per_image;
+    out->question = o->reader && out->images ? o->question_limit : 0;
     out->targets = pairs ? o->batch_size : out->tokens;
     if (o->packing) {
         limits_of_packs(loader, out);

@@ -24,13 +24,16 @@
 #include "ops/attention.h"
 #include "prompt/prompt.h"
 
-enum { PC_BATCH_ARRAYS = 12, PC_REGION_IDS = 8 };
+enum { PC_BATCH_ARRAYS = 14, PC_REGION_IDS = 8 };
 
 /* One packed micro-batch: the rows of all samples behind each other, no padding. Arrays are owned by the batch. */
 typedef struct pc_batch {
     int64_t samples;     /* B */
     int64_t images;      /* N */
     float *pixels;       /* [N,3,Y,X] */
+    int64_t question;    /* L, room for a question */
+    int32_t *questions;  /* [N,L] of the connector's tokenizer, behind a question 0; with pc_loader_options.reader */
+    int32_t *question_lengths; /* [N] */
     int64_t tokens;      /* T; 0 for PC_BATCH_REGIONS, whose target_rows count soft tokens */
     int32_t *ids;        /* [T]; 0 where a soft token stands, unless placeholders stay */
     int32_t *positions;  /* [T] */
@@ -72,6 +75,9 @@ typedef struct pc_loader_options {
     int32_t image_open, image_close; /* ids before and behind a picture; 0 = none */
     bool source;               /* an encoder-decoder: the last answer is what it writes, all before it the source */
     int32_t start;             /* id between the two */
+    bool bos_behind_pictures;  /* pictures that open a prompt stand before BOS */
+    const pc_tokenizer *reader; /* of a connector that reads questions, or NULL */
+    int64_t question_limit;    /* L: ids of a question at most, longer ones are cut */
     int64_t tokens_per_image;  /* Q; 1 where a placeholder stands for the picture */
     bool placeholders_stay;    /* and is looked up as the id it is */
     int64_t image_width, image_height; /* pixels after the recipe */
@@ -120,6 +126,7 @@ const pc_loader_options *pc_loader_options_of(const pc_loader *loader);
 /* The largest sizes that a micro-batch can have, for planning. */
 typedef struct pc_batch_limits {
     int64_t images, tokens, soft, targets, samples;
+    int64_t question; /* L; 0: the connector reads none */
 } pc_batch_limits;
 void pc_loader_limits(const pc_loader *loader, pc_batch_limits *out);
 

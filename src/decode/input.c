@@ -2,6 +2,7 @@
 
 #include "base/signal.h"
 #include "model/tiles.h"
+#include "prompt/question.h"
 
 #include <string.h>
 
@@ -24,6 +25,7 @@ void pc_input_clear(pc_input *input)
     pc_free(input->soft);
     pc_free(input->positions);
     pc_prompt_clear(&input->prompt);
+    pc_ids_clear(&input->question);
 }
 
 /* --- the prompt --- */
@@ -41,7 +43,7 @@ static const pc_answer_media *find_media(const pc_answer_request *request, pc_me
 
 static pc_status get_picture(pc_input *input, const pc_slot *slot, const pc_picture **out)
 {
-    return pc_pictures_get(input->pictures, find_media(input->request, slot->kind, slot->index), &input->view, out);
+    return pc_pictures_get(input->pictures, find_media(input->request, slot->kind, slot->index), &input->view, &input->question, out);
 }
 
 /* pc_slot_tokens of an input: a picture whose tokens depend on its size is encoded now. */
@@ -53,7 +55,7 @@ static pc_status slot_tokens(void *user, pc_media_kind kind, int index, size_t *
     if (kind != PC_MEDIA_IMAGE || !media || !pc_model_pictures_vary(input->model)) {
         return pc_model_slot_tokens((void *)input->model, kind, index, out);
     }
-    PC_TRY(pc_pictures_get(input->pictures, media, &input->view, &picture));
+    PC_TRY(pc_pictures_get(input->pictures, media, &input->view, &input->question, &picture));
     *out = (size_t)picture->tokens;
     return PC_OK;
 }
@@ -137,6 +139,21 @@ static pc_status check_prompt(const pc_input *input)
     return PC_OK;
 }
 
+/* The question for a connector that reads one. */
+static pc_status ask_connector(pc_input *input, const pc_conversation *said)
+{
+    const pc_model *model = input->model;
+    pc_ids_reset(&input->question);
+    if (!model->connector.text_limit || !input->request->media_count) {
+        return PC_OK;
+    }
+    if (!model->reader) {
+        return pc_fail(PC_ERR_DATA, "%s: its connector reads the question by a tokenizer of its own, and there is no "
+                                    "qformer_tokenizer", model->path);
+    }
+    return pc_prompt_question(&input->question, model->reader, said, (size_t)model->connector.text_limit);
+}
+
 pc_status pc_input_build(pc_input *input, const pc_answer_request *request)
 {
     pc_conversation seen = {0};
@@ -152,6 +169,7 @@ pc_status pc_input_build(pc_input *input, const pc_answer_request *request)
         PC_GO(view_conversation(&seen, said, &input->view));
         said = &seen;
     }
+    PC_GO(ask_connector(input, said));
     PC_GO(build_ids(input, said));
     status = check_prompt(input);
 done:

@@ -35,6 +35,7 @@ typedef struct pc_input {
 
     pc_prompt prompt;    /* placeholders stand once for each soft token */
     pc_read_token *read, *wanted; /* [context]: what the row holds, what it shall read */
+    pc_ids question;     /* as the connector reads it */
     const float **soft;  /* [context], NULL where a text token stands */
     int32_t *positions;  /* [context,A] */
     size_t reused;       /* tokens of the prompt that the row had read before */

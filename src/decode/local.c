@@ -240,6 +240,26 @@ const pc_template *pc_local_template(const pc_local *local)
     return local->chat;
 }
 
+pc_status pc_local_see(pc_local *local, const pc_answer_media *media, float **features, size_t *width)
+{
+    const pc_picture *picture;
+    float *mean = NULL;
+    if (!local->model->connector.type) {
+        return pc_fail(PC_ERR_DATA, "%s: this model takes no pictures", local->model->path);
+    }
+    *width = (size_t)local->model->llm.info.width;
+    pc_pictures_begin(&local->pictures);
+    PC_TRY(pc_pictures_get(&local->pictures, media, NULL, NULL, &picture));
+    PC_TRY(PC_NEW_ARRAY(mean, *width, "features of a picture"));
+    for (int64_t i = 0; i < picture->tokens; i++) {
+        for (size_t k = 0; k < *width; k++) {
+            mean[k] += picture->soft[(size_t)i * *width + k] / (float)picture->tokens;
+        }
+    }
+    *features = mean;
+    return PC_OK;
+}
+
 const pc_local_report *pc_local_last(const pc_local *local)
 {
     return &local->report;
@@ -530,6 +550,10 @@ static pc_status choose(answering *a, const int64_t *lengths)
     PC_GO(pc_grow(&local->report.choices, &local->choice_capacity, count, sizeof *local->report.choices, "choices"));
     for (size_t i = 0; i < count; i++) {
         PC_GO(pc_input_continue(&local->inputs[0], texts[i], &choices[i]));
+        for (; a->request->open_choices && choices[i].count > 1 &&
+               pc_is_end(&local->end_ids, choices[i].data[choices[i].count - 1]);
+             choices[i].count--) {
+        }
         if (choices[i].count > search.most && !a->request->max_tokens) {
             PC_GO(pc_fail(PC_ERR_DATA, "the choice \"%.60s\" doesn't fit into the context", texts[i]));
         }
@@ -540,6 +564,10 @@ static pc_status choose(answering *a, const int64_t *lengths)
         best = sums[i] > sums[best] ? i : best;
     }
     local->report.choice_count = count;
+    PC_GO(PC_NEW_ARRAY(a->out->choices, count, "choices"));
+    for (size_t i = 0; i < count; i++) {
+        a->out->choices[i] = (pc_answer_choice){sums[i], choices[i].count};
+    }
     PC_GO(pc_ids_add(&local->report.ids, choices[best].data, choices[best].count));
     PC_GO(pc_str_puts(&a->ready, texts[best]));
     bool on;

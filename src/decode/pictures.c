@@ -100,42 +100,58 @@ static void add_noise_to_key(char key[PC_PICTURE_KEY], const pc_view *view)
     pc_sha256(noisy, (size_t)length, key);
 }
 
+/* And for one that was looked at with a question in mind. */
+static void add_question_to_key(char key[PC_PICTURE_KEY], const pc_ids *question)
+{
+    char ids[65], asked[PC_PICTURE_KEY + 128];
+    pc_sha256(question->data, question->count * sizeof *question->data, ids);
+    int length = snprintf(asked, sizeof asked, "%s asked %s", key, ids);
+    pc_sha256(asked, (size_t)length, key);
+}
+
 /* --- misses --- */
 
-static pc_status encode(pc_pictures *pictures, const pc_image *image, const pc_view *view, pc_picture *out)
+/* How a picture is looked at. */
+typedef struct look {
+    const pc_view *view;
+    const pc_ids *question;
+} look;
+
+static pc_status encode(pc_pictures *pictures, const pc_image *image, const look *how, pc_picture *out)
 {
+    const pc_view *view = how->view;
     float *pixels = NULL;
     PC_TRY(pc_model_prepare(pictures->model, image, &pixels, &out->tiling));
     if (view && view->noise) {
         const pc_image_tiling *t = &out->tiling;
         pc_noise_add(pixels, (size_t)t->count * 3 * (size_t)t->height * (size_t)t->width, view->noise - 1, view->seed);
     }
-    pc_status status = pc_session_see(pictures->session, pixels, &out->tiling, &out->soft, &out->tokens);
+    pc_status status = pc_session_see_asked(pictures->session, pixels, &out->tiling, how->question, &out->soft, &out->tokens);
     pc_free(pixels);
     return status;
 }
 
-static pc_status load_and_encode(pc_pictures *pictures, const pc_answer_media *media, const pc_view *view,
+static pc_status load_and_encode(pc_pictures *pictures, const pc_answer_media *media, const look *how,
                                  pc_picture *out)
 {
     if (media->image) {
-        return encode(pictures, media->image, view, out);
+        return encode(pictures, media->image, how, out);
     }
     pc_image *image = NULL;
     PC_TRY(pc_image_load(&image, media->path, NULL));
-    pc_status status = encode(pictures, image, view, out);
+    pc_status status = encode(pictures, image, how, out);
     pc_image_free(image);
     return status;
 }
 
-static pc_status add(pc_pictures *pictures, const pc_answer_media *media, const pc_view *view, const char *key,
+static pc_status add(pc_pictures *pictures, const pc_answer_media *media, const look *how, const char *key,
                      const pc_picture **out)
 {
     pc_picture *picture = NULL;
     PC_TRY(pc_grow(&pictures->items, &pictures->capacity, pictures->count + 1,
                    sizeof *pictures->items, "pictures"));
     PC_TRY(PC_NEW(picture, "a picture"));
-    pc_status status = load_and_encode(pictures, media, view, picture);
+    pc_status status = load_and_encode(pictures, media, how, picture);
     if (status != PC_OK) {
         pc_free(picture);
         return status;
@@ -151,8 +167,9 @@ static pc_status add(pc_pictures *pictures, const pc_answer_media *media, const 
 }
 
 pc_status pc_pictures_get(pc_pictures *pictures, const pc_answer_media *media, const pc_view *view,
-                          const pc_picture **out)
+                          const pc_ids *question, const pc_picture **out)
 {
+    const look how = {view, question};
     char key[PC_PICTURE_KEY] = {0};
     *out = NULL;
     if (media->image) {
@@ -163,6 +180,9 @@ pc_status pc_pictures_get(pc_pictures *pictures, const pc_answer_media *media, c
     if (view && view->noise) {
         add_noise_to_key(key, view);
     }
+    if (question && question->count) {
+        add_question_to_key(key, question);
+    }
     for (size_t i = 0; i < pictures->count; i++) {
         if (strcmp(pictures->items[i]->key, key) == 0) {
             pictures->items[i]->used = pictures->round;
@@ -170,5 +190,5 @@ pc_status pc_pictures_get(pc_pictures *pictures, const pc_answer_media *media, c
             return PC_OK;
         }
     }
-    return add(pictures, media, view, key, out);
+    return add(pictures, media, &how, key, out);
 }

@@ -42,9 +42,9 @@ void pc_pictures_clear(pc_pictures *pictures);
  * ones. */
 void pc_pictures_begin(pc_pictures *pictures);
 
-/* *out = the picture's soft tokens as `view` (NULL: as it is) sees it, borrowed until the next
- * pc_pictures_begin. Failures are those of reading, decoding, preparing and encoding it. */
+/* *out = the picture's soft tokens as `view` (NULL: as it is) sees it, and as the connector sees it that was asked
+ * `question` (NULL, or no ids: nothing), borrowed until the next pc_pictures_begin. Failures are those of reading, decoding, preparing and encoding it. */
 pc_status pc_pictures_get(pc_pictures *pictures, const pc_answer_media *media, const pc_view *view,
-                          const pc_picture **out);
+                          const pc_ids *question, const pc_picture **out);
 
 #endif

@@ -249,6 +249,7 @@ static pc_tensor *qwen_vl_forward(const pc_build *build, const void *config, con
     }
 
 FAMILY(eva_vision, "blip_2_vision_model", true, info, declare_eva, eva_forward);
+FAMILY(instruct_vision, "instructblip_vision_model", true, info, declare_eva, eva_forward);
 FAMILY(mplug_owl_vision, "mplug_owl_vision_model", true, info, declare_owl, owl_forward);
 FAMILY(cogvlm_vision, "cogvlm_vision", true, info, declare_cogvlm, cogvlm_forward);
 FAMILY(qwen_vl_vision, "qwen_vl_vision", false, info_without_class, declare_qwen_vl, qwen_vl_forward);

@@ -116,7 +116,7 @@ static pc_status put_cards(pc_str *out, const pc_report_task *task)
     int64_t wrong = missed < PC_REPORT_SHOWN ? missed : PC_REPORT_SHOWN, right = PC_REPORT_SHOWN - wrong;
     pc_status status;
     PC_GO(task->task->open(&state, &task->options));
-    for (size_t i = 0; i < pc_json_length(task->samples) && (wrong > 0 || right > 0); i++) {
+    for (size_t i = 0; i < pc_json_length(task->samples) && (wrong > 0 || right > 0);) {
         const pc_json *sample = pc_json_at(task->samples, i);
         pc_task_question question;
         bool have;
@@ -124,7 +124,10 @@ static pc_status put_cards(pc_str *out, const pc_report_task *task)
         if (!have) {
             break;
         }
-        PC_GO(is_shown(sample, &wrong, &right) ? put_card(out, &question, sample) : PC_OK);
+        if (strcmp(pc_json_get_text(sample, "id", ""), question.id) == 0) { /* else it has no answer */
+            PC_GO(is_shown(sample, &wrong, &right) ? put_card(out, &question, sample) : PC_OK);
+            i++;
+        }
     }
 done:
     if (state) {

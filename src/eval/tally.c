@@ -1,6 +1,7 @@
 /* The loop over questions. Greedy answers, so that a run can be repeated. */
 #include "eval/tally.h"
 
+#include "base/log.h"
 #include "base/memory.h"
 #include "base/signal.h"
 #include "base/str.h"
@@ -20,6 +21,10 @@ typedef struct scoring {
     const pc_tally_options *options;
     pc_conversation conversation;
     pc_answer answer;
+    pc_answer_media media[PC_SHOTS_MOST + 1]; /* the examples' pictures, then the question's */
+    size_t media_count;
+    const char **choices; /* of the question, NULL-terminated */
+    size_t choice_room;
     pc_image *blank; /* stands for every picture of its size */
     pc_samples *samples; /* NULL: no file */
 } scoring;
@@ -81,35 +86,74 @@ static pc_status blind(scoring *s, const pc_task_question *question, pc_answer_m
 
 /* --- one question --- */
 
+/* A turn of question and answer; its picture is the next of the request. */
+static pc_status show(scoring *s, const pc_shot *shot)
+{
+    PC_TRY(pc_conversation_begin(&s->conversation, PC_ROLE_USER));
+    if (shot->image || shot->path) {
+        s->media[s->media_count] = (pc_answer_media){.kind = PC_MEDIA_IMAGE, .image = shot->image, .path = shot->path};
+        PC_TRY(pc_conversation_add_media(&s->conversation, PC_MEDIA_IMAGE, (int)s->media_count++));
+    }
+    PC_TRY(pc_conversation_add_text(&s->conversation, shot->question, strlen(shot->question)));
+    return pc_conversation_say(&s->conversation, PC_ROLE_ASSISTANT, shot->answer);
+}
+
+static pc_status show_all(scoring *s, const pc_task_question *question)
+{
+    const pc_shot *chosen[PC_SHOTS_MOST];
+    PC_TRY(pc_shots_choose(s->options->shots, question, chosen));
+    for (size_t i = 0; i < pc_shots_count(s->options->shots); i++) {
+        PC_TRY(show(s, chosen[i]));
+    }
+    return PC_OK;
+}
+
 static pc_status converse(scoring *s, const pc_task_question *question)
 {
     bool pictured = question->image || question->path;
+    s->media_count = 0;
     pc_conversation_clear(&s->conversation);
     if (s->options->system) {
         PC_TRY(pc_conversation_say(&s->conversation, PC_ROLE_SYSTEM, s->options->system));
     }
+    PC_TRY(s->options->shots ? show_all(s, question) : PC_OK);
     PC_TRY(pc_conversation_begin(&s->conversation, PC_ROLE_USER));
     if (pictured) {
-        PC_TRY(pc_conversation_add_media(&s->conversation, PC_MEDIA_IMAGE, 0));
+        s->media[s->media_count] = (pc_answer_media){.kind = PC_MEDIA_IMAGE, .image = question->image, .path = question->path};
+        PC_TRY(pc_conversation_add_media(&s->conversation, PC_MEDIA_IMAGE, (int)s->media_count++));
     }
     return pc_conversation_add_text(&s->conversation, question->question,
                                     strlen(question->question));
 }
 
+static pc_status list_choices(scoring *s, const pc_task_question *question)
+{
+    size_t count = pc_json_length(question->choices);
+    PC_TRY(pc_grow(&s->choices, &s->choice_room, count + 1, sizeof *s->choices, "choices"));
+    for (size_t i = 0; i < count; i++) {
+        s->choices[i] = pc_json_text(pc_json_at(question->choices, i));
+    }
+    s->choices[count] = NULL;
+    return PC_OK;
+}
+
 static pc_status ask(scoring *s, const pc_task_question *question)
 {
     size_t most = s->options->max_tokens;
-    pc_answer_media media = {
-        .kind = PC_MEDIA_IMAGE, .image = question->image, .path = question->path};
     pc_answer_request request = {
         .conversation = &s->conversation,
-        .media = &media,
-        .media_count = question->image || question->path,
+        .media = s->media,
         .max_tokens = most ? most : USUAL_TOKENS,
     };
     PC_TRY(converse(s, question));
-    if (s->options->blank_images && request.media_count) {
-        PC_TRY(blind(s, question, &media));
+    request.media_count = s->media_count;
+    if (question->choices) {
+        PC_TRY(list_choices(s, question));
+        request.choices = s->choices;
+        request.open_choices = true;
+    }
+    if (s->options->blank_images && (question->image || question->path)) {
+        PC_TRY(blind(s, question, &s->media[s->media_count - 1]));
     }
     PC_TRY(s->answerer->answer(s->answerer->self, &request, &s->answer));
     return s->answer.end == PC_ANSWER_CANCELLED
@@ -147,20 +191,51 @@ static void count(pc_tally *score, const char *kind_name, bool cut, bool right)
     }
 }
 
-static pc_status make_sample(pc_json **out, const pc_task_question *question, const char *text, bool cut, bool right)
+static pc_status add_fields(pc_json *json, const pc_json *fields)
+{
+    for (void *it = fields ? pc_json_first(fields) : NULL; it; it = pc_json_next(fields, it)) {
+        if (!pc_json_get(json, pc_json_key(it))) {
+            PC_TRY(pc_json_set(json, pc_json_key(it), pc_json_copy(pc_json_value(it))));
+        }
+    }
+    return PC_OK;
+}
+
+static pc_status add_likelihoods(pc_json *json, const pc_task_question *question, const pc_answer *answer)
+{
+    pc_json *list = pc_json_new_array();
+    PC_TRY(pc_json_set(json, "log_probabilities", list));
+    for (size_t i = 0; i < pc_json_length(question->choices); i++) {
+        PC_TRY(pc_json_push(list, pc_json_new_number(answer->choices[i].log_probability)));
+    }
+    return PC_OK;
+}
+
+static pc_status begin_sample(pc_json *json, const pc_task_question *question)
 {
     const struct {
         const char *key, *text;
     } texts[] = {{"id", question->id},         {"kind", question->kind},
-                 {"question", question->question}, {"truth", question->answer},
-                 {"answer", text}};
-    pc_json *json = pc_json_new_object();
-    pc_status status = PC_OK;
+                 {"question", question->question}, {"truth", question->answer}};
     for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {
-        PC_GO(pc_json_set(json, texts[i].key, pc_json_new_text(texts[i].text)));
+        PC_TRY(pc_json_set(json, texts[i].key, pc_json_new_text(texts[i].text)));
     }
-    PC_GO(pc_json_set(json, "right", pc_json_new_bool(right)));
+    return PC_OK;
+}
+
+/* text NULL: there is no answer, `failure` says why. */
+static pc_status make_sample(pc_json **out, const pc_task_question *question, const pc_answer *answer, const char *text, bool right,
+                             const char *failure)
+{
+    bool cut = text && answer->end == PC_ANSWER_LENGTH;
+    pc_json *json = pc_json_new_object();
+    pc_status status;
+    PC_GO(begin_sample(json, question));
+    PC_GO(text ? pc_json_set(json, "answer", pc_json_new_text(text)) : pc_json_set(json, "failed", pc_json_new_text(failure)));
+    PC_GO(text ? pc_json_set(json, "right", pc_json_new_bool(right)) : PC_OK);
     PC_GO(cut ? pc_json_set(json, "cut", pc_json_new_bool(true)) : PC_OK);
+    PC_GO(text && question->choices && answer->choices ? add_likelihoods(json, question, answer) : PC_OK);
+    PC_GO(add_fields(json, question->fields));
     *out = json;
     return PC_OK;
 done:
@@ -172,31 +247,56 @@ done:
 static pc_status take_old(scoring *s, const pc_task_question *question, const pc_json *old)
 {
     bool right;
-    const char *answer = pc_json_get_text(old, "answer", NULL);
-    if (!answer || strcmp(pc_json_get_text(old, "id", ""), question->id) != 0 ||
+    const char *answer = pc_json_get_text(old, "answer", NULL), *failure = pc_json_get_text(old, "failed", NULL);
+    if ((!answer && !failure) || strcmp(pc_json_get_text(old, "id", ""), question->id) != 0 ||
         strcmp(pc_json_get_text(old, "question", ""), question->question) != 0 ||
         strcmp(pc_json_get_text(old, "truth", ""), question->answer) != 0) {
         return pc_fail(PC_ERR_DATA, "%s: expected question %s of this task; give another --output_path or remove the file",
                        pc_samples_where(s->samples), question->id);
     }
+    s->out->resumed++;
+    if (!answer) {
+        s->out->failed++;
+        return PC_OK;
+    }
     PC_TRY(pc_match_exact(answer, question->answer, &right));
     count(s->out, question->kind, pc_json_get_bool(old, "cut", false), right);
-    s->out->resumed++;
     return s->options->kept ? pc_json_push(s->options->kept, pc_json_copy(old)) : PC_OK;
+}
+
+/* The newest failure is the question's; it counts nowhere. */
+static pc_status note_failure(scoring *s, const pc_task_question *question)
+{
+    char failure[256];
+    pc_json *sample = NULL;
+    snprintf(failure, sizeof failure, "%.*s", (int)pc_utf8_valid_prefix(pc_error(), strnlen(pc_error(), 200)), pc_error());
+    pc_log(PC_LOG_WARNING, "question %s has no answer: %s", question->id, failure);
+    pc_error_clear();
+    s->out->failed++;
+    PC_TRY(make_sample(&sample, question, NULL, NULL, false, failure));
+    pc_status status = s->samples ? pc_samples_append(s->samples, sample) : PC_OK;
+    pc_json_free(sample);
+    return status;
 }
 
 static pc_status ask_new(scoring *s, const pc_task_question *question)
 {
     bool right;
     pc_json *sample = NULL;
-    pc_status status = PC_OK;
-    PC_TRY(ask(s, question));
+    pc_status status = ask(s, question);
+    if ((status == PC_ERR_IO || status == PC_ERR_DATA) && s->out->failed < s->options->max_failures) {
+        return note_failure(s, question);
+    }
+    if (status == PC_ERR_IO || status == PC_ERR_DATA) {
+        return pc_fail_prefix(status, "question %s", question->id);
+    }
+    PC_TRY(status);
     const char *text = s->answer.text.data ? s->answer.text.data : "";
     bool cut = s->answer.end == PC_ANSWER_LENGTH;
     PC_TRY(pc_match_exact(text, question->answer, &right));
     count(s->out, question->kind, cut, right);
     if (s->samples || s->options->kept) {
-        PC_TRY(make_sample(&sample, question, text, cut, right));
+        PC_TRY(make_sample(&sample, question, &s->answer, text, right, NULL));
     }
     PC_GO(s->samples ? pc_samples_append(s->samples, sample) : PC_OK);
     if (s->options->kept) {
@@ -217,7 +317,7 @@ done:
 static pc_status ask_all(scoring *s, const pc_task *task, void *state)
 {
     int64_t limit = s->options->limit ? s->options->limit : task->usual_limit;
-    while (!limit || s->out->asked < limit) {
+    while (!limit || s->out->asked + s->out->failed < limit) {
         pc_task_question question;
         bool have;
         PC_TRY(task->next(state, &question, &have));
@@ -252,6 +352,7 @@ done:;
     pc_conversation_clear(&s.conversation);
     pc_answer_clear(&s.answer);
     pc_image_free(s.blank);
+    pc_free(s.choices);
     return status;
 }
 
@@ -277,6 +378,7 @@ pc_status pc_tally_to_json(const pc_tally *score, pc_json **out)
     pc_status status;
     PC_GO(set_counts(json, score->right, score->asked));
     PC_GO(pc_json_set(json, "cut", pc_json_new_integer(score->cut)));
+    PC_GO(score->failed ? pc_json_set(json, "failed", pc_json_new_integer(score->failed)) : PC_OK);
     pc_json *kinds = pc_json_new_object();
     PC_GO(pc_json_set(json, "kinds", kinds));
     for (int i = 0; i < score->kind_count; i++) {

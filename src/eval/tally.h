@@ -7,6 +7,7 @@
 #define PC_EVAL_TALLY_H
 
 #include "base/json.h"
+#include "eval/shots.h"
 #include "eval/task.h"
 #include "prompt/answer.h"
 
@@ -17,6 +18,10 @@ typedef struct pc_tally_options {
      * is the same to the token, but there is nothing to see. */
     bool blank_images;
     const char *system;  /* system message, or NULL */
+    pc_shots *shots;     /* examples that stand before each question, or NULL */
+    /* So many questions may stay without an answer (PC_ERR_IO of an endpoint, or a reply that is none): each gets a sample with
+     * "failed" in place of "answer", and counts nowhere else. One more ends the run with its failure. */
+    int64_t max_failures;
     /* File that gets one JSON line for each question as soon as it is answered, or NULL. Questions that it holds already
      * are counted and not asked again, so that a run that was stopped goes on; a last line without its end is cut off.
      * PC_ERR_DATA when its lines aren't those of this task. */
@@ -40,6 +45,7 @@ typedef struct pc_tally {
     pc_tally_kind kinds[PC_TALLY_KINDS]; /* in order of appearance; the rest counts in the total */
     int kind_count;
     int64_t cut;     /* answers that ended at max_tokens */
+    int64_t failed;  /* questions without an answer; not among `asked` */
     int64_t resumed; /* questions whose answers stood in the file already */
 } pc_tally;
 

@@ -41,6 +41,8 @@ typedef struct pc_task_question {
     const char *question;
     const char *answer;    /* the truth */
     const char *path;      /* the picture's file, or NULL */
+    const pc_json *choices; /* array of texts of which the likeliest is the answer; NULL = any text */
+    const pc_json *fields; /* object whose members go into the sample, for the metric; or NULL */
     const pc_image *image; /* the picture itself, or NULL; neither: a question without picture */
 } pc_task_question;
 
@@ -48,6 +50,7 @@ typedef struct pc_task_question {
 typedef struct pc_task_about {
     char name[64], version[64];
     char metric[32]; /* of metric/list.h, whose values stand beside the accuracy; "" = none */
+    char metric_data[512]; /* path of what the metric knows beside; "" = none */
     int64_t usual_limit;
 } pc_task_about;
 

@@ -4,6 +4,7 @@
 #include "base/yaml.h"
 
 #include <stddef.h>
+#include <string.h>
 
 enum { LIMIT = 1 << 20 };
 
@@ -20,7 +21,14 @@ static const pc_field fields[] = {
     TEXT(question, "template of what is asked"),
     TEXT(answer, "template of the truth"),
     TEXT(answers, "what values of the answer mean: 0=no,1=yes"),
+    TEXT(answer_is, "what the answer gives: text, index (from 0), number (from 1) or letter of the choice"),
+    TEXT(choices, "field of the options (inner ones: a.b), or several fields: A,B,C; {options} in the question lists them"),
+    TEXT(delimiter, "what stands before each choice when likelihoods decide"),
+    TEXT(fields, "fields of the record that the metric asks for: subject,grade"),
     TEXT(metric, "whose values stand beside the accuracy"),
+    TEXT(metric_data, "file or folder that the metric reads, relative to this file"),
+    {.name = "likelihood", .type = PC_FIELD_BOOL, .offset = offsetof(pc_task_file, likelihood), .fallback = "false",
+     .help = "the answer is the choice that the model finds likeliest"},
     {.name = "limit", .type = PC_FIELD_INT, .offset = offsetof(pc_task_file, limit), .fallback = "0", .high = 9e15,
      .help = "questions when nobody says how many; 0 = all"},
 };
@@ -35,6 +43,15 @@ static pc_status set_key(void *user, const pc_yaml_value *value)
 static pc_status check(const pc_task_file *file, const char *path)
 {
     const char *missing = !file->name ? "name" : !file->version ? "version" : !file->question ? "question" : !file->answer ? "answer" : NULL;
+    static const char *const kinds[] = {"text", "index", "number", "letter"};
+    bool known = !file->answer_is;
+    for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++) {
+        known = known || strcmp(file->answer_is, kinds[i]) == 0;
+    }
+    if (!known) {
+        return pc_fail(PC_ERR_USAGE, "%s: answer_is: expected text, index, number or letter, found '%.40s'", path, file->answer_is);
+    }
+    missing = !missing && file->likelihood && !file->choices ? "choices (with likelihood)" : missing;
     return missing ? pc_fail(PC_ERR_USAGE, "%s: %s is missing", path, missing) : PC_OK;
 }
 

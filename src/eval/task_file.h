@@ -4,6 +4,7 @@
 
 #include "base/status.h"
 
+#include <stdbool.h>
 #include <stdint.h>
 
 /* Texts are pc_strdup'd, NULL when unset. In templates {key} stands for a field of the question's record. */
@@ -18,7 +19,12 @@ typedef struct pc_task_file {
     char *question;
     char *answer;
     char *answers;  /* "0=no,1=yes": what the answer's values mean */
-    char *metric;
+    char *answer_is; /* what the answer template gives: "text" (NULL), "index" from 0, "number" from 1, "letter" of the choice */
+    char *choices;  /* the record's field of options, inner ones by "."; or several, separated by commas */
+    char *delimiter; /* before each choice, when likelihoods decide */
+    char *fields;   /* of the record that the metric asks for, separated by commas */
+    char *metric, *metric_data;
+    bool likelihood; /* the likeliest choice is the answer */
     int64_t limit;
 } pc_task_file;
 

@@ -182,8 +182,21 @@ static pc_status load_recipe(pc_model *model, const char *folder)
     return status;
 }
 
+/* The tokenizer of a connector that reads. */
+static pc_status load_reader(pc_model *model, const char *folder)
+{
+    char *path = model->connector.text_limit ? pc_path_join(folder, PC_READER_FOLDER) : NULL;
+    pc_status status = path || !model->connector.text_limit ? PC_OK : pc_fail_memory(strlen(folder), "a path");
+    if (path && pc_path_is_directory(path)) {
+        status = pc_tokenizer_load(&model->reader, path);
+    }
+    pc_free(path);
+    return status;
+}
+
 static pc_status load_beside_tokenizer(pc_model *model, const char *folder)
 {
+    PC_TRY(load_reader(model, folder));
     PC_TRY(load_template(model, folder));
     PC_TRY(read_optional(&model->generation, folder, "generation_config.json"));
     if (model->encoder.type) {

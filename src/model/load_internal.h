@@ -11,4 +11,7 @@ pc_status pc_model_recognise_template(pc_model *model, const char *text, size_t 
 /* The picture recipe when no file has one: what the encoder's processor does by default, at the encoder's size. */
 pc_status pc_model_usual_recipe(pc_model *model);
 
+/* Beside the model: the tokenizer of its connector. */
+#define PC_READER_FOLDER "qformer_tokenizer"
+
 #endif

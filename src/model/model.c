@@ -114,6 +114,7 @@ pc_status pc_model_set_connector(pc_model *model, const char *name, const pc_jso
     pc_model_picture_dims(model, model->encoder.info.image_size, model->encoder.info.image_size, &dims);
     PC_TRY(part->type->check(part->config, &dims, where));
     part->tokens = part->type->tokens(part->config, &dims);
+    part->text_limit = part->type->text_limit ? part->type->text_limit(part->config) : 0;
     pc_scope scope = scope_of(model, "connector", model->import->prefixes.connector, json);
     part->type->declare(&scope, part->config, &dims, part->weights);
     PC_TRY(scope.status);
@@ -238,6 +239,7 @@ void pc_model_free(pc_model *model)
     pc_free(model->tower);
     pc_free(model->chat_text);
     pc_tokenizer_free(model->tokenizer);
+    pc_tokenizer_free(model->reader);
     pc_json_free(model->config);
     pc_json_free(model->generation);
     pc_free(model->path);
@@ -252,6 +254,19 @@ pc_status pc_model_pack(pc_model *model, const pc_backend *backend, pc_dtype com
         pc_param *param = &model->params.items[i]->param;
         if (param->any_type && !param->trains) {
             PC_TRY(backend->pack(backend, param, compute));
+        }
+    }
+    return PC_OK;
+}
+
+pc_status pc_model_check_question(const pc_model *model, const int32_t *ids, int64_t count)
+{
+    const pc_connector_part *part = &model->connector;
+    int64_t vocabulary = part->type && part->type->text_vocabulary ? part->type->text_vocabulary(part->config) : 0;
+    for (int64_t i = 0; i < count; i++) {
+        if (ids[i] < 0 || ids[i] >= vocabulary) {
+            return pc_fail(PC_ERR_DATA, "id %d of the question is outside the connector's vocabulary of %lld", ids[i],
+                           (long long)vocabulary);
         }
     }
     return PC_OK;

@@ -30,6 +30,7 @@ typedef struct pc_connector_part {
     const pc_connector_type *type;
     void *config, *weights;
     int64_t tokens; /* Q: soft tokens of one picture (tile) of the encoder's native size */
+    int64_t text_limit; /* ids of the longest text that it reads beside a picture; 0: none */
 } pc_connector_part;
 
 /* How layers of the language model read pictures inside, beside or in place of the text (connector/bridge/). */
@@ -96,6 +97,7 @@ typedef struct pc_model {
     bool bos_behind_pictures;   /* pictures that open a prompt stand before BOS (BLIP-2) */
     int32_t image_open, image_close; /* ids that stand before and behind a picture; 0 = none */
     pc_tokenizer *tokenizer;    /* NULL when the directory has none */
+    pc_tokenizer *reader;       /* the connector's own, by which it reads questions (qformer_tokenizer/), or NULL */
     const pc_template *chat;    /* NULL when the chat template is unknown or absent */
     bool chat_unknown;          /* the checkpoint brings a chat template that is none of ours */
     char *chat_text;            /* that template, or ours, as the checkpoint spells it; NULL = none */
@@ -171,6 +173,9 @@ void pc_model_prompt(const pc_model *model, const pc_model_pictures *pictures, p
 
 /* pc_slot_tokens for pc_prompt_options: soft tokens of a picture. user = pc_model; PC_ERR_DATA when they depend on its size. */
 pc_status pc_model_slot_tokens(void *user, pc_media_kind kind, int index, size_t *out);
+
+/* PC_ERR_DATA when an id of a question is none that the connector has a vector for. */
+pc_status pc_model_check_question(const pc_model *model, const int32_t *ids, int64_t count);
 
 /* PC_ERR_DATA when the language model has no such position (pc_llm_info.position_table). */
 pc_status pc_model_check_positions(const pc_model *model, const int32_t *positions, int64_t count);

@@ -2,6 +2,7 @@
 #include "base/file.h"
 #include "base/str.h"
 #include "model/fingerprint.h"
+#include "model/load_internal.h"
 #include "store/writer.h"
 
 #include <string.h>
@@ -140,6 +141,14 @@ static pc_status save_processor(const pc_model *model, const char *folder)
     return status;
 }
 
+static pc_status save_reader(const pc_model *model, const char *folder)
+{
+    char *path = pc_path_join(folder, PC_READER_FOLDER);
+    pc_status status = path ? pc_tokenizer_save(model->reader, path) : pc_fail_memory(strlen(folder), "a path");
+    pc_free(path);
+    return status;
+}
+
 pc_status pc_model_save_description(const pc_model *model, const char *folder, pc_dtype dtype)
 {
     PC_TRY(pc_make_directories(folder));
@@ -147,6 +156,9 @@ pc_status pc_model_save_description(const pc_model *model, const char *folder, p
     PC_TRY(save_generation(model, folder));
     if (model->tokenizer) {
         PC_TRY(pc_tokenizer_save(model->tokenizer, folder));
+    }
+    if (model->reader) {
+        PC_TRY(save_reader(model, folder));
     }
     if (model->chat || model->chat_text) {
         PC_TRY(save_template(model, folder));

@@ -17,6 +17,10 @@ typedef struct vision_graph {
     pc_exec *exec;
     pc_tensor *pixels; /* [1,3,Y,X] */
     pc_tensor *tokens; /* [Q,D'] */
+    pc_tensor *question, *length; /* i32 [1,L], [1], of a connector that reads, or NULL */
+    int64_t room;      /* L */
+    int32_t *ids;      /* [L] */
+    int32_t asked;     /* ids that count */
 } vision_graph;
 
 typedef struct text_graph {
@@ -111,20 +115,46 @@ static void drop_vision(pc_session *session)
 {
     pc_exec_free(session->vision.exec);
     pc_graph_free(session->vision.graph);
+    pc_free(session->vision.ids);
     session->vision = (vision_graph){0};
 }
 
-/* For pictures of this size; an encoder of native resolution gets another graph for each size. */
-static pc_status build_vision(pc_session *session, int64_t height, int64_t width)
+/* Room for a question of `room` ids, filled by fit_vision. */
+static pc_status declare_question(vision_graph *vision, int64_t room, pc_connector_input *in)
+{
+    vision->room = room;
+    if (!room) {
+        return PC_OK;
+    }
+    PC_TRY(PC_NEW_ARRAY(vision->ids, (size_t)room, "a question"));
+    in->ids = vision->question = pc_graph_input(vision->graph, "question", PC_I32, pc_dims(2, 1, room));
+    in->lengths = vision->length = pc_graph_input(vision->graph, "question_length", PC_I32, pc_dims(1, 1));
+    return PC_OK;
+}
+
+static pc_status bind_question(vision_graph *vision)
+{
+    if (!vision->room) {
+        return PC_OK;
+    }
+    PC_TRY(pc_exec_bind(vision->exec, vision->question, vision->ids, vision->question->max));
+    return pc_exec_bind(vision->exec, vision->length, &vision->asked, vision->length->max);
+}
+
+/* For pictures of this size, and questions of this length; an encoder of native resolution gets another graph for each. */
+static pc_status build_vision(pc_session *session, int64_t height, int64_t width, int64_t room)
 {
     const pc_model *model = session->model;
     vision_graph *vision = &session->vision;
     PC_TRY(pc_graph_new(&vision->graph));
     pc_build build = {.graph = vision->graph, .compute = session->options.compute, .adapter = session->options.adapter};
     vision->pixels = pc_graph_input(vision->graph, "pixel_values", PC_F32, pc_dims(4, 1, 3, height, width));
-    vision->tokens = pc_model_connect(&build, model, pc_model_encode(&build, model, vision->pixels));
+    pc_connector_input seen = pc_model_encode(&build, model, vision->pixels);
+    PC_TRY(declare_question(vision, room, &seen));
+    vision->tokens = pc_model_connect(&build, model, seen);
     pc_keep(vision->graph, vision->tokens);
-    return pc_exec_new(&vision->exec, vision->graph, session->backend);
+    PC_TRY(pc_exec_new(&vision->exec, vision->graph, session->backend));
+    return bind_question(vision);
 }
 
 static pc_status declare_cache(pc_session *session)
@@ -308,7 +338,7 @@ pc_status pc_session_new(pc_session **out, const pc_model *model, const pc_backe
         status = bind_cache(session);
     }
     if (status == PC_OK && model->connector.type) {
-        status = build_vision(session, model->encoder.info.image_size, model->encoder.info.image_size);
+        status = build_vision(session, model->encoder.info.image_size, model->encoder.info.image_size, 0);
     }
     if (status != PC_OK) {
         pc_session_free(session);
@@ -351,17 +381,27 @@ void pc_session_free(pc_session *session)
     pc_free(session);
 }
 
-/* The graph of the session takes pictures of this size. */
-static pc_status fit_vision(pc_session *session, const pc_image_tiling *tiling)
+/* A graph for questions that are a little longer serves as well: what is behind a question is seen by nobody. */
+enum { QUESTION_STEP = 16 };
+
+static int64_t room_for(const pc_session *session, const pc_ids *question)
+{
+    const int64_t limit = session->model->connector.text_limit, count = question ? (int64_t)question->count : 0;
+    return least(limit, (count + QUESTION_STEP - 1) / QUESTION_STEP * QUESTION_STEP);
+}
+
+/* The graph of the session takes pictures of this size, and this question. */
+static pc_status fit_vision(pc_session *session, const pc_image_tiling *tiling, const pc_ids *question)
 {
     const vision_graph *vision = &session->vision;
+    const int64_t room = room_for(session, question);
     int64_t side = session->model->encoder.info.image_size;
     int64_t height = tiling ? tiling->height : side, width = tiling ? tiling->width : side;
-    if (vision->exec && vision->pixels->max.dim[2] == height && vision->pixels->max.dim[3] == width) {
+    if (vision->exec && vision->pixels->max.dim[2] == height && vision->pixels->max.dim[3] == width && vision->room == room) {
         return PC_OK;
     }
     drop_vision(session);
-    pc_status status = build_vision(session, height, width);
+    pc_status status = build_vision(session, height, width, room);
     if (status != PC_OK) {
         drop_vision(session);
     }
@@ -386,8 +426,27 @@ static pc_status see_tiles(pc_session *session, const float *pixels, int64_t til
     return PC_OK;
 }
 
+/* The question into the graph's memory. */
+static pc_status put_question(pc_session *session, const pc_ids *question)
+{
+    vision_graph *vision = &session->vision;
+    vision->asked = 0;
+    for (int64_t i = 0; i < vision->room; i++) {
+        bool asked = i < (int64_t)question->count;
+        vision->ids[i] = asked ? question->data[i] : 0;
+        vision->asked += asked;
+    }
+    return pc_model_check_question(session->model, vision->ids, vision->asked);
+}
+
 pc_status pc_session_see(pc_session *session, const float *pixels, const pc_image_tiling *tiling, float **soft,
                          int64_t *count)
+{
+    return pc_session_see_asked(session, pixels, tiling, NULL, soft, count);
+}
+
+pc_status pc_session_see_asked(pc_session *session, const float *pixels, const pc_image_tiling *tiling,
+                               const pc_ids *question, float **soft, int64_t *count)
 {
     const pc_model *model = session->model;
     int64_t width = pc_model_soft_width(model), tiles = tiling ? tiling->count : 1, wanted;
@@ -397,7 +456,8 @@ pc_status pc_session_see(pc_session *session, const float *pixels, const pc_imag
     if (!model->connector.type) {
         return pc_fail(PC_ERR_DATA, "%s: this model takes no pictures", model->path);
     }
-    PC_TRY(fit_vision(session, tiling));
+    PC_TRY(fit_vision(session, tiling, question));
+    PC_TRY(put_question(session, question));
     PC_TRY(pc_model_picture_tokens(model, tiling, &wanted));
     pc_status status;
     PC_GO(pc_new_array(&tokens, (size_t)((1 + tiles * pc_model_tile_tokens(model, tiling)) * width), sizeof(float), "soft tokens"));

@@ -34,6 +34,9 @@ void pc_session_free(pc_session *session);
  * tokens [count,D'] in the order of the text, to be released with pc_free; count may be NULL. */
 pc_status pc_session_see(pc_session *session, const float *pixels, const pc_image_tiling *tiling, float **soft,
                          int64_t *count);
+/* The same for a connector that reads: `question` are ids of model->reader (pc_prompt_question); NULL: nothing is asked. */
+pc_status pc_session_see_asked(pc_session *session, const float *pixels, const pc_image_tiling *tiling,
+                               const pc_ids *question, float **soft, int64_t *count);
 
 /* A text of `total` tokens will be read: sets the rotary frequencies that depend on that. False when what was read stands by
  * other frequencies and must be forgotten (pc_session_rewind to 0) for the same answer as without it. Without this call

@@ -19,7 +19,8 @@ typedef struct tracer {
     pc_tensor **views; /* pixels: one input for all pictures, or of native resolution one for each */
     int64_t view_count, pixel_count;
     pc_tensor *soft_rows, *packed_rows, *ids, *positions, *ranges, *frequencies, *ends;
-    pc_tensor *sides[2];
+    pc_tensor *sides[2], *questions, *question_lengths;
+    int32_t *length_values;
     int64_t source; /* tokens of the source; encoder-decoders */
     int32_t *side_values;
     int64_t soft;   /* placeholders */
@@ -142,8 +143,26 @@ static pc_status place_tokens(tracer *t)
     return pc_model_check_positions(t->model, t->position_values, in->tokens * position_axes(t));
 }
 
+static pc_status take_questions(tracer *t)
+{
+    const pc_trace_input *in = t->input;
+    if (!in->questions) {
+        return PC_OK;
+    }
+    if (in->question_length < 1 || in->question_length > t->model->connector.text_limit) {
+        return pc_fail(PC_ERR_DATA, "a question of %lld ids, the connector reads %lld", (long long)in->question_length,
+                       (long long)t->model->connector.text_limit);
+    }
+    PC_TRY(PC_NEW_ARRAY(t->length_values, (size_t)in->images + 1, "a trace"));
+    for (int64_t i = 0; i < in->images; i++) {
+        t->length_values[i] = (int32_t)in->question_length;
+    }
+    return pc_model_check_question(t->model, in->questions, in->images * in->question_length);
+}
+
 static pc_status allocate(tracer *t)
 {
+    PC_TRY(take_questions(t));
     size_t tokens = (size_t)t->input->tokens + 1;
     PC_TRY(PC_NEW_ARRAY(t->id_values, tokens, "a trace"));
     PC_TRY(PC_NEW_ARRAY(t->position_values, tokens * (size_t)position_axes(t), "a trace"));
@@ -216,6 +235,10 @@ static pc_tensor *build_view(tracer *t, const pc_build *build, int64_t count, in
     t->views[t->view_count++] = pixels;
     t->pixel_count += pc_shape_count(&pixels->max);
     pc_connector_input seen = pc_model_encode(build, t->model, pixels);
+    if (t->input->questions) { /* one size of pictures */
+        seen.ids = t->questions = pc_graph_input(t->graph, "", PC_I32, pc_dims(2, count, t->input->question_length));
+        seen.lengths = t->question_lengths = pc_graph_input(t->graph, "", PC_I32, pc_dims(1, count));
+    }
     return t->model->connector.type ? pc_model_connect(build, t->model, seen) : NULL;
 }
 
@@ -295,6 +318,8 @@ static pc_status run(tracer *t)
     }
     PC_TRY(bind(t, t->soft_rows, t->soft_values));
     PC_TRY(bind(t, t->packed_rows, t->packed_values));
+    PC_TRY(bind(t, t->questions, t->input->questions));
+    PC_TRY(bind(t, t->question_lengths, t->length_values));
     PC_TRY(bind(t, t->ids, t->id_values));
     PC_TRY(bind(t, t->positions, t->position_values));
     PC_TRY(bind(t, t->ranges, t->range_values));
@@ -388,6 +413,7 @@ static void clear(tracer *t)
     pc_free(t->soft_values);
     pc_free(t->end_values);
     pc_free(t->side_values);
+    pc_free(t->length_values);
     pc_free(t->packed_values);
     pc_free(t->written_ids);
     pc_free(t->range_values);

@@ -14,6 +14,8 @@ typedef struct pc_trace_input {
     int64_t height, width; /* Y, X without tilings; 0 = the encoder's native size */
     const pc_image_tiling *tilings; /* of each picture, their counts add up to N; NULL = N pictures of one tile */
     int64_t pictures;    /* tilings */
+    const int32_t *questions; /* [N,L] ids of the connector's own tokenizer, for one that reads; NULL: none */
+    int64_t question_length;  /* L */
     const int32_t *ids; /* [T] */
     int64_t tokens;
     const pc_adapter *adapter; /* NULL = the weights alone */

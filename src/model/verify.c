@@ -24,7 +24,7 @@ typedef struct verify_case {
     const char *folder;
     pc_store *golden;
     float *pixels;
-    int32_t *ids;
+    int32_t *ids, *questions;
     pc_image_tiling *tilings;
     pc_trace_input input;
 } verify_case;
@@ -151,6 +151,12 @@ static pc_status read_case(verify_case *c)
         PC_TRY(read_integers(ids, &c->ids));
         c->input.ids = c->ids;
         c->input.tokens = pc_array_count(ids);
+    }
+    const pc_array *questions = pc_store_find(c->golden, "qformer_input_ids");
+    if (questions && questions->ndim == 2 && questions->dim[0] == c->input.images) {
+        PC_TRY(read_integers(questions, &c->questions));
+        c->input.questions = c->questions;
+        c->input.question_length = questions->dim[1];
     }
     PC_TRY(read_tilings(c));
     c->input.images = pixels && pixels->ndim == 1 ? c->input.pictures : c->input.images;
@@ -366,6 +372,7 @@ pc_status pc_verify_case(pc_verify *verify, const pc_json *json, const char *fol
     pc_store_free(c.golden);
     pc_free(c.pixels);
     pc_free(c.ids);
+    pc_free(c.questions);
     pc_free(c.tilings);
     return status;
 }

@@ -34,6 +34,7 @@ typedef struct pc_answer_request {
     const char *const *stops;
     /* The answer is the likeliest of these texts, NULL-terminated; NULL = any text. */
     const char *const *choices;
+    bool open_choices; /* the choices are judged as beginnings: that the answer ends there is no part of their probability */
     /* Called with each piece of text when it is certain; false stops the answer. NULL = not wanted.
      */
     bool (*on_text)(void *user, const char *text, size_t length);
@@ -46,6 +47,12 @@ typedef enum pc_answer_end {
     PC_ANSWER_CANCELLED, /* on_text said so, or a signal: "cancelled" */
 } pc_answer_end;
 
+/* How likely one of a request's choices is. */
+typedef struct pc_answer_choice {
+    double log_probability; /* natural, of its tokens together, with the end of the answer unless open_choices */
+    size_t tokens;
+} pc_answer_choice;
+
 /* Initialise with {0}; release with pc_answer_clear. */
 typedef struct pc_answer {
     pc_str text; /* UTF-8 */
@@ -53,6 +60,7 @@ typedef struct pc_answer {
     size_t prompt_tokens;     /* soft tokens included */
     size_t media_tokens;      /* the soft tokens among them */
     size_t completion_tokens; /* new tokens, the end token included */
+    pc_answer_choice *choices; /* of the request's choices, in its order; NULL when the answerer can't tell */
 } pc_answer;
 
 void pc_answer_clear(pc_answer *answer);

@@ -215,6 +215,16 @@ pc_status pc_runs_point(pc_runs *runs, int64_t id, int64_t step, const char *met
     return PC_OK;
 }
 
+pc_status pc_runs_setting(pc_runs *runs, int64_t id, const char *key, const char *value)
+{
+    sqlite3_stmt *statement = NULL;
+    PC_TRY(prepare(runs, &statement, "UPDATE run SET settings = settings || ? || ': ' || ? || char(10) WHERE id = ?"));
+    sqlite3_bind_text(statement, 1, key, -1, SQLITE_STATIC);
+    sqlite3_bind_text(statement, 2, value, -1, SQLITE_STATIC);
+    sqlite3_bind_int64(statement, 3, id);
+    return finish(runs, statement);
+}
+
 pc_status pc_runs_end(pc_runs *runs, int64_t id, const char *state, const char *result)
 {
     sqlite3_stmt *statement = NULL;

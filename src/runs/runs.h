@@ -29,6 +29,8 @@ pc_status pc_runs_begin(pc_runs *runs, const pc_run_start *start, int64_t *id);
 /* A value of a metric at a step. Kept in memory for up to a second, so that a step costs nothing; not-finite values are left
  * out. A second value for the same step takes the first one's place. */
 pc_status pc_runs_point(pc_runs *runs, int64_t id, int64_t step, const char *metric, double value);
+/* Append the line "key: value" to the settings: what is known only once the run has begun. */
+pc_status pc_runs_setting(pc_runs *runs, int64_t id, const char *key, const char *value);
 /* state: "done", "failed", "stopped"; result: JSON or a message, may be "". */
 pc_status pc_runs_end(pc_runs *runs, int64_t id, const char *state, const char *result);
 

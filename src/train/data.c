@@ -106,6 +106,9 @@ static pc_status name_sizes(char **out, const pc_train_data *data, const pc_reci
     return status;
 }
 
+/* Ids of a question in training, as LAVIS has it (max_txt_len). */
+enum { QUESTION_IDS = 128 };
+
 static pc_status open_loader(pc_train_data *data, const pc_recipe *recipe, const pc_model *model, const pc_stage *stage)
 {
     int64_t side = model->encoder.type ? model->encoder.info.image_size : 0;
@@ -120,6 +123,9 @@ static pc_status open_loader(pc_train_data *data, const pc_recipe *recipe, const
         .vocabulary = model->contrast.present ? model->contrast.config.vocab_size : model->llm.info.vocabulary,
         .image_open = model->image_open,
         .image_close = model->image_close,
+        .bos_behind_pictures = model->bos_behind_pictures,
+        .reader = model->reader,
+        .question_limit = model->connector.text_limit < QUESTION_IDS ? model->connector.text_limit : QUESTION_IDS,
         .source = model->llm.info.source,
         .start = (int32_t)model->llm.info.start,
         .tokens_per_image = !model->connector.type ? 0 : pc_model_pictures_apart(model) ? 1 : model->connector.tokens,
@@ -146,6 +152,9 @@ static pc_status open_loader(pc_train_data *data, const pc_recipe *recipe, const
     }
     if (conversations && model->tiles.merge != PC_MERGE_NONE) {
         return pc_fail(PC_ERR_DATA, "pictures cut into tiles can be answered about, not trained on yet");
+    }
+    if (conversations && model->connector.text_limit && !model->reader) {
+        return pc_fail(PC_ERR_DATA, "the connector reads questions by a tokenizer of its own, and there is no qformer_tokenizer");
     }
     if (model->llm.info.source && (stage->batches != PC_BATCH_LANGUAGE || options.turns != PC_TURNS_HISTORY)) {
         return pc_fail(PC_ERR_DATA, "an encoder-decoder trains in stages pt and sft, on turns that see their history");

@@ -136,6 +136,14 @@ size_t pc_generate_bytes(const pc_generate *g)
 
 /* --- prompts --- */
 
+/* What the connector reads beside a picture, borrowed. */
+static pc_ids question_of(const pc_batch *prompts, int64_t image)
+{
+    int64_t limit = prompts->question;
+    return limit ? (pc_ids){.data = prompts->questions + image * limit, .count = (size_t)prompts->question_lengths[image]}
+                 : (pc_ids){0};
+}
+
 /* The soft tokens of every picture, and where they stand in the batch. */
 static pc_status see_pictures(pc_generate *g, const pc_batch *prompts)
 {
@@ -145,7 +153,8 @@ static pc_status see_pictures(pc_generate *g, const pc_batch *prompts)
     memset(g->at, 0, (size_t)prompts->tokens * sizeof *g->at);
     for (int64_t i = 0; i < prompts->images; i++) {
         int64_t count;
-        PC_TRY(pc_session_see(g->session, prompts->pixels + i * size, NULL, &g->soft[i], &count));
+        const pc_ids question = question_of(prompts, i);
+        PC_TRY(pc_session_see_asked(g->session, prompts->pixels + i * size, NULL, &question, &g->soft[i], &count));
         g->soft_count++;
         for (int64_t k = 0; k < each && k < count; k++) {
             g->at[prompts->soft_rows[i * each + k]] = g->soft[i] + k * width;

@@ -13,11 +13,22 @@
 
 enum { WARM_UP = 2, LEAST = 3 };
 
-static double now(void)
+static double read_clock(clockid_t clock)
 {
     struct timespec time;
-    clock_gettime(CLOCK_MONOTONIC, &time);
+    clock_gettime(clock, &time);
     return (double)time.tv_sec + (double)time.tv_nsec * 1e-9;
+}
+
+static double now(void)
+{
+    return read_clock(CLOCK_MONOTONIC);
+}
+
+/* Of all threads of this process. */
+static double cpu_now(void)
+{
+    return read_clock(CLOCK_PROCESS_CPUTIME_ID);
 }
 
 /* The most that was ever resident. */
@@ -39,7 +50,7 @@ static size_t peak_bytes(void)
 
 /* What some steps took; the first WARM_UP of them don't count. */
 typedef struct timing {
-    double spent; /* seconds */
+    double spent, cpu; /* seconds */
     int64_t steps, tokens, images;
 } timing;
 
@@ -52,11 +63,12 @@ static pc_status take_steps(timing *out, const pc_training *p, const pc_recipe *
     *out = (timing){0};
     PC_TRY(pc_loader_seek(p->data.loader, 0));
     for (int64_t step = 0; step < most && (step < WARM_UP + LEAST || now() - started < seconds); step++) {
-        double before = now();
+        double before = now(), cpu = cpu_now();
         PC_TRY(pc_loader_next(p->data.loader, &batches));
         PC_TRY(pc_rollout_step(p->rollout, p->learner, batches, recipe->accumulation, step, 0, &result)); /* rate 0: weights stay good */
         if (step >= WARM_UP || step == most - 1) {
             out->spent += now() - before;
+            out->cpu += cpu_now() - cpu;
             out->tokens += result.tokens;
             out->images += result.images;
             out->steps++;
@@ -68,16 +80,23 @@ static pc_status take_steps(timing *out, const pc_training *p, const pc_recipe *
 static pc_status measure(pc_plan *out, const pc_training *p, const pc_recipe *recipe, double seconds)
 {
     bool cached = recipe->feature_cache != NULL;
+    int64_t in_first = out->steps < out->steps_per_epoch ? out->steps : out->steps_per_epoch; /* steps of the first epoch */
     timing first, later;
+    out->cpu_seconds = cpu_now(); /* until here */
     PC_TRY(take_steps(&first, p, recipe, cached ? seconds / 2 : seconds, cached ? out->steps_per_epoch : INT64_MAX));
+    later = first;
+    if (cached) { /* the same steps again: now every picture is there */
+        PC_TRY(take_steps(&later, p, recipe, seconds / 2, first.steps + WARM_UP));
+    }
     out->measured = first.steps;
     out->tokens_per_step = (double)first.tokens / (double)first.steps;
     out->images_per_step = (double)first.images / (double)first.steps;
-    out->seconds_per_step = out->seconds_per_step_cached = first.spent / (double)first.steps;
-    if (cached) { /* the same steps again: now every picture is there */
-        PC_TRY(take_steps(&later, p, recipe, seconds / 2, first.steps + WARM_UP));
-        out->seconds_per_step_cached = later.spent / (double)later.steps;
-    }
+    out->seconds_per_step = first.spent / (double)first.steps;
+    out->seconds_per_step_cached = later.spent / (double)later.steps;
+    out->seconds = out->seconds_to_start + out->seconds_per_step * (double)in_first +
+                   out->seconds_per_step_cached * (double)(out->steps - in_first);
+    out->cpu_seconds += first.cpu / (double)first.steps * (double)in_first +
+                        later.cpu / (double)later.steps * (double)(out->steps - in_first);
     return PC_OK;
 }
 
@@ -123,9 +142,6 @@ static pc_status plan(pc_plan *out, pc_training *p, const pc_recipe *recipe, con
     out->expected = peak_bytes();
     out->most = before + out->gradients + out->moments + out->activations;
     out->most = out->most > out->expected ? out->most : out->expected;
-    int64_t first = out->steps < out->steps_per_epoch ? out->steps : out->steps_per_epoch;
-    out->seconds = out->seconds_to_start + out->seconds_per_step * (double)first +
-                   out->seconds_per_step_cached * (double)(out->steps - first);
     out->flops_per_step = pc_learner_cost(p->learner).flops * (double)recipe->accumulation;
     return PC_OK;
 }

@@ -26,6 +26,7 @@ typedef struct pc_plan {
     double seconds_per_step, seconds;        /* of a step (of the first epoch); of the whole run with its start */
     double seconds_per_step_cached;          /* of later epochs' steps; as seconds_per_step without a feature cache */
     double seconds_to_start;                 /* until the first step */
+    double cpu_seconds;                      /* of all threads, for the whole run: what other work on the machine changes least */
     double flops_per_step;                   /* floating-point operations of one of the steps measured, as the operations count them */
     int64_t measured;                        /* steps */
 } pc_plan;

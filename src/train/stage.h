@@ -11,6 +11,7 @@
 
 /* The inputs of a loss graph; absent ones are NULL. Names and shapes as in pc_batch. */
 typedef struct pc_stage_inputs {
+    pc_tensor *questions, *question_lengths; /* of a connector that reads */
     pc_tensor *pixels, *ids, *positions, *ranges, *soft_rows, *target_rows, *target_ids, *text_ends;
     pc_shape feature_shape; /* [N,P,D] of a feature cache, set before the loss is built; no dims = pixels come */
     pc_tensor *features;    /* f32 [N,P,D], in place of pixels */

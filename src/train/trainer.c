@@ -6,6 +6,7 @@
 #include "base/log.h"
 #include "base/memory.h"
 #include "base/str.h"
+#include "model/fingerprint.h"
 #include "store/checkpoint.h"
 #include "train/data.h"
 #include "train/log.h"
@@ -367,6 +368,16 @@ static pc_status finish(trainer *t)
     return t->recipe->plot_loss ? pc_train_log_plot(t->recipe->output_dir) : PC_OK;
 }
 
+static pc_status tell_beginning(const trainer *t)
+{
+    pc_fingerprint print;
+    if (t->hooks->begins) {
+        PC_TRY(pc_fingerprint_of(&print, t->of.model));
+        t->hooks->begins(t->hooks->user, print.whole);
+    }
+    return PC_OK;
+}
+
 static pc_status carry_out(trainer *t)
 {
     const pc_recipe *recipe = t->recipe;
@@ -376,6 +387,7 @@ static pc_status carry_out(trainer *t)
     PC_TRY(pc_make_directories(recipe->output_dir));
     PC_TRY(begin(t));
     PC_TRY(write_recipe(t));
+    PC_TRY(tell_beginning(t));
     if (!t->of.adapter) { /* an adapter's folder has no model: config.json would pretend there is one */
         PC_TRY(pc_model_save_description(t->of.model, recipe->output_dir, (pc_dtype)pc_dtype_from_name(recipe->save_dtype)));
     }

@@ -26,6 +26,8 @@ typedef struct pc_progress {
 
 typedef struct pc_trainer_hooks {
     void *user;
+    /* Before the first step, with the fingerprint of tokenizer, template and processor (model/fingerprint.h); may be NULL. */
+    void (*begins)(void *user, const char *fingerprint);
     void (*progress)(void *user, const pc_progress *progress); /* may be NULL */
     int (*stop)(void *user); /* non-zero: save a checkpoint and return PC_ERR_INTERRUPTED; may be NULL */
 } pc_trainer_hooks;

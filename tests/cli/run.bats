@@ -48,6 +48,16 @@ ids() { jq -c .ids; }
     "$percept" run tests/golden/t5/flan "What is the colour?" --choice blue --choice red
 }
 
+@test "run: a connector that reads sees a picture by the question, and refuses without its tokenizer" {
+    model=tests/golden/blip2/instruct
+    one=$("$percept" run $model "what is the colour" --image $shapes -n 5 --json | ids)
+    [ "$one" != "$("$percept" run $model "is the colour" --image $shapes -n 5 --json | ids)" ]
+    cp -r $model "$BATS_TEST_TMPDIR/alone"
+    rm -r "$BATS_TEST_TMPDIR/alone/qformer_tokenizer"
+    refuses 3 "$percept" run "$BATS_TEST_TMPDIR/alone" "what is the colour" --image $shapes -n 5
+    grep -q qformer_tokenizer "$BATS_TEST_TMPDIR/err"
+}
+
 @test "run: old layout and prompt from standard input" {
     out=$(printf 'What is the colour?\n' | "$percept" run tests/golden/llava/old --image $shapes -n 12 --json)
     [ "$(ids <<<"$out")" = "[235,42,25,182,219,296,98,57,21,114,58,142]" ]

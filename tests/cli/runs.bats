@@ -34,6 +34,8 @@ EOF
     loss=$(tail -n 1 "$folder/out/train_log.jsonl" | jq .loss)
     "$percept" runs show 1 --json | jq -e --argjson loss "$loss" '(.metrics.loss.last - $loss) | fabs < 1e-6'
     "$percept" runs show 1 | grep -q 'max_steps: 3'
+    print=$("$percept" runs --json | jq -r '.[1].result | fromjson | .fingerprint.whole')
+    "$percept" runs show 1 | grep -q "fingerprint: $print" # trained and evaluated with the same tokenizer, template, processor
     "$percept" runs plot 1 1 -o "$folder/plot.svg"
     [ "$(grep -c '<polyline' "$folder/plot.svg")" -eq 2 ]
     "$percept" runs plot 1 --metric learning_rate | grep -q '<polyline'

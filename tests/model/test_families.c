@@ -41,6 +41,9 @@ static void test_halves(void **state)
 
 static const parity_fixture systems[] = {
     {"blip-2 opt", GOLDEN("blip2/opt"), GOLDEN("blip2/opt.safetensors"), false},
+    {"blip-2 flan-t5", GOLDEN("blip2/t5"), GOLDEN("blip2/t5.safetensors"), false},
+    {"instructblip vicuna", GOLDEN("blip2/vicuna"), GOLDEN("blip2/vicuna.safetensors"), false},
+    {"instructblip flan-t5", GOLDEN("blip2/instruct"), GOLDEN("blip2/instruct.safetensors"), false},
     {"mobilevlm", GOLDEN("mobilevlm/v1"), GOLDEN("mobilevlm/v1.safetensors"), false},
     {"mplug-owl", GOLDEN("mplug_owl/v1"), GOLDEN("mplug_owl/v1.safetensors"), false},
     {"cogvlm", GOLDEN("cogvlm/chat"), GOLDEN("cogvlm/chat.safetensors"), false},
@@ -143,6 +146,21 @@ static void test_llava_pictures(void **state)
         pc_free(expected);
         pc_model_free(model);
         pc_store_free(truth);
+    }
+}
+
+/* Directories of this layout bring no template: it follows from the language model, or from the directory's name. */
+static void test_llava_templates(void **state)
+{
+    static const char *const wanted[] = {"vicuna_v0", "vicuna_v1", NULL, "mistral_instruct"};
+    (void)state;
+    for (int i = 0; i < 4; i++) {
+        pc_model *model = golden_model(llavas[1 + i].model);
+        assert_true((model->chat == NULL) == (wanted[i] == NULL));
+        if (wanted[i]) {
+            assert_string_equal(model->chat->name, wanted[i]);
+        }
+        pc_model_free(model);
     }
 }
 
@@ -365,6 +383,7 @@ int main(void)
         cmocka_unit_test(test_native),
         cmocka_unit_test(test_native_pictures),
         cmocka_unit_test(test_session_sees_tiles),
+        cmocka_unit_test(test_llava_templates),
         cmocka_unit_test(test_saved),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

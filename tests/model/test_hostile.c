@@ -160,6 +160,7 @@ static void test_config_of_decoders(void **state)
 static void test_config_of_queries(void **state)
 {
     drill(*state, GOLDEN("blip2/opt"), "config.json");
+    drill(*state, GOLDEN("blip2/instruct"), "config.json");
 }
 
 static void test_config_of_bridges(void **state)

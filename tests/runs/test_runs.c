@@ -105,6 +105,9 @@ static void test_one_run(void **state)
     assert_true(s.loss == 1.0);
     assert_string_equal(s.name, start.name);
     assert_string_equal(s.settings, start.settings);
+    assert_int_equal(pc_runs_setting(runs, id, "print", "it's 1"), PC_OK);
+    assert_int_equal(pc_runs_get(runs, id, see_run, &s), PC_OK);
+    assert_string_equal(s.settings, "seed: 1\nprint: it's 1\n");
     assert_int_equal(pc_runs_end(runs, id, "done", "{\"a\": 1}"), PC_OK);
     pc_runs_close(runs);
 

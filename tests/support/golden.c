@@ -1,6 +1,7 @@
 #include "golden.h"
 
 #include "base/cpu.h"
+#include "base/file.h"
 #include "base/memory.h"
 #include "folder.h"
 
@@ -59,7 +60,8 @@ void golden_copy(const char *from, const char *to)
     DIR *directory = opendir(from);
     assert_non_null(directory);
     for (struct dirent *entry; (entry = readdir(directory));) {
-        if (entry->d_name[0] != '.') {
+        char path[512];
+        if (entry->d_name[0] != '.' && !pc_path_is_directory(pc_test_path(path, from, entry->d_name))) {
             size_t size;
             unsigned char *bytes = pc_test_read(from, entry->d_name, &size);
             pc_test_write(to, entry->d_name, bytes, size);
@@ -116,6 +118,11 @@ void golden_input_read(golden_input *out, const pc_store *fixture)
         out->input.height = pixels->ndim == 4 ? pixels->dim[2] : 0;
         out->input.width = pixels->ndim == 4 ? pixels->dim[3] : 0;
     }
+    const pc_array *questions = pc_store_find(fixture, "qformer_input_ids");
+    if (questions) {
+        out->input.questions = out->questions = golden_ids(questions);
+        out->input.question_length = questions->dim[1];
+    }
     if (ids) {
         out->input.ids = out->ids = golden_ids(ids);
         out->input.tokens = ids->dim[ids->ndim - 1];
@@ -143,6 +150,7 @@ void golden_input_clear(golden_input *input)
     pc_free(input->tilings);
     pc_free(input->pixels);
     pc_free(input->ids);
+    pc_free(input->questions);
     *input = (golden_input){0};
 }
 

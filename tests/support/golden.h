@@ -21,7 +21,7 @@ bool golden_level(int level, uint32_t *flags, const char **name);
 pc_model *golden_model(const char *path);
 pc_store *golden_store(const char *path);
 pc_json *golden_json(const char *path);
-/* Copy the files of a directory into a folder that exists. */
+/* Copy the files of a directory (not its folders) into a folder that exists. */
 void golden_copy(const char *from, const char *to);
 /* A tensor's values; release with pc_free. */
 float *golden_values(const pc_array *array);
@@ -36,7 +36,7 @@ pc_store *golden_trace(pc_model *model, const pc_backend *backend, pc_dtype comp
 typedef struct golden_input {
     pc_trace_input input;
     float *pixels;
-    int32_t *ids;
+    int32_t *ids, *questions;
     pc_image_tiling *tilings;
 } golden_input;
 

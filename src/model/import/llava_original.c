@@ -244,13 +244,25 @@ static pc_status configure(pc_model *model, const char *where)
     return PC_OK;
 }
 
-/* LLaVA goes by the directory's name; only where that is sure: 1.5 and 1.6 on Vicuna were trained with Vicuna's layout. */
+/* LLaVA goes by the directory's name; only where that is sure: 1.5 and 1.6 on Vicuna were trained with Vicuna's layout, v0 with
+ * that of v0, and everything over Mistral (1.6, LLaVA-Med 1.5) with Mistral's. */
+static const char *template_of(const pc_model *model)
+{
+    const char *name = pc_path_base(model->path), *llm = llm_of(model->config);
+    if (strcmp(llm, "mistral") == 0) {
+        return "mistral_instruct";
+    }
+    if (strcmp(llm, "llama") != 0 || strstr(name, "34b")) {
+        return NULL;
+    }
+    bool vicuna = strstr(name, "v1.5") || (strstr(name, "v1.6") && strstr(name, "vicuna"));
+    return vicuna ? "vicuna_v1" : pc_ends_with(name, "-v0") ? "vicuna_v0" : NULL;
+}
+
 static pc_status guess_template(pc_model *model)
 {
-    const char *name = pc_path_base(model->path);
-    bool vicuna = strcmp(llm_of(model->config), "llama") == 0 && !strstr(name, "34b") &&
-                  (strstr(name, "v1.5") || (strstr(name, "v1.6") && strstr(name, "vicuna")));
-    return model->chat || model->chat_unknown || !vicuna ? PC_OK : pc_template_by_name(&model->chat, "vicuna_v1");
+    const char *name = template_of(model);
+    return model->chat || model->chat_unknown || !name ? PC_OK : pc_template_by_name(&model->chat, name);
 }
 
 static pc_status finish(pc_model *model, const char *where)

@@ -28,6 +28,10 @@ pc_status pc_stage_bind(pc_exec *exec, const pc_stage_inputs *in, const pc_model
 {
     int64_t side = model->encoder.info.image_size;
     PC_TRY(bind(exec, in->pixels, batch->pixels, pc_dims(4, batch->images, 3, side, side)));
+    if (in->questions) {
+        PC_TRY(bind(exec, in->questions, batch->questions, pc_dims(2, batch->images, batch->question)));
+        PC_TRY(bind(exec, in->question_lengths, batch->question_lengths, pc_dims(1, batch->images)));
+    }
     PC_TRY(pc_model_check_positions(model, batch->positions, in->positions && model->llm.type ? batch->tokens : 0));
     PC_TRY(bind_rows(exec, in, batch));
     PC_TRY(bind_targets(exec, in, batch));
