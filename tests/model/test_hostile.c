@@ -170,6 +170,11 @@ static void test_config_of_bridges(void **state)
     drill(*state, GOLDEN("cogvlm/chat"), "config.json");
 }
 
+static void test_config_of_qwen_vl(void **state)
+{
+    drill(*state, GOLDEN("qwen_vl/chat"), "config.json");
+}
+
 static void test_config_of_mobilevlm(void **state)
 {
     drill(*state, GOLDEN("mobilevlm/v2"), "config.json");
@@ -391,6 +396,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_config_of_decoders, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_config_of_queries, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_config_of_bridges, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_config_of_qwen_vl, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_config_of_mobilevlm, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_config_of_owl, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_config_of_siglip, set_up, tear_down),
