@@ -254,6 +254,10 @@ pc_status pc_model_pack(pc_model *model, const pc_backend *backend, pc_dtype com
         pc_param *param = &model->params.items[i]->param;
         if (param->any_type && !param->trains) {
             PC_TRY(backend->pack(backend, param, compute));
+            if (param->packed) { /* which is what products read */
+                pc_store_release(model->store, param->data, pc_param_bytes(param));
+                pc_store_release(model->tower_store, param->data, pc_param_bytes(param));
+            }
         }
     }
     return PC_OK;

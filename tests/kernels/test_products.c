@@ -188,12 +188,13 @@ static pc_tensor *random_blocks(walker *w, pc_dtype type, int64_t n, int64_t k)
     return b;
 }
 
-static void blocks_case(walker *w, pc_dtype type, int64_t m, int64_t n, int64_t k, bool options)
+/* The weight lies as [n,k], or as [k,n] when gradients go back through it. */
+static void blocks_case_of(walker *w, pc_dtype type, bool back, int64_t m, int64_t n, int64_t k, bool options)
 {
-    const pc_matmul_params params = {false, true, options ? PC_BF16 : PC_F32};
+    const pc_matmul_params params = {false, !back, options ? PC_BF16 : PC_F32};
     walker_begin(w, &pc_op_matmul, &params);
     walker_float(w, PC_F32, pc_dims(2, m, k));
-    random_blocks(w, type, n, k);
+    random_blocks(w, type, back ? k : n, back ? n : k);
     if (options) {
         walker_float(w, PC_F32, pc_dims(1, n));
         walker_float(w, PC_F32, pc_dims(2, m, n));
@@ -204,6 +205,25 @@ static void blocks_case(walker *w, pc_dtype type, int64_t m, int64_t n, int64_t 
     w->accumulate = options;
     w->absolute = 1e-6 * sqrt((double)k);
     walker_check(w);
+}
+
+static void blocks_case(walker *w, pc_dtype type, int64_t m, int64_t n, int64_t k, bool options)
+{
+    blocks_case_of(w, type, false, m, n, k, options);
+}
+
+/* Sums over rows of the weight, fewer and more than a tile has; columns of one block and of more than a tile. */
+static void test_blocks_back(void **state)
+{
+    static const int64_t sizes[][3] = {{1, 256, 1}, {3, 512, 53}, {66, 256, 130}, {5, 768, 300}};
+    for (int type = PC_DTYPE_PLAIN; type < PC_DTYPE_COUNT; type++) {
+        for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++) {
+            blocks_case_of(*state, (pc_dtype)type, true, sizes[i][0], sizes[i][1], sizes[i][2], (i + (size_t)type) % 2);
+        }
+        if (pc_dtype_unit((pc_dtype)type) == 32) {
+            blocks_case_of(*state, (pc_dtype)type, true, 9, 288, 40, true);
+        }
+    }
 }
 
 static void test_blocks(void **state)
@@ -590,6 +610,7 @@ int main(void)
         cmocka_unit_test(test_matmul_types),
         cmocka_unit_test(test_matmul_rows),
         cmocka_unit_test(test_matmul_chunks),
+        cmocka_unit_test(test_blocks_back),
         cmocka_unit_test(test_blocks),
         cmocka_unit_test(test_blocks_rows),
         cmocka_unit_test(test_blocks_read),

@@ -1,6 +1,7 @@
 /* Every node kernel of the CPU backend. */
 PC_CPU_KERNEL(matmul)
 PC_CPU_KERNEL(matmul_blocks)
+PC_CPU_KERNEL(matmul_blocks_back)
 PC_CPU_KERNEL(attention)
 PC_CPU_KERNEL(attention_grad)
 PC_CPU_KERNEL(add)
