@@ -207,6 +207,8 @@ static void test_config_of_native(void **state)
 {
     drill(*state, GOLDEN("qwen2_vl/2"), "preprocessor_config.json");
     drill(*state, GOLDEN("qwen2_vl/2_5"), "config.json");
+    drill(*state, GOLDEN("smolvlm"), "config.json");
+    drill(*state, GOLDEN("smolvlm"), "processor_config.json");
 }
 
 static void test_processor_config(void **state)
