@@ -7,7 +7,7 @@
 #include <string.h>
 
 /* Tokens of a prompt between two looks at the signal flag. */
-enum { READ_AT_ONCE = 512, MOST_INPUTS = 2 };
+enum { READ_AT_ONCE = 512, MOST_INPUTS = 64 };
 
 pc_status pc_input_init(pc_input *input)
 {
