@@ -1,5 +1,6 @@
 /* Every node kernel of the CPU backend. */
 PC_CPU_KERNEL(matmul)
+PC_CPU_KERNEL(matmul_int8)
 PC_CPU_KERNEL(matmul_blocks)
 PC_CPU_KERNEL(matmul_blocks_back)
 PC_CPU_KERNEL(attention)
