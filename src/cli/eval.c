@@ -19,8 +19,8 @@
 
 typedef struct eval_options {
     char *tasks, *data, *output_path, *template_name, *system, *dtype, *adapter, *decoding, *mmproj;
-    char *model, *base_url, *api_key_env;
-    int64_t limit, seed, batch_size, max_new_tokens, context, threads, tries, max_failures;
+    char *model, *base_url, *api_key_env, *shots_select, *shots_task, *shots_data;
+    int64_t shots, shots_pool, shots_seed, limit, seed, batch_size, max_new_tokens, context, threads, tries, max_failures;
     double calls_a_minute;
     bool no_images, log_samples, json;
 } eval_options;
@@ -40,7 +40,7 @@ static const pc_field fields[] = {
     FIELD(no_images, PC_FIELD_BOOL, "false",
           "replace every picture by a mid-grey one of its size (each pixel 128, 128, 128)"),
     NUMBER(max_new_tokens, "128", 1, 1 << 20, "most tokens of one answer"),
-    NUMBER(batch_size, "1", 1, 1, "questions answered at once"),
+    NUMBER(batch_size, "1", 1, PC_BATCH_MOST, "questions answered side by side; the answers are the same, sooner where a step costs much"),
     FIELD(output_path, PC_FIELD_TEXT, NULL,
           "folder for results.json, report.html and samples_TASK.jsonl (a line as soon as it is answered); the same command "
           "goes on where it was stopped"),
@@ -60,6 +60,12 @@ static const pc_field fields[] = {
     NUMBER(tries, "6", 1, 100, "of a call of the endpoint that fails in a way that may pass"),
     {.name = "calls_a_minute", .type = PC_FIELD_FLOAT, .offset = offsetof(eval_options, calls_a_minute), .fallback = "0",
      .high = 1e6, .help = "of the endpoint at most; 0 = as many as go"},
+    NUMBER(shots, "0", 0, PC_SHOTS_MOST, "solved examples before each question (in-context learning)"),
+    FIELD(shots_select, PC_FIELD_TEXT, "random", "how they are chosen: random, balanced (by answer), similar (by picture, RICES)"),
+    FIELD(shots_task, PC_FIELD_TEXT, NULL, "task that they come from, as in --tasks; unset = the task itself, with --shots_data or --shots_seed"),
+    FIELD(shots_data, PC_FIELD_TEXT, NULL, "file or folder of the examples, in place of --data"),
+    NUMBER(shots_pool, "256", 1, 1 << 20, "questions from which they are chosen"),
+    NUMBER(shots_seed, "1900001", 0, 9e15, "of drawn examples, and of choosing"),
     NUMBER(max_failures, "0", 0, 9e15, "questions of a task that may stay without an answer before the run stops"),
     PC_CLI_MMPROJ(eval_options),
 };
@@ -183,12 +189,14 @@ static pc_status make_setup(const evaluating *e, const asked_task *asked, pc_jso
         const char *key, *text;
     } texts[] = {{"model", e->who.model}, {"stamp", e->who.stamp}, {"fingerprint", e->who.fingerprint.whole},
                  {"task", asked->about.version}, {"path", asked->path}, {"data", o->data}, {"system", o->system}, {"dtype", o->dtype},
-                 {"adapter", o->adapter}, {"template", e->who.template_name}, {"base_url", o->base_url}};
+                 {"adapter", o->adapter}, {"shots_select", o->shots ? o->shots_select : NULL}, {"shots_task", o->shots_task},
+                 {"shots_data", o->shots_data}, {"template", e->who.template_name}, {"base_url", o->base_url}};
     const struct {
         const char *key;
         int64_t value;
     } numbers[] = {{"limit", o->limit}, {"seed", o->seed}, {"max_new_tokens", o->max_new_tokens}, {"context", o->context},
-                   {"no_images", o->no_images}};
+                   {"no_images", o->no_images}, {"shots", o->shots}, {"shots_pool", o->shots ? o->shots_pool : 0},
+                   {"shots_seed", o->shots ? o->shots_seed : 0}};
     pc_json *json = pc_json_new_object();
     pc_status status = PC_OK;
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
@@ -248,9 +256,30 @@ static pc_status measure_task(evaluating *e, asked_task *asked)
     return asked->task->measure(&asked->measured, &task, &subject);
 }
 
+/* The pool must not be the questions themselves: another task, other data, or drawn with another seed. */
+static pc_status find_shots(const evaluating *e, const asked_task *asked, pc_shots **out)
+{
+    const eval_options *o = &e->options;
+    pc_shots_options shots = {.select = o->shots_select, .count = o->shots, .pool = o->shots_pool, .seed = (uint64_t)o->shots_seed,
+                              .task = asked->task, .local = e->who.local,
+                              .task_options = {.path = asked->path, .data = o->shots_data, .seed = (uint64_t)o->shots_seed}};
+    *out = NULL;
+    if (!o->shots) {
+        return PC_OK;
+    }
+    if (o->shots_task) {
+        PC_TRY(pc_task_find(&shots.task, &shots.task_options.path, o->shots_task, o->shots_data));
+    } else if (asked->path && !o->shots_data) {
+        return pc_fail(PC_ERR_USAGE, "--shots: the examples of %s need --shots_task or --shots_data; its own questions are no examples",
+                       asked->name);
+    }
+    return pc_shots_new(out, &shots);
+}
+
 static pc_status ask_task(evaluating *e, asked_task *asked)
 {
     char *samples;
+    pc_shots *shots = NULL;
     pc_task_options task = {.path = asked->path, .data = e->options.data, .seed = (uint64_t)e->options.seed};
     PC_TRY(samples_path(e, asked, &samples));
     pc_status status = claim(e, asked, samples);
@@ -263,6 +292,7 @@ static pc_status ask_task(evaluating *e, asked_task *asked)
         .blank_images = e->options.no_images,
         .system = e->options.system,
         .max_failures = e->options.max_failures,
+        .batch = e->options.batch_size,
         .samples = samples,
         .kept = asked->samples,
         .on_sample = tell_progress,
@@ -270,6 +300,10 @@ static pc_status ask_task(evaluating *e, asked_task *asked)
     };
     double start = pc_cli_now_ms();
     e->told_ms = start;
+    if (status == PC_OK) {
+        status = find_shots(e, asked, &shots);
+        options.shots = shots;
+    }
     if (status == PC_OK) {
         status = pc_tally_task(&asked->score, &e->who.answerer, asked->task, &task, &options);
     }
@@ -282,6 +316,7 @@ static pc_status ask_task(evaluating *e, asked_task *asked)
     if (status == PC_OK && samples) {
         status = pc_environment_note(e->options.output_path, asked->name, seconds, (int)e->options.threads);
     }
+    pc_shots_free(shots);
     pc_free(samples);
     return status;
 }
@@ -344,6 +379,10 @@ static pc_status set_config(const evaluating *e, const asked_task *asked, pc_jso
     }
     PC_TRY(pc_json_set(config, "no_images", pc_json_new_bool(e->options.no_images)));
     PC_TRY(pc_json_set(config, "max_new_tokens", pc_json_new_integer(e->options.max_new_tokens)));
+    if (e->options.shots) {
+        PC_TRY(pc_json_set(config, "shots", pc_json_new_integer(e->options.shots)));
+        PC_TRY(pc_json_set(config, "shots_select", pc_json_new_text(e->options.shots_select)));
+    }
     if (e->options.decoding) {
         PC_TRY(pc_json_set(config, "decoding", pc_json_new_text(e->options.decoding)));
     }
@@ -502,7 +541,7 @@ static pc_status evaluate(evaluating *e, const char *path)
                                              .name = path, .base_url = o->base_url, .key_env = o->api_key_env, .tries = o->tries,
                                              .calls_a_minute = o->calls_a_minute, .dtype = o->dtype, .adapter = o->adapter,
                                              .template_name = o->template_name, .decoding = o->decoding, .threads = o->threads,
-                                             .context = o->context, .mmproj = o->mmproj}));
+                                             .context = o->context, .batch = o->batch_size, .mmproj = o->mmproj}));
     for (int i = 0; i < e->count; i++) {
         PC_TRY(e->tasks[i].task->measure ? measure_task(e, &e->tasks[i])
                                          : ask_task(e, &e->tasks[i]));

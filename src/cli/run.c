@@ -73,7 +73,7 @@ static const pc_field fields[] = {
 #undef FIELD
 #undef VALUE
 
-static const pc_option_alias aliases[] = {{"-n", "n"}, {"-c", "context"}, {"-t", "threads"},
+static const pc_option_alias aliases[] = {{"-n", "n"}, {"-c", "context"}, {"-t", "threads"}, {"--lora", "adapter"},
                                           {NULL, NULL}};
 
 typedef struct running {

@@ -21,7 +21,7 @@
 
 enum {
     PIXELS, IDS, POSITIONS, RANGES, SOFT_ROWS, TARGET_ROWS, TARGET_IDS, TARGET_WEIGHTS, TEXT_ENDS, ANSWER_ENDS, ANSWER_ROWS,
-    EXPERIENCE, QUESTIONS, QUESTION_LENGTHS, ARRAYS
+    LABELS, EXPERIENCE, QUESTIONS, QUESTION_LENGTHS, ARRAYS
 };
 _Static_assert((int)ARRAYS == (int)PC_BATCH_ARRAYS, "one capacity for each array of a batch");
 
@@ -57,6 +57,7 @@ void pc_batch_clear(pc_batch *batch)
     pc_free(batch->text_ends);
     pc_free(batch->answer_ends);
     pc_free(batch->answer_rows);
+    pc_free(batch->labels);
     pc_free(batch->experience);
     memset(batch, 0, sizeof *batch);
 }
@@ -75,12 +76,24 @@ pc_status pc_batch_room_for_rows(pc_batch *batch, int64_t rows)
 pc_status pc_batch_room_for_answers(pc_batch *batch)
 {
     PC_TRY(ROOM(answer_ends, ANSWER_ENDS, batch->answers + 2));
+    PC_TRY(ROOM(labels, LABELS, batch->samples + 1));
     return ROOM(answer_rows, ANSWER_ROWS, batch->answers + 2);
 }
 
 pc_status pc_batch_room_for_experience(pc_batch *batch)
 {
     return ROOM(experience, EXPERIENCE, batch->targets * PC_EXPERIENCE + 1);
+}
+
+static pc_status copy_questions(pc_batch *out, const pc_batch *from)
+{
+    size_t count = (size_t)(from->images * from->question);
+    PC_TRY(pc_grow(&out->questions, &out->capacity[QUESTIONS], count, sizeof *out->questions, "a batch"));
+    PC_TRY(pc_grow(&out->question_lengths, &out->capacity[QUESTION_LENGTHS], (size_t)from->images,
+                   sizeof *out->question_lengths, "a batch"));
+    memcpy(out->questions, from->questions, count * sizeof *out->questions);
+    memcpy(out->question_lengths, from->question_lengths, (size_t)from->images * sizeof *out->question_lengths);
+    return PC_OK;
 }
 
 pc_status pc_batch_copy_pictures(pc_batch *out, const pc_batch *from, int64_t size)
@@ -92,7 +105,8 @@ pc_status pc_batch_copy_pictures(pc_batch *out, const pc_batch *from, int64_t si
     }
     out->images = from->images;
     out->soft = from->soft;
-    return PC_OK;
+    out->question = from->question;
+    return from->question > 0 && from->images > 0 ? copy_questions(out, from) : PC_OK;
 }
 
 static pc_status room_for_targets(pc_batch *batch, int64_t targets)
@@ -479,6 +493,7 @@ pc_status pc_batch_add(pc_batch *batch, pc_batch_maker *maker, int dx, int dy, b
     switch (maker->options->kind) {
     case PC_BATCH_PAIRS: return add_pair(batch, maker, dx, dy, shortened);
     case PC_BATCH_PREFERENCES: return pc_batch_add_preference(batch, maker, dx, dy);
+    case PC_BATCH_LABELLED:
     case PC_BATCH_PROMPTS: return pc_batch_add_prompt(batch, maker, dx, dy);
     case PC_BATCH_REGIONS: return add_regions(batch, maker, dx, dy, shortened);
     default: return add_conversation(batch, maker, dx, dy, shortened);

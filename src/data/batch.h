@@ -53,4 +53,7 @@ typedef struct pc_written {
  * target, `experience` has room. picture: numbers of a picture's pixels. */
 pc_status pc_batch_answer(pc_batch *out, const pc_batch *prompts, const pc_written *written, int64_t picture);
 
+/* *out = prompts (kind LABELLED) each with its own answer and that of the sample before; no answer goes beyond the cutoff. */
+pc_status pc_batch_label(pc_batch *out, const pc_batch *prompts, int64_t cutoff, int64_t picture);
+
 #endif

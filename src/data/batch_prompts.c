@@ -35,6 +35,7 @@ pc_status pc_batch_add_prompt(pc_batch *batch, pc_batch_maker *maker, int dx, in
     pc_batch_added now = pc_batch_begin(batch);
     const pc_conversation *conversation = &maker->sample.conversation;
     const pc_prompt *prompt = &maker->prompt;
+    bool labelled = maker->options->kind == PC_BATCH_LABELLED;
     bool answered = conversation->count > 0 && conversation->messages[conversation->count - 1].role == PC_ROLE_ASSISTANT;
     PC_TRY(pc_batch_prompt(&maker->prompt, maker, conversation));
     size_t length = prompt_length(prompt, answered), cutoff = (size_t)maker->options->cutoff;
@@ -42,9 +43,13 @@ pc_status pc_batch_add_prompt(pc_batch *batch, pc_batch_maker *maker, int dx, in
     if (length == 0) {
         return pc_fail(PC_ERR_DATA, "there is nothing to answer");
     }
+    if (labelled && (length == prompt->ids.count || maker->sample.label == 0)) {
+        return pc_fail(PC_ERR_DATA, "there is no %s", maker->sample.label ? "answer" : "label that says whether the answer is wanted");
+    }
     maker->fault = PC_FAULT_LENGTH;
-    if (length > cutoff) {
-        return pc_fail(PC_ERR_DATA, "%zu tokens are more than the cutoff of %zu", length, cutoff);
+    size_t counted = labelled ? prompt->ids.count : length;
+    if (counted > cutoff) {
+        return pc_fail(PC_ERR_DATA, "%zu tokens are more than the cutoff of %zu", counted, cutoff);
     }
     PC_TRY(pc_batch_room_for_rows(batch, (int64_t)length));
     PC_TRY(pc_batch_room_for_answers(batch));
@@ -54,6 +59,7 @@ pc_status pc_batch_add_prompt(pc_batch *batch, pc_batch_maker *maker, int dx, in
     PC_TRY(pc_batch_add_slots(batch, &now, maker, length, dx, dy));
     now.tokens += (int64_t)length;
     batch->text_ends[batch->samples] = (int32_t)now.tokens - 1;
+    batch->labels[batch->samples] = (float)maker->sample.label;
     pc_batch_commit(batch, &now);
     return PC_OK;
 }
@@ -117,4 +123,40 @@ pc_status pc_batch_answer(pc_batch *out, const pc_batch *prompts, const pc_writt
         first = last;
     }
     return pc_batch_room_for_experience(out);
+}
+
+/* --- labelled --- */
+
+/* *answers = for each sample its own answer, then that of the sample before (of the last for the first), cut where the
+ * cutoff is. */
+static pc_status cross_answers(pc_ids *ids, int64_t *ends, const pc_batch *prompts, int64_t cutoff)
+{
+    int64_t samples = prompts->samples, first = 0;
+    for (int64_t s = 0; s < samples; s++) {
+        int64_t own = s > 0 ? prompts->answer_ends[s - 1] : 0, before = (s + samples - 1) % samples;
+        int64_t other = before > 0 ? prompts->answer_ends[before - 1] : 0;
+        int64_t count = prompts->answer_ends[before] - other, room = cutoff - (prompts->text_ends[s] + 1 - first);
+        first = prompts->text_ends[s] + 1;
+        PC_TRY(pc_ids_add(ids, prompts->target_ids + own, (size_t)(prompts->answer_ends[s] - own)));
+        ends[2 * s] = (int64_t)ids->count;
+        PC_TRY(pc_ids_add(ids, prompts->target_ids + other, (size_t)(count < room ? count : room)));
+        ends[2 * s + 1] = (int64_t)ids->count;
+    }
+    return PC_OK;
+}
+
+pc_status pc_batch_label(pc_batch *out, const pc_batch *prompts, int64_t cutoff, int64_t picture)
+{
+    pc_ids ids = {0};
+    int64_t *ends = NULL;
+    pc_status status;
+    PC_GO(PC_NEW_ARRAY(ends, (size_t)(2 * prompts->samples) + 1, "a batch"));
+    PC_GO(cross_answers(&ids, ends, prompts, cutoff));
+    const pc_written written = {ids.data, ends, 2};
+    PC_GO(pc_batch_answer(out, prompts, &written, picture));
+    memcpy(out->labels, prompts->labels, (size_t)prompts->samples * sizeof *out->labels);
+done:
+    pc_ids_clear(&ids);
+    pc_free(ends);
+    return status;
 }

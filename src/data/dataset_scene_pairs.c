@@ -5,6 +5,7 @@
  *                scene: an object that isn't there, a wrong colour, count, relation
  *   corrections  a request for a detailed caption; rejected a caption with one object's colour or shape wrong, chosen the
  *                same with that segment mended, as the annotators of RLHF-V do it (Yu et al. 2024, arXiv:2312.00849)
+ *   labelled     the answers of `answers` one by one: of even samples the true one, which is wanted, of odd ones the wrong one
  */
 #include "base/memory.h"
 #include "base/rng.h"
@@ -21,7 +22,7 @@ typedef struct scene_pairs {
     uint64_t seed, first;
     pc_scene_options options;
     const pc_scene_language *language;
-    bool corrections;
+    bool corrections, labelled;
 } scene_pairs;
 
 static bool matches(const char *path)
@@ -43,11 +44,12 @@ static pc_status set_up(scene_pairs *self, const pc_dataset_options *options)
     };
     self->language = pc_scene_language_find(lang);
     self->corrections = strcmp(content, "corrections") == 0;
+    self->labelled = strcmp(content, "labelled") == 0;
     if (!self->language) {
         return pc_fail(PC_ERR_USAGE, "scene_pairs: no words for language '%s'; there are en and zh", lang);
     }
-    if (!self->corrections && strcmp(content, "answers") != 0) {
-        return pc_fail(PC_ERR_USAGE, "scene_pairs: content is answers or corrections, found '%s'", content);
+    if (!self->corrections && !self->labelled && strcmp(content, "answers") != 0) {
+        return pc_fail(PC_ERR_USAGE, "scene_pairs: content is answers, corrections or labelled, found '%s'", content);
     }
     return pc_scene_draw(&scene, self->seed, self->first, &self->options); /* refuses what is out of range */
 }
@@ -70,11 +72,16 @@ static pc_status open_pairs(void **state, int64_t *count, const char *path, cons
     return PC_OK;
 }
 
-static pc_status add_pair(pc_sample *out, const char *asked, const char *chosen, const char *rejected)
+static pc_status ask(pc_sample *out, const char *asked)
 {
     PC_TRY(pc_conversation_begin(&out->conversation, PC_ROLE_USER));
     PC_TRY(pc_conversation_add_media(&out->conversation, PC_MEDIA_IMAGE, 0));
-    PC_TRY(pc_conversation_add_text(&out->conversation, asked, strlen(asked)));
+    return pc_conversation_add_text(&out->conversation, asked, strlen(asked));
+}
+
+static pc_status add_pair(pc_sample *out, const char *asked, const char *chosen, const char *rejected)
+{
+    PC_TRY(ask(out, asked));
     PC_TRY(pc_conversation_say(&out->conversation, PC_ROLE_ASSISTANT, chosen));
     return pc_conversation_say(&out->rejected, PC_ROLE_ASSISTANT, rejected);
 }
@@ -106,6 +113,12 @@ static pc_status add_answers(pc_sample *out, const scene_pairs *self, const pc_s
     int count = pc_scene_questions(scene, self->language, questions);
     const pc_scene_question *asked = &questions[pc_rng_permute(scene->seed, scene->index, (uint64_t)count, 0)];
     PC_TRY(find_wrong_answer(self, scene, asked, wrong));
+    if (self->labelled) {
+        bool wanted = scene->index % 2 == 0;
+        out->label = wanted ? 1 : -1;
+        PC_TRY(ask(out, asked->question));
+        return pc_conversation_say(&out->conversation, PC_ROLE_ASSISTANT, wanted ? asked->answer : wrong);
+    }
     return add_pair(out, asked->question, asked->answer, wrong);
 }
 

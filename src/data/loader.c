@@ -52,6 +52,7 @@ typedef struct worker {
     struct pc_loader *loader;
     pthread_t thread;
     pc_batch_maker maker;
+    pc_batch prompts; /* LABELLED: samples before their answers are crossed */
     pc_groups groups;
 } worker;
 
@@ -223,12 +224,16 @@ static pc_status fill_step(const pc_loader *loader, step_slot *slot, worker *sel
     const pc_loader_options *options = &loader->options;
     uint64_t draw = (uint64_t)step * (uint64_t)options->accumulation * (uint64_t)options->batch_size;
     memset(&slot->tally, 0, sizeof slot->tally);
+    bool labelled = options->kind == PC_BATCH_LABELLED;
+    int64_t picture = 3 * options->image_width * options->image_height;
     for (int64_t m = 0; m < options->accumulation; m++) {
-        pc_batch_reset(&slot->batches[m]);
+        pc_batch *out = &slot->batches[m], *into = labelled ? &self->prompts : out;
+        pc_batch_reset(into);
         for (int64_t b = 0; b < options->batch_size; b++) {
-            PC_TRY(options->packing ? add_pack(loader, &slot->batches[m], self, draw++, &slot->tally)
-                                    : add_nth(loader, &slot->batches[m], self, draw++, &slot->tally));
+            PC_TRY(options->packing ? add_pack(loader, into, self, draw++, &slot->tally)
+                                    : add_nth(loader, into, self, draw++, &slot->tally));
         }
+        PC_TRY(labelled ? pc_batch_label(out, &self->prompts, options->cutoff, picture) : PC_OK);
     }
     return PC_OK;
 }
@@ -280,12 +285,12 @@ static pc_status check_pictures(const pc_loader_options *o)
 
 bool pc_batch_is_of_language(pc_batch_kind kind)
 {
-    return kind == PC_BATCH_LANGUAGE || kind == PC_BATCH_PREFERENCES || kind == PC_BATCH_PROMPTS;
+    return kind == PC_BATCH_LANGUAGE || kind == PC_BATCH_PREFERENCES || kind == PC_BATCH_PROMPTS || kind == PC_BATCH_LABELLED;
 }
 
 static pc_status check_options(const pc_loader_options *o)
 {
-    bool language = pc_batch_is_of_language(o->kind), answers = o->kind == PC_BATCH_PREFERENCES || o->kind == PC_BATCH_PROMPTS;
+    bool language = pc_batch_is_of_language(o->kind), answers = language && o->kind != PC_BATCH_LANGUAGE;
     int64_t rows;
     if (!o->tokenizer || (!language && !o->recipe) || (language && !o->chat)) {
         return pc_fail(PC_ERR_USAGE, "a loader needs a tokenizer, and an image recipe for pairs or regions or a chat "
@@ -435,6 +440,7 @@ void pc_loader_free(pc_loader *loader)
     stop_workers(loader);
     for (int i = 0; loader->workers && i < loader->options.workers; i++) {
         pc_batch_maker_clear(&loader->workers[i].maker);
+        pc_batch_clear(&loader->workers[i].prompts);
         pc_groups_clear(&loader->workers[i].groups);
     }
     for (int64_t i = 0; loader->slots && i < loader->slot_count; i++) {
@@ -581,7 +587,7 @@ void pc_loader_limits(const pc_loader *loader, pc_batch_limits *out)
     out->samples = o->batch_size;
     out->images = pairs ? o->batch_size : o->recipe ? o->batch_size * o->max_images : 0;
     out->tokens = o->kind == PC_BATCH_REGIONS ? 0 : o->batch_size * o->cutoff;
-    out->tokens *= o->kind == PC_BATCH_PREFERENCES ? 2 : 1;
+    out->tokens *= o->kind == PC_BATCH_PREFERENCES || o->kind == PC_BATCH_LABELLED ? 2 : 1;
     out->soft = pairs ? 0 : out->images * o->tokens_per_image;
     out->question = o->reader && out->images ? o->question_limit : 0;
     out->targets = pairs ? o->batch_size : out->tokens;

@@ -24,7 +24,7 @@
 #include "ops/attention.h"
 #include "prompt/prompt.h"
 
-enum { PC_BATCH_ARRAYS = 14, PC_REGION_IDS = 8 };
+enum { PC_BATCH_ARRAYS = 15, PC_REGION_IDS = 8 };
 
 /* One packed micro-batch: the rows of all samples behind each other, no padding. Arrays are owned by the batch. */
 typedef struct pc_batch {
@@ -45,9 +45,11 @@ typedef struct pc_batch {
     int32_t *target_ids; /* [R]: what it should predict */
     float *target_weights; /* [R]: 1 for an answer's token; region words weigh less (pc_loader_options.region_weight) */
     int32_t *text_ends;  /* [B] PAIRS, PROMPTS: the last row of each text */
-    int64_t answers;      /* A: PREFERENCES 2B, chosen and rejected in turn; PROMPTS B; a multiple of B for written ones */
+    int64_t answers;      /* A: PREFERENCES 2B, chosen and rejected in turn; LABELLED 2B, the sample's and another's in turn;
+                           * PROMPTS B; a multiple of B for written ones */
     int32_t *answer_ends; /* [A]: behind the targets of each answer */
     int32_t *answer_rows; /* [A]: the row of each answer's last token */
+    float *labels;        /* [B] LABELLED: 1 = the sample's answer is wanted, -1 = it is not */
     float *experience;    /* [R,PC_EXPERIENCE] of written answers (batch.h): ops/policy.h */
     size_t capacity[PC_BATCH_ARRAYS]; /* elements allocated, array after array; the loader's */
 } pc_batch;
@@ -57,6 +59,7 @@ typedef enum pc_batch_kind {
     PC_BATCH_PAIRS,    /* contrastive: one picture and one text a sample */
     PC_BATCH_PREFERENCES, /* two answers to the same: both see what stands before them; cutoff counts for each */
     PC_BATCH_PROMPTS,  /* conversations up to what a model is to write; the answer that a sample brings stands in target_ids alone */
+    PC_BATCH_LABELLED, /* answers that are wanted or not; behind each the answer of the sample before (KTO) */
     PC_BATCH_REGIONS,  /* pictures and the words of their regions alone: rows are soft tokens */
 } pc_batch_kind;
 bool pc_batch_is_of_language(pc_batch_kind kind); /* conversations, in whatever form */

@@ -240,6 +240,26 @@ const pc_template *pc_local_template(const pc_local *local)
     return local->chat;
 }
 
+pc_status pc_local_see(pc_local *local, const pc_answer_media *media, float **features, size_t *width)
+{
+    const pc_picture *picture;
+    float *mean = NULL;
+    if (!local->model->connector.type) {
+        return pc_fail(PC_ERR_DATA, "%s: this model takes no pictures", local->model->path);
+    }
+    *width = (size_t)local->model->llm.info.width;
+    pc_pictures_begin(&local->pictures);
+    PC_TRY(pc_pictures_get(&local->pictures, media, NULL, NULL, &picture));
+    PC_TRY(PC_NEW_ARRAY(mean, *width, "features of a picture"));
+    for (int64_t i = 0; i < picture->tokens; i++) {
+        for (size_t k = 0; k < *width; k++) {
+            mean[k] += picture->soft[(size_t)i * *width + k] / (float)picture->tokens;
+        }
+    }
+    *features = mean;
+    return PC_OK;
+}
+
 const pc_local_report *pc_local_last(const pc_local *local)
 {
     return &local->report;

@@ -47,6 +47,9 @@ double pc_local_temperature(const pc_local *local);
 pc_sampling *pc_local_sampling(pc_local *local);
 const pc_template *pc_local_template(const pc_local *local);
 
+/* *features (pc_free) [*width] = the mean of the soft tokens of one picture: what the model's own encoder and connector make of it. */
+pc_status pc_local_see(pc_local *local, const pc_answer_media *media, float **features, size_t *width);
+
 /* Natural logarithm, of the scores before the samplers (with beams: behind the penalties). */
 typedef struct pc_token_probability {
     int32_t id; /* -1: none */

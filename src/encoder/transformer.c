@@ -3,6 +3,7 @@
  * Source: CLIP (Radford et al. 2021), section 2.4; transformers models/clip (layout of names). */
 #include "encoder/transformer.h"
 
+#include "ops/add.h"
 #include "ops/attention.h"
 #include "ops/concat.h"
 #include "ops/resample.h"
@@ -88,11 +89,24 @@ static void project(const pc_build *build, const pc_block_weights *weights, cons
     }
 }
 
+/* x += norm1(o(mixed)); x += norm2(mlp(x)) */
+static pc_tensor *behind_norms(const pc_build *build, const pc_block_weights *weights, const pc_block_config *config, pc_tensor *x,
+                               pc_tensor *mixed)
+{
+    pc_tensor *h = pc_linear_forward(build, &weights->o, mixed, NULL);
+    h = pc_norm_forward(build, &weights->norm1, h, config->eps);
+    x = pc_drops_stream(build) ? pc_add_to_stream(build, h, x) : pc_add(build->graph, h, x);
+    h = pc_mlp_forward(build, &weights->mlp, x, config->activation, NULL);
+    h = pc_norm_forward(build, &weights->norm2, h, config->eps);
+    return pc_drops_stream(build) ? pc_add_to_stream(build, h, x) : pc_add(build->graph, h, x);
+}
+
 pc_tensor *pc_block_forward(const pc_build *build, const pc_block_weights *weights, const pc_block_config *config,
                             pc_tensor *x, pc_tensor *ranges)
 {
     pc_graph *graph = build->graph;
-    pc_tensor *h = pc_norm_forward(build, &weights->norm1, x, config->eps); /* [..,D] */
+    bool after = config->post_norm;
+    pc_tensor *h = after ? x : pc_norm_forward(build, &weights->norm1, x, config->eps); /* [..,D] */
     pc_tensor *qkv[3];
     project(build, weights, config, h, qkv);
     double scale = 1 / sqrt((double)config->width / (double)config->heads);
@@ -100,6 +114,9 @@ pc_tensor *pc_block_forward(const pc_build *build, const pc_block_weights *weigh
     mixed = pc_reshape(graph, mixed, x->max.ndim == 3 ? pc_dims(3, -1, x->max.dim[1], config->width)
                                                       : pc_dims(2, -1, config->width));
     bool drops = pc_drops_stream(build);
+    if (after) {
+        return behind_norms(build, weights, config, x, mixed);
+    }
     mixed = pc_linear_forward(build, &weights->o, mixed, drops ? NULL : x);
     x = drops ? pc_add_to_stream(build, mixed, x) : mixed;
     h = pc_norm_forward(build, &weights->norm2, x, config->eps);

@@ -1,4 +1,4 @@
-/* The pre-LayerNorm transformer blocks that CLIP's two towers and their kin share. */
+/* The transformer blocks that CLIP's two towers and their kin share. */
 #ifndef PC_ENCODER_TRANSFORMER_H
 #define PC_ENCODER_TRANSFORMER_H
 
@@ -25,6 +25,7 @@ typedef struct pc_block_config {
     double eps;
     pc_qkv_layout layout;
     bool plain_qkv;              /* q, k and v have no biases */
+    bool post_norm;              /* the norms stand behind attention and MLP, not before them (EVA2-CLIP-E in CogVLM) */
     const pc_block_names *names; /* NULL = those of Hugging Face's CLIP */
 } pc_block_config;
 

@@ -4,6 +4,7 @@
 #include "base/file.h"
 #include "base/memory.h"
 #include "base/str.h"
+#include "eval/html.h"
 #include "media/decode.h"
 
 #include <inttypes.h>
@@ -18,15 +19,6 @@ static const char HEAD[] =
     ".card img{max-width:100%;image-rendering:pixelated}.wrong{border-color:#c33}.right{border-color:#3a3}\n"
     "</style></head><body>\n";
 
-static pc_status put_text(pc_str *out, const char *text)
-{
-    for (; *text; text++) {
-        const char *name = *text == '&' ? "&amp;" : *text == '<' ? "&lt;" : *text == '>' ? "&gt;" : *text == '"' ? "&quot;" : NULL;
-        PC_TRY(name ? pc_str_puts(out, name) : pc_str_putc(out, *text));
-    }
-    return PC_OK;
-}
-
 /* --- numbers --- */
 
 static pc_status put_row(pc_str *out, const char *name, int64_t right, int64_t asked)
@@ -34,7 +26,7 @@ static pc_status put_row(pc_str *out, const char *name, int64_t right, int64_t a
     double percent = 100 * pc_tally_accuracy(right, asked), interval[2];
     pc_tally_interval(right, asked, interval);
     PC_TRY(pc_str_puts(out, "<tr><td>"));
-    PC_TRY(put_text(out, name));
+    PC_TRY(pc_html_text(out, name));
     return pc_str_printf(out, "</td><td>%" PRId64 " / %" PRId64 "</td><td>%.1f %%</td><td>%.1f &ndash; %.1f</td>"
                               "<td style=\"text-align:left\"><span class=\"bar\" style=\"width:%.1fem\"></span></td></tr>\n",
                          right, asked, percent, 100 * interval[0], 100 * interval[1], percent / 8);
@@ -60,7 +52,7 @@ static pc_status put_metric(pc_str *out, const pc_report_task *task)
     pc_status status;
     PC_GO(pc_json_write(&text, metric, 2));
     PC_GO(pc_str_printf(out, "<details><summary>%s</summary><pre>", task->metric));
-    PC_GO(put_text(out, text.data));
+    PC_GO(pc_html_text(out, text.data));
     PC_GO(pc_str_puts(out, "</pre></details>\n"));
 done:
     pc_str_clear(&text);
@@ -96,7 +88,7 @@ static pc_status put_card(pc_str *out, const pc_task_question *question, const p
     PC_TRY(put_picture(out, question));
     for (int i = 0; i < 3; i++) {
         PC_TRY(pc_str_printf(out, "<p><small>%s</small><br>", keys[i]));
-        PC_TRY(put_text(out, pc_json_get_text(sample, keys[i], "")));
+        PC_TRY(pc_html_text(out, pc_json_get_text(sample, keys[i], "")));
         PC_TRY(pc_str_puts(out, "</p>"));
     }
     return pc_str_puts(out, "</div>\n");
@@ -142,11 +134,11 @@ pc_status pc_report_write(const char *path, const char *title, const pc_report_t
     pc_status status;
     PC_GO(pc_str_puts(&out, HEAD));
     PC_GO(pc_str_puts(&out, "<h1>"));
-    PC_GO(put_text(&out, title));
+    PC_GO(pc_html_text(&out, title));
     PC_GO(pc_str_puts(&out, "</h1>\n"));
     for (int i = 0; i < count; i++) {
         PC_GO(pc_str_puts(&out, "<h2>"));
-        PC_GO(put_text(&out, tasks[i].name));
+        PC_GO(pc_html_text(&out, tasks[i].name));
         PC_GO(pc_str_puts(&out, "</h2>\n"));
         PC_GO(put_table(&out, tasks[i].score));
         PC_GO(put_metric(&out, &tasks[i]));

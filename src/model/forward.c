@@ -48,7 +48,11 @@ static pc_bridge_input bridge_input(const pc_build *build, const pc_model *model
 {
     pc_bridge_input in = reading->bridge;
     pc_picture_ranges_params params = {model->bridge.dims.queries, model->bridge.end_id};
-    if (!pc_model_pictures_apart(model) || in.seen || !reading->soft) {
+    if (in.seen || in.types || !reading->soft) {
+        return in;
+    }
+    if (!pc_model_pictures_apart(model)) {
+        in.types = pc_picture_types(build->graph, reading->soft_rows, reading->ids);
         return in;
     }
     in.media = reading->soft;

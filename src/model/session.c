@@ -50,7 +50,7 @@ struct pc_session {
     float *tapped;      /* [rows,taps,V] */
     float *hidden;      /* [rows,context,D'] or NULL */
     /* Staging of one chunk. */
-    int32_t *ids, *positions /* [chunk,A] */, *rows, *soft_rows;
+    int32_t *ids, *positions /* [chunk,A] */, *rows, *soft_rows, *types;
     pc_attention_range *ranges;
     float *soft; /* [chunk,D'] */
     int32_t *sides;     /* [2,chunk]: rows of the source, and of the target */
@@ -211,6 +211,9 @@ static pc_status build_text(pc_session *session)
     };
     pc_model_reading_inputs(text->graph, model, chunk, &text->in);
     PC_TRY(pc_memory_declare(session->memory, text->graph, &text->in.bridge));
+    if (model->bridge.type && !session->memory) {
+        text->in.bridge.types = pc_graph_input(text->graph, "types", PC_I32, pc_dims(1, chunk));
+    }
     if (model->connector.type && !session->memory) {
         text->in.soft = pc_graph_input(text->graph, "soft", PC_F32, pc_dims(2, chunk, width));
         text->in.soft_rows = pc_graph_input(text->graph, "soft_rows", PC_I32, pc_dims(1, chunk));
@@ -271,6 +274,7 @@ static pc_status allocate(pc_session *session)
     PC_TRY(PC_NEW_ARRAY(session->follow, rows * (size_t)session->options.context, "a session"));
     PC_TRY(PC_NEW_ARRAY(session->rows, chunk, "a session"));
     PC_TRY(PC_NEW_ARRAY(session->soft_rows, chunk, "a session"));
+    PC_TRY(PC_NEW_ARRAY(session->types, chunk, "a session"));
     PC_TRY(PC_NEW_ARRAY(session->ranges, chunk, "a session"));
     PC_TRY(PC_NEW_ARRAY(session->sources, rows, "a session"));
     PC_TRY(PC_NEW_ARRAY(session->sides, 2 * chunk, "a session"));
@@ -369,6 +373,7 @@ void pc_session_free(pc_session *session)
     pc_free(session->follow);
     pc_free(session->rows);
     pc_free(session->soft_rows);
+    pc_free(session->types);
     pc_free(session->ranges);
     pc_free(session->sources);
     pc_free(session->sides);
@@ -497,6 +502,13 @@ static void give_position(pc_session *session, const pc_session_piece *piece, in
     }
 }
 
+/* True when token i is a row of a picture for the bridge's weights: another of its rows follows. */
+static bool is_inside(const pc_session_piece *piece, int64_t i)
+{
+    bool next = i + 1 < piece->count ? piece->soft && piece->soft[i + 1] : piece->picture_goes_on;
+    return next && piece->soft && piece->soft[i];
+}
+
 /* What the token at `place` of a row sees: with a source, its tokens see the rows of the run, what is written sees the cache. */
 static pc_attention_range range_of(const pc_session *session, int64_t row, int64_t address, int64_t place, int64_t at)
 {
@@ -520,6 +532,7 @@ static void stage(pc_session *session, chunk *now, const pc_session_piece *piece
     for (int64_t i = from; i < to; i++) {
         int64_t at = now->tokens++, place = before + i;
         bool is_soft = piece->soft && piece->soft[i];
+        session->types[at] = is_inside(piece, i);
         session->ids[at] = is_soft && !session->memory ? 0 : piece->ids[i];
         pc_memory_put(session->memory, piece->row, place, at, piece->ids[i], is_soft ? piece->soft[i] : NULL);
         give_position(session, piece, i, place, at);
@@ -582,6 +595,9 @@ static pc_status run_chunk(pc_session *session, const chunk *now)
         PC_TRY(pc_exec_bind(text->exec, text->in.soft_rows, session->soft_rows, pc_dims(1, now->soft)));
     }
     PC_TRY(pc_memory_bind_run(session->memory, text->exec, count));
+    if (text->in.bridge.types) {
+        PC_TRY(pc_exec_bind(text->exec, text->in.bridge.types, session->types, pc_dims(1, count)));
+    }
     PC_TRY(pc_exec_bind(text->exec, text->last, session->last, pc_dims(1, now->lasts)));
     PC_TRY(pc_exec_run(text->exec));
     keep_results(session, now);

@@ -68,6 +68,7 @@ typedef struct pc_session_piece {
     const float *const *soft; /* or NULL */
     int64_t count;            /* >= 1 */
     const int32_t *positions; /* [count,A] as in pc_session_read_at, or NULL */
+    bool picture_goes_on;     /* the soft token at its end is followed by another, of the next piece */
     int64_t tail;             /* logits of so many last tokens, at most the options'; 0 = 1 */
 } pc_session_piece;
 

@@ -22,7 +22,8 @@ int64_t pc_model_tile_tokens(const pc_model *model, const pc_image_tiling *tilin
 
 /* Positions of `count` tokens, [count,A] (pc_llm_info.axes): a text counts on; where positions have three numbers, the
  * tokens of a picture (ids that are the placeholder) share a time and have their row and column, all counted from the
- * position where the picture begins, and what follows goes on behind the largest. tilings: of the pictures in their
+ * position where the picture begins, and what follows goes on behind the largest; where the
+ * tokens of a picture share a position (one_position), it takes three in all. tilings: of the pictures in their
  * order; NULL = none. */
 void pc_model_positions(const pc_model *model, const int32_t *ids, int64_t count, const pc_image_tiling *tilings,
                         int64_t pictures, int32_t *positions);

@@ -204,7 +204,8 @@ static void changed_row(const pc_lora *lora, int64_t n, float *row)
     const pc_param *weight = lora->weight;
     int64_t width = weight->shape.dim[1], rank = lora->a->shape.dim[0];
     const float *a = lora->a->data, *b = (const float *)lora->b->data + n * rank;
-    const char *base = (const char *)weight->data + (size_t)(n * width) * pc_dtype_size(weight->dtype);
+    size_t bytes = (size_t)width / pc_dtype_unit(weight->dtype) * pc_dtype_size(weight->dtype); /* of a row */
+    const char *base = (const char *)weight->data + (size_t)n * bytes;
     pc_convert_to_f32(row, base, weight->dtype, (size_t)width);
     for (int64_t r = 0; r < rank; r++) {
         for (int64_t k = 0; k < width; k++) {

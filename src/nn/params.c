@@ -66,6 +66,58 @@ pc_status pc_param_allocate(pc_param_entry *entry, pc_dtype dtype)
     return PC_OK;
 }
 
+size_t pc_param_bytes(const pc_param *param)
+{
+    size_t bytes = 0;
+    pc_dtype_bytes(param->dtype, (size_t)pc_shape_count(&param->shape), &bytes);
+    return bytes;
+}
+
+/* Each row of `from` becomes blocks. */
+static pc_status quantise_rows(pc_param *param, const pc_param *from, float *row)
+{
+    size_t width = (size_t)pc_shape_last(&param->shape), rows = (size_t)pc_shape_count(&param->shape) / width;
+    size_t theirs = pc_param_bytes(from) / rows, ours = pc_param_bytes(param) / rows;
+    for (size_t r = 0; r < rows; r++) {
+        pc_convert_to_f32(row, (const char *)from->data + r * theirs, from->dtype, width);
+        for (size_t i = 0; i < width; i++) {
+            if (!isfinite(row[i])) {
+                return pc_fail(PC_ERR_DATA, "%s: number %zu is not finite and can't be quantised", param->name, r * width + i);
+            }
+        }
+        pc_convert_from_f32((char *)param->data + r * ours, param->dtype, row, width);
+    }
+    return PC_OK;
+}
+
+pc_status pc_param_quantise(pc_param_entry *entry, pc_dtype dtype)
+{
+    pc_param_entry old = *entry;
+    size_t width = (size_t)pc_shape_last(&old.param.shape);
+    float *row = NULL;
+    dtype = width % pc_dtype_unit(dtype) == 0 ? dtype : PC_Q8_0;
+    if (pc_dtype_is_block(old.param.dtype) || width == 0 || width % pc_dtype_unit(dtype) != 0) {
+        return PC_OK;
+    }
+    entry->owned = NULL; /* what was there stays until the blocks are made */
+    entry->owned_bytes = 0;
+    pc_status status = PC_NEW_ARRAY(row, width, "a row");
+    if (status == PC_OK) {
+        status = pc_param_allocate(entry, dtype);
+    }
+    if (status == PC_OK) {
+        status = quantise_rows(&entry->param, &old.param, row);
+    }
+    if (status == PC_OK) {
+        pc_pages_free(old.owned, old.owned_bytes);
+    } else {
+        pc_pages_free(entry->owned, entry->owned_bytes);
+        *entry = old;
+    }
+    pc_free(row);
+    return status;
+}
+
 static pc_status own_one(pc_param_entry *entry)
 {
     pc_param *param = &entry->param;

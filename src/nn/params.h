@@ -53,6 +53,10 @@ int64_t pc_params_elements(const pc_params *params, const char *part); /* part N
 pc_status pc_params_own(pc_params *params);
 /* Own memory for one parameter in `dtype`, zeroed; an older owned block is released. */
 pc_status pc_param_allocate(pc_param_entry *entry, pc_dtype dtype);
+size_t pc_param_bytes(const pc_param *param); /* of its values in their type */
+/* Own memory with the values in blocks of `dtype` (one of pc_block_quantises), where the rows are whole blocks of it or of Q8_0;
+ * others stay as they are. PC_ERR_DATA when a number is not finite. */
+pc_status pc_param_quantise(pc_param_entry *entry, pc_dtype dtype);
 /* Fill owned f32 parameters from their initialisers: a pure function of seed and name. */
 pc_status pc_params_initialise(pc_params *params, uint64_t seed);
 /* Gradients (f32, zeroed) for every parameter that trains; released with the registry or by a second call. */

@@ -73,3 +73,42 @@ pc_tensor *pc_picture_ranges(pc_graph *graph, pc_tensor *ranges, pc_tensor *rows
     pc_tensor *in[] = {ranges, rows, ids};
     return pc_graph_add(graph, &pc_op_picture_ranges, in, 3, 1, &params);
 }
+
+static pc_status types_shape(pc_node *node)
+{
+    if (node->in[0]->dtype != PC_I32 || node->in[1]->shape.ndim != 1) {
+        return pc_op_shape_error(node, node->in[0], "rows i32 [S] of a text [T]");
+    }
+    node->out[0]->shape = node->in[1]->shape;
+    node->out[0]->dtype = PC_I32;
+    return PC_OK;
+}
+
+static void types_reference(const pc_call *call)
+{
+    const pc_node *node = call->node;
+    int64_t tokens = pc_count(node->in[1]), soft = pc_count(node->in[0]);
+    int32_t *types = node->out[0]->data;
+    for (int64_t t = 0; t < tokens; t++) {
+        types[t] = 0;
+    }
+    for (int64_t s = 0; s < soft; s++) {
+        types[pc_i32(node->in[0])[s]] = 1;
+    }
+    for (int64_t t = 0; t < tokens; t++) { /* from the front: the next row is still as it was */
+        types[t] = types[t] && t + 1 < tokens && types[t + 1];
+    }
+}
+
+const pc_op pc_op_picture_types = {
+    .name = "picture_types",
+    .shape = types_shape,
+    .cost = cost,
+    .reference = types_reference,
+};
+
+pc_tensor *pc_picture_types(pc_graph *graph, pc_tensor *rows, pc_tensor *ids)
+{
+    pc_tensor *in[] = {rows, ids};
+    return pc_graph_add(graph, &pc_op_picture_types, in, 2, 1, NULL);
+}

@@ -15,4 +15,9 @@ typedef struct pc_picture_ranges_params {
 extern const pc_op pc_op_picture_ranges;
 pc_tensor *pc_picture_ranges(pc_graph *graph, pc_tensor *ranges, pc_tensor *rows, pc_tensor *ids, pc_picture_ranges_params params);
 
+/* rows i32 [S]: rows of a text that hold soft tokens, ids i32 [T] -> types i32 [T]: 1 for a row that holds one when the next
+ * row does, too, else 0 (CogVLM: the token that closes a picture is the text's). Looks at ids' shape alone. No gradient. */
+extern const pc_op pc_op_picture_types;
+pc_tensor *pc_picture_types(pc_graph *graph, pc_tensor *rows, pc_tensor *ids);
+
 #endif

@@ -164,6 +164,9 @@ static pc_status open_loader(pc_train_data *data, const pc_recipe *recipe, const
                                     "of each text, which packed training can't follow",
                        (long long)recipe->cutoff_len, (long long)model->llm.info.rotary_limit);
     }
+    if (model->one_position) {
+        return pc_fail(PC_ERR_DATA, "the tokens of this model's pictures share a position, which training doesn't give them");
+    }
     if (conversations && !model->chat) {
         return pc_fail(PC_ERR_DATA, "the model's chat template is not known; set template");
     }

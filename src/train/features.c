@@ -242,8 +242,7 @@ static pc_status name_file(pc_features *f, const char *folder, const pc_model *m
         const pc_param *param = &model->params.items[i]->param;
         if (strcmp(param->part, "encoder") == 0) {
             hash_text(state, param->name);
-            XXH3_128bits_update(state, param->data,
-                                (size_t)pc_shape_count(&param->shape) * pc_dtype_size(param->dtype));
+            XXH3_128bits_update(state, param->data, pc_param_bytes(param));
         }
     }
     XXH128_hash_t hash = XXH3_128bits_digest(state);

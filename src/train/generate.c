@@ -75,11 +75,19 @@ static pc_status allocate(pc_generate *g)
     return pc_end_ids(&g->end_ids, g->model, o->chat);
 }
 
+/* A prompt's pages are there once; each answer writes a page of its own for the prompt's last tokens, and those behind. */
+static int64_t cache_tokens(const pc_generate_options *o)
+{
+    enum { PAGE = PC_CACHE_PAGE };
+    int64_t pages = (o->cutoff + PAGE - 1) / PAGE + o->each * (1 + (o->most + PAGE - 1) / PAGE);
+    return o->each > 1 ? o->prompts * pages * PAGE : 0;
+}
+
 static pc_status open_session(pc_generate *g, const pc_backend *backend)
 {
     const pc_generate_options *o = &g->options;
-    pc_session_options options = {
-        .context = o->cutoff + o->most, .compute = o->compute, .rows = o->prompts * o->each, .adapter = o->adapter};
+    pc_session_options options = {.context = o->cutoff + o->most, .compute = o->compute, .rows = o->prompts * o->each,
+                                  .tokens = cache_tokens(o), .adapter = o->adapter};
     PC_TRY(pc_session_bytes(g->model, &options, &g->cache));
     return pc_session_new(&g->session, g->model, backend, &options);
 }

@@ -148,6 +148,8 @@ static pc_status build_loss(pc_learner *learner)
         .logit_rows = learner->options.logit_rows,
         .reference = learner->options.reference ? learner->options.reference : learner->model,
         .preference = learner->options.preference,
+        .wanted_weight = learner->options.wanted_weight,
+        .unwanted_weight = learner->options.unwanted_weight,
         .policy = learner->options.policy,
         .temperature = learner->options.temperature,
         .head = learner->options.head ? &learner->options.head->weights : NULL,

@@ -38,6 +38,7 @@ typedef struct pc_learner_options {
     pc_head *head;          /* trains as well, in stages that have one; borrowed */
     const pc_model *reference; /* of stages that compare with one; borrowed; NULL = the model without its adapter */
     pc_preference_params preference; /* of stages over pairs of answers */
+    double wanted_weight, unwanted_weight; /* KTO's */
     pc_policy_params policy;         /* of stages over answers that the model has written */
     double temperature;              /* at which it has; 0 = 1 */
 } pc_learner_options;

@@ -105,7 +105,7 @@ static size_t stored_bytes(const pc_params *params)
     size_t bytes = 0;
     for (size_t i = 0; i < params->count; i++) {
         const pc_param *param = &params->items[i]->param;
-        bytes += (size_t)pc_shape_count(&param->shape) * pc_dtype_size(param->dtype);
+        bytes += pc_param_bytes(param);
     }
     return bytes;
 }

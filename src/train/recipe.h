@@ -23,7 +23,7 @@ typedef struct pc_lora_keys {
 /* How one answer is preferred to another (ops/preference.h). */
 typedef struct pc_preference_keys {
     int loss; /* pc_pair_loss */
-    double beta, likelihood, label_smoothing, margin, changed_weight, centre;
+    double beta, likelihood, label_smoothing, margin, changed_weight, centre, wanted_weight, unwanted_weight;
     bool normalise;
     char *reference;
 } pc_preference_keys;
@@ -51,6 +51,8 @@ typedef struct pc_recipe {
     bool resize_vocab;
     bool freeze_vision_tower, freeze_multi_modal_projector, freeze_language_model;
     int tuning; /* pc_tuning */
+    int64_t quantization_bit;
+    char *quantization_type;
     char *adapter_name_or_path;
     pc_lora_keys lora;
     pc_preference_keys preference;

@@ -1,6 +1,7 @@
 /* The parts of a training, made from its recipe. */
 #include "train/setup.h"
 
+#include "base/block.h"
 #include "base/log.h"
 #include "train/sparse.h"
 #include "train/vocabulary.h"
@@ -8,6 +9,54 @@
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
+
+/* The blocks that the recipe asks for; PC_F32 when none. */
+static pc_status quantised_type(const pc_recipe *recipe, pc_dtype *out)
+{
+    static const struct {
+        int64_t bits;
+        pc_dtype usual;
+    } of_bits[] = {{0, PC_F32}, {4, PC_Q4_K}, {5, PC_Q5_K}, {6, PC_Q6_K}, {8, PC_Q8_0}};
+    const char *name = recipe->quantization_type;
+    *out = PC_F32;
+    if (name) {
+        int dtype = strcmp(name, "nf4") == 0 ? (int)PC_IQ4_NL : pc_dtype_from_name(name);
+        *out = dtype < 0 ? PC_F32 : (pc_dtype)dtype;
+        return pc_block_quantises(*out) ? PC_OK
+                                        : pc_fail(PC_ERR_USAGE, "quantization_type '%s': expected q4_0, q4_k, iq4_nl, q5_k, q6_k or "
+                                                                "q8_0", name);
+    }
+    for (size_t i = 0; i < sizeof of_bits / sizeof of_bits[0]; i++) {
+        if (of_bits[i].bits == recipe->quantization_bit) {
+            *out = of_bits[i].usual;
+            return PC_OK;
+        }
+    }
+    return pc_fail(PC_ERR_USAGE, "quantization_bit %lld: expected 4, 5, 6 or 8", (long long)recipe->quantization_bit);
+}
+
+static pc_status check_quantised(const pc_recipe *recipe)
+{
+    pc_dtype dtype;
+    PC_TRY(quantised_type(recipe, &dtype));
+    if (dtype != PC_F32 && recipe->tuning != PC_TUNING_LORA) {
+        return pc_fail(PC_ERR_USAGE, "quantization_bit needs finetuning_type: lora: weights in blocks don't train themselves");
+    }
+    return PC_OK;
+}
+
+/* Frozen linear layers become blocks; the language head and what stands in tables stay. */
+static pc_status quantise(pc_model *model, const pc_recipe *recipe)
+{
+    pc_dtype dtype;
+    PC_TRY(quantised_type(recipe, &dtype));
+    for (size_t i = 0; dtype != PC_F32 && i < model->params.count; i++) {
+        pc_param_entry *entry = model->params.items[i];
+        bool frozen = strcmp(entry->param.part, "connector") != 0;
+        PC_TRY(entry->role == PC_PARAM_LINEAR && frozen ? pc_param_quantise(entry, dtype) : PC_OK);
+    }
+    return PC_OK;
+}
 
 static int64_t answers_to_each(const pc_recipe *recipe, const pc_stage *stage)
 {
@@ -61,7 +110,12 @@ pc_status pc_setup_check(const pc_recipe *recipe, const pc_stage **stage)
     if (recipe->feature_cache && (recipe->image_shift > 0 || recipe->image_mirror)) {
         return pc_fail(PC_ERR_USAGE, "feature_cache: pictures that are shifted or mirrored are new ones each time");
     }
+    if ((*stage)->batches == PC_BATCH_LABELLED && recipe->batch_size < 2) {
+        return pc_fail(PC_ERR_USAGE, "stage %s: per_device_train_batch_size must be at least 2: the distance to the reference "
+                                     "is measured on answers of other samples", recipe->stage);
+    }
     PC_TRY((*stage)->advantages ? check_rollout(recipe, *stage) : PC_OK);
+    PC_TRY(check_quantised(recipe));
     if (dtype != PC_F32 && dtype != PC_BF16 && dtype != PC_F16) {
         return pc_fail(PC_ERR_USAGE, "save_dtype '%s': expected float32, bfloat16 or float16", recipe->save_dtype);
     }
@@ -101,6 +155,9 @@ static pc_status load_model(pc_model **out, const pc_recipe *recipe)
     }
     if ((*out)->chat && (*out)->chat->train_as) {
         PC_TRY(pc_template_by_name(&(*out)->chat, (*out)->chat->train_as));
+    }
+    if (!(*out)->tokenizer && recipe->tokenizer_name_or_path) {
+        return pc_model_tokenizer(&(*out)->tokenizer, recipe->tokenizer_name_or_path);
     }
     return (*out)->tokenizer ? PC_OK : pc_fail(PC_ERR_DATA, "the model has no tokenizer; set tokenizer_name_or_path");
 }
@@ -157,6 +214,9 @@ pc_status pc_setup_model(pc_model **out, const pc_recipe *recipe)
     if (status == PC_OK) {
         status = load_part(*out, "llm", recipe->language_model_path);
     }
+    if (status == PC_OK) {
+        status = quantise(*out, recipe);
+    }
     if (status != PC_OK) {
         pc_model_free(*out);
         *out = NULL;
@@ -203,7 +263,8 @@ static bool needs_reference(const pc_recipe *recipe, const pc_stage *stage)
     if (stage->advantages) {
         return recipe->rollout.kl_weight > 0;
     }
-    return stage->has_reference && recipe->preference.loss != PC_PAIR_ORPO && recipe->preference.loss != PC_PAIR_SIMPO;
+    bool alone = recipe->preference.loss == PC_PAIR_ORPO || recipe->preference.loss == PC_PAIR_SIMPO;
+    return stage->has_reference && !(alone && stage->batches == PC_BATCH_PREFERENCES);
 }
 
 pc_status pc_setup_reference(pc_model **out, const pc_recipe *recipe, const pc_stage *stage)
@@ -288,6 +349,8 @@ pc_status pc_setup_learner(pc_learner **out, const pc_recipe *recipe, const pc_s
         .head = parts->head,
         .reference = parts->reference,
         .preference = preference_of(recipe),
+        .wanted_weight = recipe->preference.wanted_weight,
+        .unwanted_weight = recipe->preference.unwanted_weight,
         .policy = policy_of(recipe, parts->stage),
         .temperature = parts->stage->advantages ? recipe->rollout.temperature : 0,
         .rates = rates,

@@ -17,6 +17,7 @@ typedef struct pc_stage_inputs {
     pc_tensor *features;    /* f32 [N,P,D], in place of pixels */
     pc_tensor *weights;     /* f32 [R]: weight of each target; of all of a step together 1, unless there are pairs */
     pc_tensor *answer_ends, *answer_rows; /* i32 [A] */
+    pc_tensor *labels;      /* f32 [B] */
     pc_tensor *experience;  /* f32 [R,PC_EXPERIENCE] */
     pc_tensor *pairs;       /* f32 [B]: weight of each pair, 1 over the step's pairs */
     pc_tensor *frequencies; /* f32 [E/2] */
@@ -33,6 +34,7 @@ typedef struct pc_stage_setting {
     const pc_model *reference; /* stages with one: read without the adapter; the model itself when an adapter trains */
     const pc_linear_weights *head; /* stages with one */
     pc_preference_params preference;
+    double wanted_weight, unwanted_weight; /* KTO's */
     pc_policy_params policy;
     double temperature; /* that logits are divided by; 0 = 1 */
 } pc_stage_setting;

@@ -296,3 +296,23 @@ y = 12" "It is a cat" "5"
     score mmmu
     holds '[.items[].mmmu] == [1, 1, 1, 0, 1, 1, 1, 0] and .corpus.unread == 1'
 }
+
+@test "score: what judges say, read and summed up; what can't be read is a failure" {
+    answers $'8 7.5\nBoth are fine.' "9,6" "9, 6" "good" "10 9 8"
+    truths '{"category": "conv"}' '{"category": "detail"}' '{"category": "conv"}' '{}' '{}'
+    score llava_bench
+    holds '.corpus | (.relative * 1000 | round) == 79412 and .reference == 8.5 and .model == 6.75 and .failed == 3'
+    holds '.corpus.conv | .relative == 93.75 and .n == 1'
+    answers "0.5" "1.0." "2" "0.3 because"
+    truths '{"capability": ["rec", "ocr"]}' '{"capability": ["rec"]}' '{}' '{"capability": "ocr"}'
+    score mm_vet
+    holds '.corpus | (.score * 10 | round) == 600 and .rec.score == 75 and .ocr.score == 40 and .failed == 1'
+    answers "Fine. Rating: 4" "RATING: 2" "Rating: 1 or rating: 2" "none"
+    truths '{"question_type": "count"}' '{"question_type": "count"}' '{}' '{}'
+    score mmhal
+    holds '.corpus | .rating == 3 and .hallucinated == 50 and .failed == 2 and .count.n == 2'
+    answers "{'pred': 'yes', 'score': 4}" '{"pred": "no", "score": 1.5}' "{'pred': 'maybe', 'score': 2}" "yes"
+    truths '{}' '{}' '{}' '{}'
+    score judged
+    holds '.corpus | .accuracy == 50 and .score == 2.75 and .failed == 2'
+}

@@ -77,7 +77,7 @@ refuses() { [ "$status" -eq "$1" ] && [[ "$output" == *"$2"* ]] || { echo "$stat
     rm "$data"
     run evaluate
     refuses 1 "d.json"
-    for line in 'colour: red' 'kind: [a, b]' 'metric: {a: b}' '- a'; do
+    for line in 'colour: red' 'metric: {a: b}' '- a'; do
         printf 'name: a\nversion: a\nquestion: a\nanswer: a\n%s\n' "$line" >"$task"
         run evaluate
         refuses 2 "mine.yaml:5"
@@ -87,5 +87,5 @@ refuses() { [ "$status" -eq "$1" ] && [[ "$output" == *"$2"* ]] || { echo "$stat
     refuses 2 "answer is missing"
     : >"$task"
     run evaluate
-    refuses 2 "mine.yaml:1"
+    refuses 2 "mine.yaml: name is missing"
 }

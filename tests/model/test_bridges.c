@@ -4,6 +4,7 @@
 #include "base/file.h"
 #include "base/memory.h"
 #include "model/session.h"
+#include "model/tiles.h"
 #include "support/allocfail.h"
 #include "support/folder.h"
 #include "support/golden.h"
@@ -100,6 +101,43 @@ static void check_answer(const char *folder, const char *truth_name, const char 
     pc_store_free(truth);
 }
 
+/* CogVLM: its soft tokens stand in the text, in pieces that cut the picture anywhere. */
+static void check_expert(int64_t chunk, int64_t piece)
+{
+    pc_store *truth = golden_store(GOLDEN("cogvlm/chat.safetensors"));
+    pc_json *expected = golden_json(GOLDEN("cogvlm/expected.json")), *ids = pc_json_get(expected, "greedy_ids");
+    pc_model *model = golden_model(GOLDEN("cogvlm/chat"));
+    const float *soft[MOST] = {0};
+    int32_t positions[MOST];
+    golden_input in;
+    seen s = {0};
+    golden_input_read(&in, truth);
+    const pc_session_options options = {.context = 40, .chunk = chunk, .compute = PC_F32};
+    assert_int_equal(pc_cpu_backend_new(&s.backend, 1, 0), PC_OK);
+    assert_int_equal(pc_session_new(&s.session, model, s.backend, &options), PC_OK);
+    assert_int_equal(pc_session_see(s.session, in.pixels, NULL, &s.soft[0], NULL), PC_OK);
+    for (int64_t i = 0, slot = 0; i < in.input.tokens; i++) {
+        soft[i] = in.ids[i] == model->image_token ? s.soft[0] + slot++ * model->llm.info.width : NULL;
+    }
+    pc_model_positions(model, in.ids, in.input.tokens, NULL, 0, positions);
+    for (int64_t at = 0; at < in.input.tokens; at += piece) {
+        int64_t count = at + piece < in.input.tokens ? piece : in.input.tokens - at;
+        const pc_session_piece one = {.ids = in.ids + at, .soft = soft + at, .count = count, .positions = positions + at,
+                                      .picture_goes_on = at + count < in.input.tokens && soft[at + count]};
+        assert_int_equal(pc_session_read_rows(s.session, &one, 1), PC_OK);
+    }
+    for (size_t i = 0; i < pc_json_length(ids); i++) {
+        int32_t id = best_of(pc_session_logits(s.session), model->llm.info.vocabulary);
+        assert_int_equal(id, pc_json_integer(pc_json_at(ids, i), -1));
+        assert_int_equal(pc_session_read(s.session, &id, NULL, 1), PC_OK);
+    }
+    close_session(&s);
+    golden_input_clear(&in);
+    pc_model_free(model);
+    pc_json_free(expected);
+    pc_store_free(truth);
+}
+
 static void test_answers(void **state)
 {
     static const char *const fixtures[][3] = {
@@ -112,6 +150,10 @@ static void test_answers(void **state)
             check_answer(fixtures[f][0], fixtures[f][1], fixtures[f][2], 0, piece);
             check_answer(fixtures[f][0], fixtures[f][1], fixtures[f][2], 4, piece);
         }
+    }
+    for (int64_t piece = 1; piece < 14; piece++) {
+        check_expert(0, piece);
+        check_expert(3, piece);
     }
 }
 
@@ -145,6 +187,62 @@ static void write_config(const char *folder, const char *connector, const char *
              "{\"model_type\": \"percept\", \"image_token_index\": %d, \"encoder\": %s, \"connector\": %s, \"bridge\": %s, \"llm\": %s}",
              placeholder, encoder, connector, bridge, llm);
     assert_int_equal(pc_file_write(pc_test_path(path, folder, "config.json"), text, strlen(text)), PC_OK);
+}
+
+/* Soft tokens in the text, weights of their own in every layer: what trains is used, what is saved answers alike. */
+static void test_visual_expert(void **state)
+{
+    static float pixels[3 * SIDE * SIDE];
+    static const char *const bridge = "{\"type\": \"visual_expert\"}", *const connector = "{\"type\": \"mlp\"}";
+    static const pc_part_rate rates[] = {{"connector", 1e-2}};
+    enum { SOFT = 16, ALL = SOFT + 3 };
+    int32_t ids[ALL] = {0}, positions[ALL], soft_rows[SOFT], rows[2] = {SOFT, SOFT + 1}, targets[2] = {9, 12};
+    pc_attention_range ranges[ALL];
+    float weights[2] = {1, 1};
+    char folder[256];
+    pc_backend *backend;
+    pc_model *model;
+    (void)state;
+    for (size_t i = 0; i < sizeof pixels / sizeof *pixels; i++) {
+        pixels[i] = (float)((i * 37) % 101) / 50 - 1;
+    }
+    for (int32_t t = 0; t < ALL; t++) {
+        positions[t] = t;
+        ranges[t] = (pc_attention_range){.end = t + 1};
+        ids[t] = t < SOFT ? 0 : 3 + t;
+        soft_rows[t < SOFT ? t : 0] = t < SOFT ? t : 0;
+    }
+    pc_test_folder_new(folder);
+    write_config(folder, connector, bridge, llms[0], VOCABULARY);
+    if (pc_model_create(&model, folder, NULL, 7) != PC_OK) {
+        fail_msg("%s", pc_error());
+    }
+    const pc_param *own = pc_params_find(&model->params, "bridge.layers.0.mlp.vision_mlp.down_proj.weight");
+    assert_non_null(own);
+    assert_int_equal(pc_params_own(&model->params), PC_OK);
+    float first = ((float *)own->data)[0];
+    const pc_batch batch = {.pixels = pixels, .ids = ids, .positions = positions, .ranges = ranges, .soft_rows = soft_rows,
+                            .target_rows = rows, .target_ids = targets, .target_weights = weights, .samples = 1,
+                            .tokens = ALL, .soft = SOFT, .targets = 2, .images = 1};
+    const pc_learner_options options = {
+        .stage = pc_stage_find("sft"), .limits = {1, ALL, SOFT, 2, 1}, .compute = PC_F32,
+        .optimizer = pc_optimizer_find("adamw_torch"), .settings = {.beta1 = 0.9, .beta2 = 0.95, .eps = 1e-8}, .max_norm = 1,
+        .rates = rates, .rate_count = 1,
+    };
+    pc_learner *learner;
+    pc_step_result one, two;
+    assert_int_equal(pc_cpu_backend_new(&backend, 1, 0), PC_OK);
+    if (pc_learner_new(&learner, model, backend, &options) != PC_OK) {
+        fail_msg("%s", pc_error());
+    }
+    assert_int_equal(pc_learner_step(learner, &batch, 1, 1, &one), PC_OK);
+    assert_int_equal(pc_learner_step(learner, &batch, 1, 1, &two), PC_OK);
+    assert_true(two.loss < one.loss);
+    assert_true(((float *)own->data)[0] != first);
+    pc_learner_free(learner);
+    pc_cpu_backend_free(backend);
+    pc_model_free(model);
+    pc_test_folder_free(folder);
 }
 
 /* Two pictures in twelve tokens. */
@@ -337,7 +435,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_answers),       cmocka_unit_test(test_compositions),        cmocka_unit_test(test_refusals),
-        cmocka_unit_test(test_many_pictures), cmocka_unit_test(test_allocation_failures),
+        cmocka_unit_test(test_visual_expert), cmocka_unit_test(test_many_pictures), cmocka_unit_test(test_allocation_failures),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -167,6 +167,7 @@ static void test_config_of_bridges(void **state)
 {
     drill(*state, GOLDEN("idefics/v1"), "config.json");
     drill(*state, GOLDEN("open_flamingo/llama"), "config.json");
+    drill(*state, GOLDEN("cogvlm/chat"), "config.json");
 }
 
 static void test_config_of_mobilevlm(void **state)
@@ -198,6 +199,8 @@ static void test_config_of_native(void **state)
 {
     drill(*state, GOLDEN("qwen2_vl/2"), "preprocessor_config.json");
     drill(*state, GOLDEN("qwen2_vl/2_5"), "config.json");
+    drill(*state, GOLDEN("smolvlm"), "config.json");
+    drill(*state, GOLDEN("smolvlm"), "processor_config.json");
 }
 
 static void test_processor_config(void **state)

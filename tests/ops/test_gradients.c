@@ -12,6 +12,7 @@
 #include "ops/dora.h"
 #include "ops/grid.h"
 #include "ops/hard.h"
+#include "ops/kto.h"
 #include "ops/loss.h"
 #include "ops/matmul.h"
 #include "ops/multiply.h"
@@ -27,6 +28,7 @@
 #include "ops/picture_ranges.h"
 #include "ops/preference.h"
 #include "ops/transpose.h"
+#include "ops/typed_linear.h"
 #include "ops/window.h"
 #include "support/gradcheck.h"
 
@@ -57,9 +59,9 @@ static const pc_op *const without_gradient[] = {
     &pc_op_l2_norm_grad,    &pc_op_attention_grad,     &pc_op_slice_grad,          &pc_op_patches_grad,
     &pc_op_sigmoid_loss_grad, &pc_op_cross_entropy_grad, &pc_op_router_grad,       &pc_op_expert_linear_grad, &pc_op_router_z_grad,
     &pc_op_expert_combine_grad, &pc_op_relative_bias_grad, &pc_op_sum_to,          &pc_op_group_ranges,
-    &pc_op_window_ranges, &pc_op_picture_ranges,    &pc_op_cross_ranges,       &pc_op_resize_grid_grad,    &pc_op_pool_grid_grad,
+    &pc_op_window_ranges, &pc_op_picture_ranges, &pc_op_picture_types, &pc_op_typed_linear_grad,    &pc_op_cross_ranges,       &pc_op_resize_grid_grad,    &pc_op_pool_grid_grad,
     &pc_op_depthwise_grad,    &pc_op_preference_grad,    &pc_op_hard_sigmoid_grad,
-    &pc_op_policy_grad,
+    &pc_op_policy_grad,       &pc_op_kto_grad,
     &pc_op_grid,              &pc_op_axis_frequencies,
     &pc_op_expert_dispatch, &pc_op_store_rows,         &pc_op_adamw,
     &pc_op_sgd,             &pc_op_part,               &pc_op_pick_ranges,       &pc_op_pick_ints,
@@ -546,6 +548,32 @@ static void policies(check *c)
     check_out(c, pc_policy(c->graph, &io, &cases[1]));
 }
 
+/* Wanted and unwanted answers; the second case is far enough from its reference that the distance counts. It has no gradient, so
+ * the numbers of answers that only measure it are fixed. */
+static void labels(check *c)
+{
+    static const int32_t ends[] = {2, 3, 5, 6, 7, 8};
+    const pc_kto_params params = {.beta = 0.5, .wanted_weight = 1.5, .unwanted_weight = 0.7};
+    pc_kto_io io = {
+        .reference = check_fixed(c, pc_dims(1, -8)),
+        .ends = check_ints(c, pc_dims(1, 6), ends),
+        .labels = check_fixed(c, pc_dims(1, 3)),
+        .weights = check_fixed(c, pc_dims(1, 3)),
+    };
+    pc_tensor *free = check_wanted(c, pc_dims(1, -8)), *own = check_fixed(c, pc_dims(1, -8)), *other = check_fixed(c, pc_dims(1, -8));
+    for (int t = 0; t < 8; t++) {
+        bool is_other = t == 2 || t == 5 || t == 7;
+        check_numbers(c, own)[t] = !is_other;
+        check_numbers(c, other)[t] = is_other ? check_numbers(c, io.reference)[t] - 0.3 : 0;
+    }
+    for (int i = 0; i < 3; i++) {
+        check_numbers(c, io.labels)[i] = i == 1 ? -1 : 1;
+        check_numbers(c, io.weights)[i] = 0.5 + i;
+    }
+    io.losses = pc_add(c->graph, pc_multiply(c->graph, free, own), other);
+    check_out(c, pc_kto(c->graph, &io, &params));
+}
+
 static void contrast(check *c)
 {
     pc_matmul_params params = {.transpose_b = true};
@@ -580,6 +608,16 @@ static void routing_with_capacity(check *c)
     check_out(c, paired.aux);
 }
 
+/* Rows 1 to 3 are a picture's, of which the last goes the way of the text. */
+static void rows_of_two_types(check *c)
+{
+    static const int32_t rows[] = {1, 2, 3}, ids[] = {4, 0, 0, 0, 7, 2};
+    pc_tensor *x = check_wanted(c, pc_dims(2, -6, 4)), *text = check_wanted(c, pc_dims(2, 3, 4)), *own = check_wanted(c, pc_dims(2, 3, 4));
+    pc_tensor *types = pc_picture_types(c->graph, check_ints(c, pc_dims(1, 3), rows), check_ints(c, pc_dims(1, -6), ids));
+    check_out(c, pc_typed_linear(c->graph, x, types, text, own, NULL, PC_F32));
+    check_out(c, pc_typed_linear(c->graph, x, types, own, text, check_wanted(c, pc_dims(2, -6, 3)), PC_F32));
+}
+
 /* Expert 2 of 4 gets no token. */
 static void experts(check *c)
 {
@@ -612,8 +650,8 @@ static void experts_without_tokens(check *c)
     X(repeated_products) X(reshapes) X(activations) X(gated_units) X(norms) X(l2_norms) X(rotations) X(causal_attention)                    \
     X(attention_in_a_window) X(attention_to_pictures) X(grouped_attention_over_ranges) X(attention_with_bias) X(attention_in_groups) X(attention_in_windows_of_a_grid) X(relative_biases) X(attention_of_sides)      \
     X(gathering)                                                                                                       \
-    X(tied_table) X(splicing) X(prepending_and_slicing) X(patching) X(entropies) X(preferences) X(policies) X(contrast) \
-    X(routing) X(routing_with_capacity) X(experts) X(experts_without_tokens) X(joining) X(repeating)                   \
+    X(tied_table) X(splicing) X(prepending_and_slicing) X(patching) X(entropies) X(preferences) X(policies) X(labels) X(contrast) \
+    X(routing) X(routing_with_capacity) X(rows_of_two_types) X(experts) X(experts_without_tokens) X(joining) X(repeating)                   \
     X(attention_across_groups) X(grids)                                                                                \
     X(convolving_channels)
 

@@ -29,6 +29,10 @@ PAIRS = [
      "rejected": "A blue square stands on the right of two red circles."},
     {"image": "triangle.png", "prompt": "<image>\nIs there a green star?", "chosen": "No, a triangle.", "rejected": "Yes"},
 ]
+LABELLED = [
+    {"image": "shapes.png", "prompt": "<image>\nWhat is in the picture?", "completion": "A blue square.", "label": True},
+    {"image": "triangle.png", "prompt": "<image>\nIs there a green star?", "completion": "Yes, there is a green star", "label": False},
+]
 CASES = {
     "sigmoid": {},
     "sigmoid_smooth": {"dpo_label_smoothing": 0.1, "pref_ftx": 0.5, "pref_beta": 0.5},
@@ -137,6 +141,45 @@ def train(proc, keys):
     return out
 
 
+def train_labels(proc, beta, weights):
+    """KTO (trl's KTOTrainer, loss_type kto): each sample's answer is wanted or not; the distance to the reference is measured on
+    the other sample's answer to its prompt."""
+    model, frozen = load(torch.float64), load(torch.float64).eval()
+    batches = []
+    for said in ([p["completion"] for p in LABELLED], [p["completion"] for p in LABELLED[::-1]]):
+        rows = [answer(proc, {"prompt": p["prompt"]}, s) for p, s in zip(LABELLED, said)]
+        length = max(len(ids) for ids, _ in rows)
+        pixels = [proc.image_processor(Image.open(LLAVA / p["image"]).convert("RGB"), return_tensors="pt")["pixel_values"]
+                  for p in LABELLED]
+        batches.append(({"input_ids": torch.tensor([i + [0] * (length - len(i)) for i, _ in rows]),
+                         "attention_mask": torch.tensor([[1] * len(i) + [0] * (length - len(i)) for i, _ in rows]),
+                         "pixel_values": torch.cat(pixels).double()},
+                        torch.tensor([t + [False] * (length - len(t)) for _, t in rows])))
+    wanted = torch.tensor([p["label"] for p in LABELLED])
+    with torch.no_grad():
+        reference = [logps(frozen, *b).sum(1) for b in batches]
+    named = list(model.named_parameters())
+    groups = [{"params": [p for n, p in named if not no_decay(n, p)], "weight_decay": DECAY},
+              {"params": [p for n, p in named if no_decay(n, p)], "weight_decay": 0.0}]
+    optimizer = torch.optim.AdamW(groups, lr=LR, betas=BETAS, eps=EPS, foreach=False)
+    out = {"loss": [], "grad_norm": [], "metrics": []}
+    for _ in range(STEPS):
+        optimizer.zero_grad(set_to_none=True)
+        ratio = logps(model, *batches[0]).sum(1) - reference[0]
+        with torch.no_grad():
+            kl = (logps(model, *batches[1]).sum(1) - reference[1]).mean().clamp(min=0)
+        losses = torch.where(wanted, weights[0] * (1 - torch.sigmoid(beta * (ratio - kl))),
+                             weights[1] * (1 - torch.sigmoid(beta * (kl - ratio))))
+        loss = losses.mean()
+        loss.backward()
+        side = beta * ratio * torch.where(wanted, 1, -1)
+        out["loss"].append(loss.item())
+        out["metrics"].append([side.mean().item(), (side > 0).double().mean().item(), kl.item()])
+        out["grad_norm"].append(torch.nn.utils.clip_grad_norm_(model.parameters(), CLIP).item())
+        optimizer.step()
+    return out
+
+
 def train_rewards(proc, centre):
     """A reward model: a linear head on the last answer token's hidden state; its start is a fixed pattern, which the test
     sets as well."""
@@ -178,6 +221,10 @@ def main():
         expected[name] = {"keys": [f"{k}={str(v).lower()}" for k, v in keys.items()], **got}
         print(name, got["loss"], got["grad_norm"])
     c.save_json(OUT / "rewards.json", train_rewards(proc, 0.01))
+    (OUT / "labelled.jsonl").write_text("".join(json.dumps(p) + "\n" for p in LABELLED))
+    labels = train_labels(proc, 0.1, (3.0, 0.2))
+    print("kto", labels)
+    c.save_json(OUT / "labels.json", labels)
     assert math.isclose(expected["sigmoid"]["loss"][0], math.log(2))
     c.save_json(OUT / "expected.json", expected)
     c.readable(OUT)

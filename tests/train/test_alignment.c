@@ -100,7 +100,11 @@ static void assert_close(const char *name, int step, const char *what, double go
     }
 }
 
-static void compare(const char *name, const pc_json *expected, const char *folder)
+static const char *const label_metrics[] = {"rewards/margins", "rewards/accuracies", "kl"};
+
+/* The log of a run; `count` metrics of these names, the first `firm` of which are compared at step 1, too. */
+static void compare(const char *name, const pc_json *expected, const char *folder, const char *const *names, size_t count,
+                    size_t firm)
 {
     char path[512], line[1024];
     FILE *file = fopen(pc_test_path(path, folder, "out/train_log.jsonl"), "r");
@@ -115,10 +119,10 @@ static void compare(const char *name, const pc_json *expected, const char *folde
             assert_close(name, step, numbers[i], pc_json_get_number(got, numbers[i], NAN), want);
         }
         const pc_json *row = pc_json_at(pc_json_get(expected, "metrics"), (size_t)step);
-        for (size_t i = 0; i < sizeof metrics / sizeof metrics[0]; i++) {
+        for (size_t i = 0; i < count; i++) {
             /* At the start two equal rewards differ by rounding, if at all. */
-            if (step > 0 || i < 3) {
-                assert_close(name, step, metrics[i], pc_json_get_number(got, metrics[i], NAN),
+            if (step > 0 || i < firm) {
+                assert_close(name, step, names[i], pc_json_get_number(got, names[i], NAN),
                              pc_json_number(pc_json_at(row, i), NAN));
             }
         }
@@ -142,11 +146,26 @@ static void test_torch(void **state)
             overrides[i] = pc_json_text(pc_json_at(keys, i));
         }
         must_train(&r, overrides, (int)pc_json_length(keys));
-        compare(pc_json_key(it), expected, r.folder);
+        compare(pc_json_key(it), expected, r.folder, metrics, 4, 3);
         pc_test_folder_free(r.folder);
     }
     assert_true(cases >= 8);
     pc_json_free(all);
+}
+
+static void test_labels(void **state)
+{
+    static const char *const overrides[] = {"stage=kto", "dataset=" GOLDEN "alignment/labelled.jsonl", "kto_chosen_weight=3",
+                                            "kto_rejected_weight=0.2"};
+    pc_json *expected;
+    run r = {0};
+    (void)state;
+    pc_test_folder_new(r.folder);
+    assert_int_equal(pc_json_read(&expected, GOLDEN "alignment/labels.json", 1 << 20), PC_OK);
+    must_train(&r, overrides, 4);
+    compare("kto", expected, r.folder, label_metrics, 3, 1);
+    pc_json_free(expected);
+    pc_test_folder_free(r.folder);
 }
 
 /* --- a reward model --- */
@@ -268,6 +287,8 @@ static void test_resume_lora(void **state)
 {
     (void)state;
     resumes("adapter_model.safetensors", (const char *const[]){"finetuning_type=lora", "freeze_vision_tower=true"}, 2);
+    resumes("adapter_model.safetensors", (const char *const[]){"finetuning_type=lora", "freeze_vision_tower=true", "stage=kto",
+                                                               "dataset=" GOLDEN "alignment/labelled.jsonl"}, 4);
 }
 
 static void test_resume_rewards(void **state)
@@ -353,10 +374,14 @@ static void test_refusals(void **state)
     refused("{\"prompt\": \"Is it?\", \"completion\": \"No\"}\n", NULL, PC_ERR_DATA, "no rejected answer");
     refused("{\"prompt\": \"Is it?\", \"chosen\": \"No\", \"rejected\": [{\"role\": \"assistant\", \"content\": \"Yes\"}, "
             "{\"role\": \"assistant\", \"content\": \"Yes\"}]}\n", NULL, PC_ERR_DATA, "one message each");
+    refused(GOOD, "stage=kto", PC_ERR_DATA, "label that says whether");
+    refused("{\"messages\": [{\"role\": \"user\", \"content\": \"Is it?\"}], \"label\": true}\n", "stage=kto", PC_ERR_DATA,
+            "no answer");
     refused(GOOD, "cutoff_len=8", PC_ERR_DATA, "cutoff of 8");
     refused(GOOD, "region_weight=1", PC_ERR_USAGE, "region_weight");
     refused(GOOD, "turns=independent", PC_ERR_USAGE, "turns");
     refused(GOOD, "pref_loss=kto_pair", PC_ERR_USAGE, "pref_loss");
+    refused(GOOD, "per_device_train_batch_size=0", PC_ERR_USAGE, "per_device_train_batch_size");
 }
 
 /* --- segments --- */
@@ -383,6 +408,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_torch),
+        cmocka_unit_test(test_labels),
         cmocka_unit_test(test_rewards),
         cmocka_unit_test(test_resume),
         cmocka_unit_test(test_resume_lora),

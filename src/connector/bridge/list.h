@@ -1,3 +1,4 @@
 /* Every bridge. */
 PC_BRIDGE(gated_cross_attention)
 PC_BRIDGE(idefics_cross_attention)
+PC_BRIDGE(visual_expert)

@@ -21,6 +21,7 @@ static pc_status bind_targets(pc_exec *exec, const pc_stage_inputs *in, const pc
     PC_TRY(bind(exec, in->target_ids, batch->target_ids, pc_dims(1, batch->targets)));
     PC_TRY(bind(exec, in->answer_ends, batch->answer_ends, pc_dims(1, batch->answers)));
     PC_TRY(bind(exec, in->answer_rows, batch->answer_rows, pc_dims(1, batch->answers)));
+    PC_TRY(bind(exec, in->labels, batch->labels, pc_dims(1, batch->samples)));
     return bind(exec, in->experience, batch->experience, pc_dims(2, batch->targets, PC_EXPERIENCE));
 }
 

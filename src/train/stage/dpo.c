@@ -15,18 +15,6 @@ static bool needs_reference(const pc_preference_params *params)
     return params->kind != PC_PAIR_ORPO && params->kind != PC_PAIR_SIMPO;
 }
 
-static pc_tensor *reference_losses(const pc_build *build, const pc_stage_setting *setting, const pc_stage_inputs *in,
-                                   pc_tensor *soft)
-{
-    pc_build frozen = {.graph = build->graph, .compute = build->compute};
-    bool shared = setting->reference == setting->model && soft && !soft->needs_grad;
-    pc_tensor *own = soft;
-    if (in->pixels && !shared) {
-        own = pc_model_connect(&frozen, setting->reference, pc_model_encode(&frozen, setting->reference, in->pixels));
-    }
-    return pc_token_losses(build->graph, pc_stage_logits(&frozen, setting->reference, in, own), in->target_ids);
-}
-
 static pc_stage_loss loss(const pc_build *build, const pc_stage_setting *setting, pc_stage_inputs *in)
 {
     pc_graph *graph = build->graph;
@@ -43,7 +31,7 @@ static pc_stage_loss loss(const pc_build *build, const pc_stage_setting *setting
         .pairs = in->pairs,
     };
     if (needs_reference(&setting->preference)) {
-        io.reference = reference_losses(build, setting, in, soft);
+        io.reference = pc_stage_reference_losses(build, setting, in, soft);
     }
     pc_tensor *value = pc_preference(graph, &io, &setting->preference);
     return (pc_stage_loss){.value = value, .metrics = pc_graph_failed(graph) ? NULL : value->node->out[1]};

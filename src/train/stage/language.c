@@ -53,8 +53,8 @@ pc_tensor *pc_stage_soft_tokens(const pc_build *build, const pc_stage_setting *s
     return pc_model_connect(build, model, pc_stage_pictures(build, model, limits, in)); /* [S,D'] */
 }
 
-/* Of the rows alone, or of all with rows NULL. */
-static pc_tensor *hidden_of(const pc_build *build, const pc_model *model, const pc_stage_inputs *in, pc_tensor *soft, pc_tensor *rows)
+pc_tensor *pc_stage_hidden_rows(const pc_build *build, const pc_model *model, const pc_stage_inputs *in, pc_tensor *soft,
+                                pc_tensor *rows)
 {
     pc_reading reading = {
         .ids = in->ids,
@@ -72,13 +72,25 @@ static pc_tensor *hidden_of(const pc_build *build, const pc_model *model, const 
 
 pc_tensor *pc_stage_hidden(const pc_build *build, const pc_model *model, const pc_stage_inputs *in, pc_tensor *soft)
 {
-    return hidden_of(build, model, in, soft, NULL);
+    return pc_stage_hidden_rows(build, model, in, soft, NULL);
 }
 
 pc_tensor *pc_stage_logits(const pc_build *build, const pc_model *model, const pc_stage_inputs *in, pc_tensor *soft)
 {
-    pc_tensor *hidden = hidden_of(build, model, in, soft, in->target_rows); /* [R,D'] */
+    pc_tensor *hidden = pc_stage_hidden_rows(build, model, in, soft, in->target_rows); /* [R,D'] */
     return pc_model_logits(build, model, hidden);                     /* [R,V] */
+}
+
+pc_tensor *pc_stage_reference_losses(const pc_build *build, const pc_stage_setting *setting, const pc_stage_inputs *in,
+                                     pc_tensor *soft)
+{
+    pc_build frozen = {.graph = build->graph, .compute = build->compute};
+    bool shared = setting->reference == setting->model && soft && !soft->needs_grad;
+    pc_tensor *own = soft;
+    if (in->pixels && !shared) {
+        own = pc_model_connect(&frozen, setting->reference, pc_model_encode(&frozen, setting->reference, in->pixels));
+    }
+    return pc_token_losses(build->graph, pc_stage_logits(&frozen, setting->reference, in, own), in->target_ids);
 }
 
 static pc_stage_loss loss(const pc_build *build, const pc_stage_setting *setting, pc_stage_inputs *in)

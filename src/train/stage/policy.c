@@ -12,7 +12,6 @@
 #include "train/stage/policy.h"
 
 #include "ops/multiply.h"
-#include "ops/rows.h"
 #include "train/stage/language.h"
 
 const char *const pc_stage_policy_metrics[PC_STAGE_METRICS] = {
@@ -32,9 +31,8 @@ pc_policy_reading pc_stage_read_written(const pc_build *build, const pc_stage_se
 {
     pc_graph *graph = build->graph;
     pc_policy_reading out = {0};
-    pc_tensor *hidden = pc_stage_hidden(build, setting->model, in, soft); /* [T,D'] */
-    hidden = pc_take_rows(graph, hidden, in->target_rows);                /* [R,D'] */
-    pc_tensor *logits = pc_model_logits(build, setting->model, hidden);   /* [R,V] */
+    pc_tensor *hidden = pc_stage_hidden_rows(build, setting->model, in, soft, in->target_rows); /* [R,D'] */
+    pc_tensor *logits = pc_model_logits(build, setting->model, hidden);                         /* [R,V] */
     if (setting->temperature > 0 && setting->temperature != 1) {
         logits = pc_scale(graph, logits, 1 / setting->temperature);
     }

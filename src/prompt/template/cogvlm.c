@@ -1,0 +1,70 @@
+/* CogVLM's chat models: pictures first, then
+ *
+ *   Question: {question} Answer: {answer}\nQuestion: {question} Answer:
+ *
+ * and the same with "Short answer:" for the models that were tuned on short ones (VQA).
+ *
+ * Source: cogvlm-chat-hf, modeling_cogvlm.py (_history_to_prompt). Easy to get wrong: a line feed follows an answer, none the
+ * question; EOS ends an answer in training alone.
+ */
+#include "prompt/template.h"
+
+static void say(pc_segments *segments, const char *name, const pc_conversation *conversation, size_t position, const char *answer)
+{
+    const pc_message *said = &conversation->messages[position];
+    bool answers = said->role == PC_ROLE_ASSISTANT;
+    if (!answers && said->role != PC_ROLE_USER) {
+        pc_segments_refuse(segments, "message %zu: chat template %s has no place for a %s message", position + 1, name,
+                           pc_role_name(said->role));
+        return;
+    }
+    for (size_t i = said->first; i < said->first + said->count; i++) {
+        if (!conversation->parts[i].text) {
+            pc_segments_media(segments, conversation->parts[i].kind, conversation->parts[i].index);
+        }
+    }
+    pc_segments_text(segments, answers ? " " : "Question: ");
+    segments->trained = answers;
+    for (size_t i = said->first; i < said->first + said->count; i++) {
+        const pc_part *part = &conversation->parts[i];
+        if (part->text) {
+            pc_segments_text_n(segments, part->text, part->length);
+        }
+    }
+    segments->trained = false;
+    pc_segments_text(segments, answers ? "\n" : answer);
+}
+
+static void message(pc_segments *segments, const pc_template *self, const pc_conversation *conversation, size_t position)
+{
+    say(segments, self->name, conversation, position, " Answer:");
+}
+
+static void short_message(pc_segments *segments, const pc_template *self, const pc_conversation *conversation, size_t position)
+{
+    say(segments, self->name, conversation, position, " Short answer:");
+}
+
+#define JINJA(answer)                                                                                              \
+    "{% for message in messages %}"                                                                                \
+    "{% if message['role'] not in ['user', 'assistant'] %}{{ raise_exception('no place for role ' + message['role']) }}{% endif %}" \
+    "{% if message['content'] is not string %}{% for part in message['content'] %}"                                \
+    "{% if part['type'] != 'text' %}{{ '<' + part['type'] + '>' }}{% endif %}{% endfor %}{% endif %}"              \
+    "{{ ' ' if message['role'] == 'assistant' else 'Question: ' }}"                                                \
+    "{% if message['content'] is string %}{{ message['content'] }}{% else %}{% for part in message['content'] %}"  \
+    "{% if part['type'] == 'text' %}{{ part['text'] }}{% endif %}{% endfor %}{% endif %}"                          \
+    "{{ '\\n' if message['role'] == 'assistant' else '" answer "' }}{% endfor %}"
+
+const pc_template pc_template_cogvlm = {
+    .name = "cogvlm",
+    .help = "CogVLM's chat models: Question: ... Answer: ...",
+    .jinja = JINJA(" Answer:"),
+    .message = message,
+};
+
+const pc_template pc_template_cogvlm_vqa = {
+    .name = "cogvlm_vqa",
+    .help = "CogVLM for short answers: Question: ... Short answer: ...",
+    .jinja = JINJA(" Short answer:"),
+    .message = short_message,
+};
