@@ -20,7 +20,8 @@ static pc_status open_endpoint(pc_cli_answerer *out, const pc_cli_answerer_optio
         return pc_fail(PC_ERR_USAGE, "--api_key_env %s: this environment variable is not set", o->key_env);
     }
     PC_TRY(pc_endpoint_new(&out->endpoint, &(pc_endpoint_options){.base_url = o->base_url, .model = o->name, .key = key,
-                                                                  .tries = o->tries, .calls_a_minute = o->calls_a_minute}));
+                                                                  .tries = o->tries, .calls_a_minute = o->calls_a_minute,
+                                                                  .parallel = o->batch}));
     out->answerer = pc_endpoint_answerer(out->endpoint);
     out->template_name = "";
     return PC_OK;

@@ -40,7 +40,7 @@ static const pc_field fields[] = {
     FIELD(no_images, PC_FIELD_BOOL, "false",
           "replace every picture by a mid-grey one of its size (each pixel 128, 128, 128)"),
     NUMBER(max_new_tokens, "128", 1, 1 << 20, "most tokens of one answer"),
-    NUMBER(batch_size, "1", 1, PC_BATCH_MOST, "questions answered side by side; the answers are the same, sooner where a step costs much"),
+    NUMBER(batch_size, "1", 1, PC_BATCH_MOST, "questions answered side by side (of an endpoint: calls at once); the answers are the same"),
     FIELD(output_path, PC_FIELD_TEXT, NULL,
           "folder for results.json, report.html and samples_TASK.jsonl (a line as soon as it is answered); the same command "
           "goes on where it was stopped"),

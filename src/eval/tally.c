@@ -358,12 +358,31 @@ done:
     return status;
 }
 
+static pc_status ask_held(scoring *s);
+
+/* One of several has failed: each is asked alone, so that the others get their answers. */
+static pc_status ask_each(scoring *s)
+{
+    size_t count = s->count;
+    for (size_t i = 0; i < count; i++) {
+        held first = s->held[0];
+        s->held[0] = s->held[i];
+        s->held[i] = first;
+        s->count = 1;
+        PC_TRY(ask_held(s));
+    }
+    return PC_OK;
+}
+
 /* Ask what is held and take the answers in order. */
 static pc_status ask_held(scoring *s)
 {
     pc_status status = s->count ? ask(s) : PC_OK;
     bool failed = status == PC_ERR_IO || status == PC_ERR_DATA;
-    if (failed && s->count == 1 && s->out->failed < s->options->max_failures) {
+    if (failed && s->count > 1) {
+        return ask_each(s);
+    }
+    if (failed && s->out->failed < s->options->max_failures) {
         s->count = 0;
         return note_failure(s, &s->held[0].question);
     }

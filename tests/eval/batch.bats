@@ -28,7 +28,7 @@ same() { cmp "$d/$1/results.json" "$d/$2/results.json" && cmp "$d/$1/$3" "$d/$2/
     same one five samples_pope_scenes.jsonl
 }
 
-@test "batch: beams, choices and endpoints answer one by one" {
+@test "batch: beams and choices answer one by one" {
     evaluate one --tasks scenes --limit 6 --decoding beams=2
     evaluate four --tasks scenes --limit 6 --decoding beams=2 --batch_size 4
     same one four samples_scenes.jsonl

@@ -47,6 +47,7 @@ static const parity_fixture systems[] = {
     {"instructblip flan-t5", GOLDEN("blip2/instruct"), GOLDEN("blip2/instruct.safetensors"), false},
     {"mobilevlm", GOLDEN("mobilevlm/v1"), GOLDEN("mobilevlm/v1.safetensors"), false},
     {"mplug-owl", GOLDEN("mplug_owl/v1"), GOLDEN("mplug_owl/v1.safetensors"), false},
+    {"qwen_vl", GOLDEN("qwen_vl/chat"), GOLDEN("qwen_vl/chat.safetensors"), false},
     {"cogvlm", GOLDEN("cogvlm/chat"), GOLDEN("cogvlm/chat.safetensors"), false},
     {"open_flamingo", GOLDEN("open_flamingo/llama"), GOLDEN("open_flamingo/llama.safetensors"), false},
     {"idefics", GOLDEN("idefics/v1"), GOLDEN("idefics/v1.safetensors"), false},

@@ -170,6 +170,14 @@ static void test_config_of_bridges(void **state)
     drill(*state, GOLDEN("cogvlm/chat"), "config.json");
 }
 
+/* Any size of pictures suits this tower: with a recipe of one size a mutant can't make them large and the reference slow. */
+static void test_config_of_qwen_vl(void **state)
+{
+    static const char recipe[] = "{\"size\": {\"height\": 12, \"width\": 12}, \"do_center_crop\": false}";
+    pc_test_write(((fixture *)*state)->folder, "preprocessor_config.json", recipe, sizeof recipe - 1);
+    drill(*state, GOLDEN("qwen_vl/chat"), "config.json");
+}
+
 static void test_config_of_mobilevlm(void **state)
 {
     drill(*state, GOLDEN("mobilevlm/v2"), "config.json");
@@ -393,6 +401,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_config_of_decoders, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_config_of_queries, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_config_of_bridges, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_config_of_qwen_vl, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_config_of_mobilevlm, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_config_of_owl, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_config_of_siglip, set_up, tear_down),

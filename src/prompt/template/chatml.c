@@ -12,6 +12,8 @@
 #include "prompt/template.h"
 #include "prompt/template/jinja_content.h"
 
+#include <stdio.h>
+
 static const char *const stop_tokens[] = {"<|im_end|>", "<|endoftext|>", NULL};
 
 static void open_message(pc_segments *segments, pc_role role)
@@ -106,6 +108,47 @@ const pc_template pc_template_qwen2 = {
     .system = QWEN2_SYSTEM,
     .begin = chatml_begin,
     .message = chatml_message,
+    .invite = chatml_invite,
+};
+
+/* Qwen-VL: each picture of the conversation has its number, "Picture 1: <img>...</img>\n", before the text. */
+static void qwen_vl_message(pc_segments *segments, const pc_template *self, const pc_conversation *conversation, size_t position)
+{
+    const pc_message *message = &conversation->messages[position];
+    (void)self;
+    open_message(segments, message->role);
+    segments->trained = message->role == PC_ROLE_ASSISTANT;
+    for (size_t i = message->first; i < message->first + message->count; i++) {
+        const pc_part *part = &conversation->parts[i];
+        char number[32];
+        if (part->text) {
+            pc_segments_text_n(segments, part->text, part->length);
+            continue;
+        }
+        snprintf(number, sizeof number, "Picture %d: ", part->index + 1);
+        pc_segments_text(segments, number);
+        pc_segments_media(segments, part->kind, part->index);
+        pc_segments_text(segments, "\n");
+    }
+    pc_segments_token(segments, "<|im_end|>");
+    segments->trained = false;
+    pc_segments_text(segments, "\n");
+}
+
+const pc_template pc_template_qwen_vl = {
+    .name = "qwen_vl",
+    .help = "Qwen-VL-Chat: ChatML, \"Picture 1: \" before each picture",
+    .jinja = "{% set seen = namespace(pictures=0) %}" JINJA_SYSTEM(QWEN2_SYSTEM)
+             "{% for message in messages %}{{ '<|im_start|>' + message['role'] + '\\n' }}"
+             "{% if message['content'] is string %}{{ message['content'] }}{% else %}{% for part in message['content'] %}"
+             "{% if part['type'] == 'text' %}{{ part['text'] }}{% else %}{% set seen.pictures = seen.pictures + 1 %}"
+             "{{ 'Picture ' ~ seen.pictures ~ ': <' + part['type'] + '>\\n' }}{% endif %}{% endfor %}{% endif %}"
+             "{{ '<|im_end|>\\n' }}{% endfor %}"
+             "{% if add_generation_prompt %}{{ '<|im_start|>assistant\\n' }}{% endif %}",
+    .stop_tokens = stop_tokens,
+    .system = QWEN2_SYSTEM,
+    .begin = chatml_begin,
+    .message = qwen_vl_message,
     .invite = chatml_invite,
 };
 
