@@ -119,10 +119,46 @@ static inline int pc_block_scale_iq4(const pc_block_iq4_xs *block, int j)
     return (low | high << 4) - 32;
 }
 
+/* (type, dtype, numbers of a block, of a group, offset, has a minimum) of every type: pc_block_format. */
+#define PC_BLOCK_FORMATS(X)                                                                                             \
+    X(q4_0, PC_Q4_0, 32, 32, 8, false)                                                                                  \
+    X(q4_1, PC_Q4_1, 32, 32, 0, true)                                                                                   \
+    X(q5_0, PC_Q5_0, 32, 32, 16, false)                                                                                 \
+    X(q5_1, PC_Q5_1, 32, 32, 0, true)                                                                                   \
+    X(q8_0, PC_Q8_0, 32, 32, 128, false)                                                                                \
+    X(q2_k, PC_Q2_K, 256, 16, 0, true)                                                                                  \
+    X(q3_k, PC_Q3_K, 256, 16, 4, false)                                                                                 \
+    X(q4_k, PC_Q4_K, 256, 32, 0, true)                                                                                  \
+    X(q5_k, PC_Q5_K, 256, 32, 0, true)                                                                                  \
+    X(q6_k, PC_Q6_K, 256, 16, 32, false)                                                                                \
+    X(iq4_nl, PC_IQ4_NL, 32, 32, 128, false)                                                                            \
+    X(iq4_xs, PC_IQ4_XS, 256, 32, 128, false)
+
+/* How the numbers of a type come out of codes: x = scale (code - offset) + min, with a scale and a minimum for each group. */
+typedef struct pc_block_format {
+    int group;    /* 16 or 32 numbers */
+    int offset;
+    bool has_min; /* else there is no addition */
+} pc_block_format;
+
+const pc_block_format *pc_block_format_of(pc_dtype dtype); /* a block type's */
+
+typedef struct pc_block_parts {
+    uint8_t code[PC_BLOCK_LARGE]; /* of the block's numbers, in their order */
+    float scale[PC_BLOCK_LARGE / 16], min[PC_BLOCK_LARGE / 16]; /* by group */
+} pc_block_parts;
+
+/* One block's, which may lie at any address; min only where the format has it. */
+void pc_block_take_apart(pc_dtype dtype, pc_block_parts *out, const void *block);
+
 /* dst[count] = what the blocks mean; count is a multiple of pc_dtype_unit. src may lie at any address. */
 void pc_block_dequantise(pc_dtype dtype, float *dst, const void *src, size_t count);
 /* Number i of the array of blocks at data. Slow: for reference kernels and tests. */
 float pc_block_get(pc_dtype dtype, const void *data, size_t i);
+
+/* The other factor of a product with blocks, rounded to 8 bits: 32 numbers share the scale that is returned, their largest
+ * magnitude / 127; x is about scale * code. NaN when one of them isn't finite, 0 when all are below 1e-30. */
+float pc_block_round_eight(int8_t code[PC_BLOCK_SMALL], const float x[PC_BLOCK_SMALL]);
 
 /* True for Q8_0, Q4_0, Q4_K, Q5_K, Q6_K, IQ4_NL: what pc_block_quantise makes. */
 bool pc_block_quantises(pc_dtype dtype);

@@ -52,6 +52,16 @@ done:
     return status;
 }
 
+void pc_map_release(const pc_map *map, const void *data, size_t size)
+{
+    const uintptr_t begin = (uintptr_t)map->data, end = begin + map->size;
+    const uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE), start = (uintptr_t)data;
+    const uintptr_t first = (start + page - 1) / page * page, last = (start + size) / page * page;
+    if (begin <= start && start + size <= end && last > first) {
+        madvise((void *)first, last - first, MADV_DONTNEED);
+    }
+}
+
 void pc_map_close(pc_map *map)
 {
     if (map->data) {

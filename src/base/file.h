@@ -16,6 +16,9 @@ typedef struct pc_map {
 
 pc_status pc_map_open(pc_map *out, const char *path);
 void pc_map_close(pc_map *map);
+/* data[0..size) is not needed for now: when it lies in the mapping, whole pages of it leave the resident set, and come back
+ * when they are read. Elsewhere nothing happens. */
+void pc_map_release(const pc_map *map, const void *data, size_t size);
 
 /* *out = the file's bytes and a NUL behind them (not counted in *size); refused above `limit` bytes. Free with pc_free. */
 pc_status pc_file_read(char **out, size_t *size, const char *path, size_t limit);

@@ -20,7 +20,8 @@ static pc_status open_endpoint(pc_cli_answerer *out, const pc_cli_answerer_optio
         return pc_fail(PC_ERR_USAGE, "--api_key_env %s: this environment variable is not set", o->key_env);
     }
     PC_TRY(pc_endpoint_new(&out->endpoint, &(pc_endpoint_options){.base_url = o->base_url, .model = o->name, .key = key,
-                                                                  .tries = o->tries, .calls_a_minute = o->calls_a_minute}));
+                                                                  .tries = o->tries, .calls_a_minute = o->calls_a_minute,
+                                                                  .parallel = o->batch}));
     out->answerer = pc_endpoint_answerer(out->endpoint);
     out->template_name = "";
     return PC_OK;
@@ -37,6 +38,10 @@ static pc_status open_local(pc_cli_answerer *out, const pc_cli_answerer_options 
                                 .decoding = &out->decoding};
     PC_TRY(pc_local_new(&out->local, out->opened.model, out->opened.backend, &options));
     out->answerer = pc_local_answerer(out->local);
+    if (o->batch > 1) {
+        PC_TRY(pc_batch_new(&out->batch, out->local, out->opened.model, out->opened.backend, &options, (int)o->batch));
+        out->answerer = pc_batch_answerer(out->batch);
+    }
     out->template_name = pc_local_template(out->local)->name;
     snprintf(out->model, sizeof out->model, "%s", out->opened.model->path);
     return PC_OK;
@@ -51,6 +56,7 @@ pc_status pc_cli_answerer_open(pc_cli_answerer *out, const pc_cli_answerer_optio
 
 void pc_cli_answerer_close(pc_cli_answerer *a)
 {
+    pc_batch_free(a->batch);
     pc_local_free(a->local);
     pc_endpoint_free(a->endpoint);
     pc_decoding_clear(&a->decoding);

@@ -3,6 +3,7 @@
 #define PC_CLI_ANSWERER_H
 
 #include "cli/inputs.h"
+#include "decode/batch.h"
 #include "decode/endpoint.h"
 #include "decode/local.h"
 #include "model/fingerprint.h"
@@ -15,7 +16,7 @@ typedef struct pc_cli_answerer_options {
     int64_t tries;         /* of a call of an endpoint; 0 = 6 */
     double calls_a_minute; /* 0 = as many as go */
     const char *dtype, *template_name, *adapter, *decoding, *mmproj;
-    int64_t threads, context;
+    int64_t threads, context, batch; /* batch: requests side by side; 0 = 1 */
 } pc_cli_answerer_options;
 
 /* {0} is closed. */
@@ -23,6 +24,7 @@ typedef struct pc_cli_answerer {
     pc_answerer answerer;
     pc_cli_model opened;     /* {0} for an endpoint */
     pc_local *local;         /* NULL for an endpoint */
+    pc_batch *batch;         /* over `local`; NULL = one after the other */
     pc_endpoint *endpoint;   /* NULL for a local model */
     pc_decoding decoding;
     pc_fingerprint fingerprint; /* empty for an endpoint */

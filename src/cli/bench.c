@@ -9,7 +9,7 @@
 #include "cli/options.h"
 #include "cli/record.h"
 
-static const char *const level_names[] = {"best", "c", "avx2", "avx512", "avx512bf16", NULL};
+static const char *const level_names[] = {"best", "c", "avx2", "avx512", "avx512vnni", "avx512bf16", NULL};
 
 #define FIELD(key, member, kind, def, lo, hi, text)                                                                    \
     {.name = key, .type = kind, .offset = offsetof(pc_bench_options, member), .fallback = def, .low = lo, .high = hi,  \
@@ -40,7 +40,8 @@ static const pc_option_alias aliases[] = {
 uint32_t pc_bench_level_flags(int level)
 {
     static const uint32_t flags[] = {0, 1u << 31, PC_CPU_AVX2, PC_CPU_AVX2 | PC_CPU_AVX512,
-                                     PC_CPU_AVX2 | PC_CPU_AVX512 | PC_CPU_AVX512_BF16};
+                                     PC_CPU_AVX2 | PC_CPU_AVX512 | PC_CPU_AVX512_VNNI,
+                                     PC_CPU_AVX2 | PC_CPU_AVX512 | PC_CPU_AVX512_VNNI | PC_CPU_AVX512_BF16};
     return flags[level];
 }
 

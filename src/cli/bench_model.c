@@ -146,7 +146,7 @@ static pc_status see(bench *b, float ***rows, int64_t *tokens)
 
 static pc_status bench_pictures(bench *b)
 {
-    pc_bench_row row = {.unit = "images", .count = (double)b->images, .limit = b->arithmetic};
+    pc_bench_row row = {.unit = "images", .count = (double)b->images, .limit = b->opened.compute == PC_BF16 ? PC_LIMIT_BF16 : PC_LIMIT_F32};
     int64_t tokens;
     snprintf(row.test, sizeof row.test, "image %lldx%lld", (long long)b->opened.model->encoder.info.image_size,
              (long long)b->opened.model->encoder.info.image_size);
@@ -265,7 +265,9 @@ pc_status pc_bench_model(const pc_bench_options *options, const char *path, pc_s
     pc_status status = parse_lengths(&b);
     PC_GO(status);
     PC_GO(pc_cli_model_open(&b.opened, path, (int)options->threads, options->dtype, NULL, options->mmproj));
-    b.arithmetic = b.opened.compute == PC_BF16 ? PC_LIMIT_BF16 : PC_LIMIT_F32;
+    b.arithmetic = b.opened.compute != PC_BF16                       ? PC_LIMIT_F32
+                   : pc_dtype_is_block(b.opened.model->stored) ? PC_LIMIT_INT8
+                                                               : PC_LIMIT_BF16;
     PC_GO(prepare(&b));
     PC_GO(measure(&b, text));
 done:

@@ -40,7 +40,7 @@ static const pc_field fields[] = {
     FIELD(no_images, PC_FIELD_BOOL, "false",
           "replace every picture by a mid-grey one of its size (each pixel 128, 128, 128)"),
     NUMBER(max_new_tokens, "128", 1, 1 << 20, "most tokens of one answer"),
-    NUMBER(batch_size, "1", 1, 1, "questions answered at once"),
+    NUMBER(batch_size, "1", 1, PC_BATCH_MOST, "questions answered side by side (of an endpoint: calls at once); the answers are the same"),
     FIELD(output_path, PC_FIELD_TEXT, NULL,
           "folder for results.json, report.html and samples_TASK.jsonl (a line as soon as it is answered); the same command "
           "goes on where it was stopped"),
@@ -292,6 +292,7 @@ static pc_status ask_task(evaluating *e, asked_task *asked)
         .blank_images = e->options.no_images,
         .system = e->options.system,
         .max_failures = e->options.max_failures,
+        .batch = e->options.batch_size,
         .samples = samples,
         .kept = asked->samples,
         .on_sample = tell_progress,
@@ -540,7 +541,7 @@ static pc_status evaluate(evaluating *e, const char *path)
                                              .name = path, .base_url = o->base_url, .key_env = o->api_key_env, .tries = o->tries,
                                              .calls_a_minute = o->calls_a_minute, .dtype = o->dtype, .adapter = o->adapter,
                                              .template_name = o->template_name, .decoding = o->decoding, .threads = o->threads,
-                                             .context = o->context, .mmproj = o->mmproj}));
+                                             .context = o->context, .batch = o->batch_size, .mmproj = o->mmproj}));
     for (int i = 0; i < e->count; i++) {
         PC_TRY(e->tasks[i].task->measure ? measure_task(e, &e->tasks[i])
                                          : ask_task(e, &e->tasks[i]));

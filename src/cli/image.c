@@ -145,7 +145,7 @@ static pc_status write_recipe(const image_options *o, const pc_image_frames *fra
     float *numbers = NULL;
     PC_GO(pc_json_read(&json, o->recipe, LIMIT));
     PC_GO(pc_image_recipe_from_json(&recipe, json, o->recipe));
-    if (o->frames && recipe.grid_count) {
+    if (o->frames && (recipe.grid_count || recipe.tile_side)) {
         PC_GO(pc_fail(PC_ERR_USAGE, "--frames: this recipe cuts each picture into tiles; give one picture"));
     }
     PC_GO(check_sizes(frames));
@@ -158,7 +158,7 @@ static pc_status write_recipe(const image_options *o, const pc_image_frames *fra
     }
     if (o->out) {
         const int64_t shape[4] = {plan.count * frames->count, 3, plan.height, plan.width};
-        bool one = !o->frames && !recipe.grid_count;
+        bool one = !o->frames && !recipe.grid_count && !recipe.tile_side;
         PC_GO(pc_npy_write(o->out, PC_F32, one ? shape + 1 : shape, one ? 3 : 4, numbers));
     }
 done:

@@ -72,7 +72,8 @@ static void count_parameter(facts *f, const pc_param *param, pc_dtype compute)
     }
     f->parameters += count;
     f->stored_bytes += pc_param_bytes(param);
-    f->packed_bytes += param->any_type ? (size_t)count * pc_dtype_size(compute) : 0;
+    f->packed_bytes += param->any_type && !pc_dtype_is_block(param->dtype)
+                           ? (size_t)count * pc_dtype_size(compute) : 0;
 }
 
 /* A session is planned for real; its pages are never touched, so it takes address space alone. */

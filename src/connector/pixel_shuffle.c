@@ -56,6 +56,15 @@ static void declare(pc_scope *scope, const void *any, const pc_connector_dims *d
     }
 }
 
+/* Idefics3's: one matrix without a bias. */
+static void declare_idefics3(pc_scope *scope, const void *any, const pc_connector_dims *dims, void *any_weights)
+{
+    const shuffle_config *config = any;
+    shuffle_weights *weights = any_weights;
+    pc_linear_declare(scope, &weights->layers[0], dims->out, dims->in * config->side * config->side, false, 1,
+                      "modality_projection.proj");
+}
+
 static pc_tensor *forward(const pc_build *build, const void *any, const void *any_weights, const pc_connector_input *in)
 {
     const shuffle_config *config = any;
@@ -67,6 +76,28 @@ static pc_tensor *forward(const pc_build *build, const void *any, const void *an
     }
     return x;
 }
+
+static pc_tensor *forward_idefics3(const pc_build *build, const void *any, const void *weights, const pc_connector_input *in)
+{
+    const shuffle_config config = {((const shuffle_config *)any)->side, 1};
+    return forward(build, &config, weights, in);
+}
+
+static const pc_field idefics3_fields[] = {
+    {.name = "scale_factor", .type = PC_FIELD_INT, .offset = offsetof(shuffle_config, side), .fallback = "2", .low = 1,
+     .high = 64, .help = "side of a block in patches"},
+};
+
+const pc_connector_type pc_connector_idefics3 = {
+    .name = "idefics3",
+    .fields = {idefics3_fields, sizeof idefics3_fields / sizeof idefics3_fields[0]},
+    .config_size = sizeof(shuffle_config),
+    .weights_size = sizeof(shuffle_weights),
+    .check = check,
+    .tokens = tokens,
+    .declare = declare_idefics3,
+    .forward = forward_idefics3,
+};
 
 const pc_connector_type pc_connector_pixel_shuffle = {
     .name = "pixel_shuffle",

@@ -14,6 +14,8 @@
 #include "media/decode.h"
 #include "net/http.h"
 
+#include <pthread.h>
+#include <stdio.h>
 #include <string.h>
 #include <time.h>
 
@@ -23,11 +25,24 @@ enum { USUAL_TRIES = 6 };
 struct pc_endpoint {
     char *url, *model, *key, *name;
     pc_endpoint_options options;
-    pc_http *http;
-    pc_http_reply reply;
-    double last_call_s; /* when the newest one began */
+    struct line *lines; /* [parallel]; the first serves single calls */
+    int64_t parallel;
+    pthread_mutex_t lock; /* of what follows */
+    bool locked;          /* the lock was made */
+    double next_call_s;   /* when the next one may begin */
     pc_endpoint_counts counts;
 };
+
+/* A connection, and what a thread does with it. */
+typedef struct line {
+    pc_endpoint *endpoint;
+    pc_http *http;
+    pc_http_reply reply;
+    const pc_answer_request *request;
+    pc_answer *out;
+    pc_status status;
+    char failure[512];
+} line;
 
 static double now_s(void)
 {
@@ -68,6 +83,21 @@ static pc_status copy_options(pc_endpoint *self, const pc_endpoint_options *opti
     return self->model && self->name && (self->key || !options->key) ? PC_OK : pc_fail_memory(0, "an endpoint");
 }
 
+static pc_status make_lines(pc_endpoint *self)
+{
+    int64_t most = self->options.parallel;
+    self->locked = pthread_mutex_init(&self->lock, NULL) == 0;
+    most = most < 1 ? 1 : most < PC_ENDPOINT_PARALLEL ? most : PC_ENDPOINT_PARALLEL;
+    PC_TRY(self->locked ? PC_OK : pc_fail_memory(0, "a lock"));
+    PC_TRY(PC_NEW_ARRAY(self->lines, (size_t)most, "connections"));
+    for (; self->parallel < most; self->parallel++) {
+        line *l = &self->lines[self->parallel];
+        l->endpoint = self;
+        PC_TRY(pc_http_new(&l->http, &(pc_http_options){.timeout_s = self->options.timeout_s}));
+    }
+    return PC_OK;
+}
+
 pc_status pc_endpoint_new(pc_endpoint **out, const pc_endpoint_options *options)
 {
     pc_endpoint *self = NULL;
@@ -82,8 +112,7 @@ pc_status pc_endpoint_new(pc_endpoint **out, const pc_endpoint_options *options)
     }
     PC_GO(PC_NEW(self, "an endpoint"));
     PC_GO(copy_options(self, options));
-    PC_GO(pc_http_new(&self->http, &(pc_http_options){.timeout_s = options->timeout_s}));
-    self->last_call_s = -1e9;
+    PC_GO(make_lines(self));
     *out = self;
     return PC_OK;
 done:
@@ -94,8 +123,14 @@ done:
 void pc_endpoint_free(pc_endpoint *self)
 {
     if (self) {
-        pc_http_free(self->http);
-        pc_http_reply_clear(&self->reply);
+        for (int64_t i = 0; i < self->parallel; i++) {
+            pc_http_free(self->lines[i].http);
+            pc_http_reply_clear(&self->lines[i].reply);
+        }
+        pc_free(self->lines);
+        if (self->locked) {
+            pthread_mutex_destroy(&self->lock);
+        }
         pc_free(self->url);
         pc_free(self->model);
         pc_free(self->name);
@@ -256,15 +291,16 @@ static bool may_help(long status)
 }
 
 /* What the endpoint says of its refusal. */
-static pc_status refuse(const pc_endpoint *self, int64_t tries)
+static pc_status refuse(const line *l, int64_t tries)
 {
+    const pc_endpoint *self = l->endpoint;
     pc_json *json = NULL;
-    const char *body = self->reply.body.data ? self->reply.body.data : "", *said = NULL;
-    if (self->reply.body.length && pc_json_parse(&json, body, self->reply.body.length, "reply") == PC_OK) {
+    const char *body = l->reply.body.data ? l->reply.body.data : "", *said = NULL;
+    if (l->reply.body.length && pc_json_parse(&json, body, l->reply.body.length, "reply") == PC_OK) {
         const pc_json *error = pc_json_get(json, "error");
         said = pc_json_is_string(error) ? pc_json_text(error) : pc_json_get_text(error, "message", NULL);
     }
-    pc_status status = pc_fail(PC_ERR_IO, "%s: status %ld after %lld %s: %.300s", self->name, self->reply.status, (long long)tries,
+    pc_status status = pc_fail(PC_ERR_IO, "%s: status %ld after %lld %s: %.300s", self->name, l->reply.status, (long long)tries,
                                tries == 1 ? "try" : "tries", said ? said : body);
     pc_json_free(json);
     return status;
@@ -273,31 +309,35 @@ static pc_status refuse(const pc_endpoint *self, int64_t tries)
 static pc_status keep_pace(pc_endpoint *self)
 {
     double pause = self->options.calls_a_minute > 0 ? 60 / self->options.calls_a_minute : 0;
-    double early = self->last_call_s + pause - now_s();
-    PC_TRY(early > 0 ? wait_for(early) : PC_OK);
-    self->last_call_s = now_s();
-    return PC_OK;
+    pthread_mutex_lock(&self->lock);
+    double now = now_s(), begin = self->next_call_s > now ? self->next_call_s : now;
+    self->next_call_s = begin + pause;
+    self->counts.calls++;
+    pthread_mutex_unlock(&self->lock);
+    return begin > now ? wait_for(begin - now) : PC_OK;
 }
 
-static pc_status call(pc_endpoint *self, const pc_str *body)
+static pc_status call(line *l, const pc_str *body)
 {
+    pc_endpoint *self = l->endpoint;
     double wait = self->options.wait_s;
     pc_http_request request = {.url = self->url, .bearer = self->key, .body = body->data, .length = body->length};
     for (int64_t tries = 1;; tries++) {
         PC_TRY(keep_pace(self));
-        self->counts.calls++;
-        pc_status status = pc_http_send(self->http, &request, &self->reply);
-        if (status == PC_OK && self->reply.status == 200) {
+        pc_status status = pc_http_send(l->http, &request, &l->reply);
+        if (status == PC_OK && l->reply.status == 200) {
             return PC_OK;
         }
-        bool again = status == PC_OK ? may_help(self->reply.status) : status == PC_ERR_IO && self->reply.may_retry;
+        bool again = status == PC_OK ? may_help(l->reply.status) : status == PC_ERR_IO && l->reply.may_retry;
         if (!again || tries == self->options.tries) {
-            return status == PC_OK ? refuse(self, tries) : status;
+            return status == PC_OK ? refuse(l, tries) : status;
         }
-        double asked = self->reply.retry_after_s, pause = asked >= 0 ? asked : wait;
+        double asked = l->reply.retry_after_s, pause = asked >= 0 ? asked : wait;
         pause = pause < MOST_WAIT_S ? pause : MOST_WAIT_S;
-        pc_log(PC_LOG_INFO, "%s: status %ld; trying again in %.1f s", self->name, self->reply.status, pause);
+        pc_log(PC_LOG_INFO, "%s: status %ld; trying again in %.1f s", self->name, l->reply.status, pause);
+        pthread_mutex_lock(&self->lock);
         self->counts.retries++;
+        pthread_mutex_unlock(&self->lock);
         PC_TRY(wait_for(pause));
         wait *= 2;
     }
@@ -316,12 +356,13 @@ static pc_status take_content(pc_str *out, const pc_json *content)
     return PC_OK;
 }
 
-static pc_status read_reply(const pc_endpoint *self, pc_answer *out)
+static pc_status read_reply(const line *l, pc_answer *out)
 {
+    const pc_endpoint *self = l->endpoint;
     pc_json *json = NULL;
-    const char *body = self->reply.body.data ? self->reply.body.data : "";
+    const char *body = l->reply.body.data ? l->reply.body.data : "";
     pc_status status;
-    PC_GO(pc_json_parse(&json, body, self->reply.body.length, self->name));
+    PC_GO(pc_json_parse(&json, body, l->reply.body.length, self->name));
     const pc_json *choice = pc_json_at(pc_json_get(json, "choices"), 0), *usage = pc_json_get(json, "usage");
     const pc_json *content = pc_json_get(pc_json_get(choice, "message"), "content");
     if (!pc_json_is_string(content) && !pc_json_is_array(content)) {
@@ -338,9 +379,9 @@ done:
     return status;
 }
 
-static pc_status answer(void *user, const pc_answer_request *request, pc_answer *out)
+static pc_status answer_by(line *l, const pc_answer_request *request, pc_answer *out)
 {
-    pc_endpoint *self = user;
+    pc_endpoint *self = l->endpoint;
     pc_str body = {0};
     pc_status status;
     pc_answer_clear(out);
@@ -348,8 +389,8 @@ static pc_status answer(void *user, const pc_answer_request *request, pc_answer 
         return pc_fail(PC_ERR_USAGE, "%s: an endpoint tells no likelihood of given texts; this needs a local model", self->name);
     }
     PC_GO(make_body(self, request, &body));
-    PC_GO(call(self, &body));
-    PC_GO(read_reply(self, out));
+    PC_GO(call(l, &body));
+    PC_GO(read_reply(l, out));
     if (request->on_text && out->text.length && !request->on_text(request->user, out->text.data, out->text.length)) {
         out->end = PC_ANSWER_CANCELLED;
     }
@@ -358,9 +399,57 @@ done:
     return status;
 }
 
+static pc_status answer(void *user, const pc_answer_request *request, pc_answer *out)
+{
+    return answer_by(&((pc_endpoint *)user)->lines[0], request, out);
+}
+
+/* Messages belong to their thread. */
+static void *run_line(void *user)
+{
+    line *l = user;
+    l->status = answer_by(l, l->request, l->out);
+    if (l->status != PC_OK) {
+        snprintf(l->failure, sizeof l->failure, "%s", pc_error());
+    }
+    return NULL;
+}
+
+static pc_status answer_many(void *user, const pc_answer_request *requests, pc_answer *outs, size_t count)
+{
+    pc_endpoint *self = user;
+    pthread_t threads[PC_ENDPOINT_PARALLEL];
+    size_t begun = 0;
+    for (size_t i = 0; i < count; i++) {
+        self->lines[i].request = &requests[i];
+        self->lines[i].out = &outs[i];
+    }
+    while (begun < count && pthread_create(&threads[begun], NULL, run_line, &self->lines[begun]) == 0) {
+        begun++;
+    }
+    for (size_t i = 0; i < begun; i++) {
+        pthread_join(threads[i], NULL);
+    }
+    for (size_t i = begun; i < count; i++) { /* no more threads are to be had */
+        run_line(&self->lines[i]);
+    }
+    for (size_t i = 0; i < count; i++) {
+        const line *l = &self->lines[i];
+        if (l->status != PC_OK) {
+            return pc_fail(l->status, "%s", l->failure);
+        }
+    }
+    return PC_OK;
+}
+
 pc_answerer pc_endpoint_answerer(pc_endpoint *self)
 {
-    return (pc_answerer){.self = self, .name = self->name, .answer = answer, .parallel = 1};
+    pc_answerer out = {.self = self, .name = self->name, .answer = answer, .parallel = 1};
+    if (self->parallel > 1) {
+        out.answer_many = answer_many;
+        out.most = (size_t)self->parallel;
+    }
+    return out;
 }
 
 pc_endpoint_counts pc_endpoint_counts_of(const pc_endpoint *self)

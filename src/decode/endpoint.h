@@ -9,6 +9,8 @@
 
 #include "prompt/answer.h"
 
+enum { PC_ENDPOINT_PARALLEL = 64 };
+
 typedef struct pc_endpoint pc_endpoint;
 
 typedef struct pc_endpoint_options {
@@ -19,6 +21,7 @@ typedef struct pc_endpoint_options {
     double wait_s;         /* before the second try; 0 = 1. Never more than a minute */
     double timeout_s;      /* of one call; 0 = 600 */
     double calls_a_minute; /* at most; 0 = as many as go */
+    int64_t parallel;      /* calls at once, by answer_many; 0 = 1, at most PC_ENDPOINT_PARALLEL */
 } pc_endpoint_options;
 
 /* PC_ERR_USAGE when the address is no http or https address or holds a password, or percept was built without libcurl. */

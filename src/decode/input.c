@@ -7,7 +7,7 @@
 #include <string.h>
 
 /* Tokens of a prompt between two looks at the signal flag. */
-enum { READ_AT_ONCE = 512, MOST_INPUTS = 2 };
+enum { READ_AT_ONCE = 512, MOST_INPUTS = 64 };
 
 pc_status pc_input_init(pc_input *input)
 {
@@ -60,6 +60,20 @@ static pc_status slot_tokens(void *user, pc_media_kind kind, int index, size_t *
     return PC_OK;
 }
 
+/* pc_media_layout of an input. */
+static pc_status lay_out(void *user, pc_media_kind kind, int index, pc_ids *out)
+{
+    pc_input *input = user;
+    const pc_answer_media *media = find_media(input->request, kind, index);
+    const pc_picture *picture;
+    if (!media) {
+        return pc_fail(PC_ERR_DATA, "the prompt speaks of %s %d, %zu given", pc_media_kind_name(kind), index + 1,
+                       input->request->media_count);
+    }
+    PC_TRY(pc_pictures_get(input->pictures, media, &input->view, &input->question, &picture));
+    return pc_model_lay_out(input->model, &picture->tiling, out);
+}
+
 /* One text: a template may write something between two. */
 static pc_status add_told(pc_conversation *out, const char *instruction, const pc_part *part)
 {
@@ -106,6 +120,7 @@ static pc_prompt_options prompt_options(pc_input *input, bool invite)
     pc_prompt_options options = {.invite = invite};
     pc_model_prompt(input->model, NULL, &options);
     options.slot_tokens = slot_tokens;
+    options.lay_out = input->model->tiles.framed ? lay_out : NULL;
     options.user = input;
     return options;
 }
@@ -213,8 +228,8 @@ static pc_status see_slot(pc_input *input, const pc_slot *slot)
     PC_TRY(get_picture(input, slot, &picture));
     for (size_t i = 0; i < slot->count; i++) {
         input->wanted[slot->first + i].picture = picture->serial;
-        input->wanted[slot->first + i].row = (int32_t)i;
-        input->soft[slot->first + i] = picture->soft + i * width;
+        input->wanted[slot->first + i].row = (int32_t)(slot->from + i);
+        input->soft[slot->first + i] = picture->soft + (slot->from + i) * width;
     }
     input->media_tokens += slot->count;
     return PC_OK;

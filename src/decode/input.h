@@ -53,7 +53,7 @@ pc_status pc_input_build(pc_input *input, const pc_answer_request *request);
 pc_status pc_input_continue(pc_input *input, const char *text, pc_ids *ids);
 /* Encode the pictures and find every token's place. Stops early at a signal. */
 pc_status pc_input_see(pc_input *input);
-/* Bring the rows of `count` inputs to their whole prompts, in common runs. Stops early at a signal. */
+/* Bring the rows of `count` <= 64 inputs to their whole prompts, in common runs. Stops early at a signal. */
 pc_status pc_input_read(pc_input *inputs, int count);
 /* The row reads `id` at `place`, too: told by whoever lets it. */
 void pc_input_follow(pc_input *input, size_t place, int32_t id);

@@ -15,17 +15,27 @@
 
 enum { USUAL_TOKENS = 128, BLANK = 128 };
 
+/* One question in the making: a copy of it, what is said, and the answer. */
+typedef struct held {
+    pc_task_question question; /* texts are its own */
+    pc_image *image;
+    pc_json *fields, *choice_texts;
+    pc_conversation conversation;
+    pc_answer_media media[PC_SHOTS_MOST + 1]; /* the examples' pictures, then the question's */
+    size_t media_count;
+    const char **choices; /* NULL-terminated */
+    size_t choice_room;
+    pc_image *blank; /* stands for the picture */
+} held;
+
 typedef struct scoring {
     pc_tally *out;
     const pc_answerer *answerer;
     const pc_tally_options *options;
-    pc_conversation conversation;
-    pc_answer answer;
-    pc_answer_media media[PC_SHOTS_MOST + 1]; /* the examples' pictures, then the question's */
-    size_t media_count;
-    const char **choices; /* of the question, NULL-terminated */
-    size_t choice_room;
-    pc_image *blank; /* stands for every picture of its size */
+    held *held;     /* [batch] */
+    pc_answer_request *requests; /* [batch] */
+    pc_answer *answers;          /* [batch] */
+    size_t batch, count;         /* count: held now */
     pc_samples *samples; /* NULL: no file */
 } scoring;
 
@@ -56,110 +66,153 @@ void pc_tally_interval(int64_t right, int64_t asked, double out[2])
 
 /* --- pictures --- */
 
-static pc_status make_blank(scoring *s, int width, int height)
+static pc_status make_blank(held *q, int width, int height)
 {
-    if (s->blank && s->blank->width == width && s->blank->height == height) {
-        return PC_OK;
-    }
-    pc_image_free(s->blank);
-    s->blank = NULL;
-    PC_TRY(pc_image_new(&s->blank, width, height));
-    memset(s->blank->pixels, BLANK, (size_t)width * (size_t)height * 3);
+    pc_image_free(q->blank);
+    q->blank = NULL;
+    PC_TRY(pc_image_new(&q->blank, width, height));
+    memset(q->blank->pixels, BLANK, (size_t)width * (size_t)height * 3);
     return PC_OK;
 }
 
 /* What the model is shown in place of the question's picture. */
-static pc_status blind(scoring *s, const pc_task_question *question, pc_answer_media *media)
+static pc_status blind(held *q)
 {
     pc_image *image = NULL;
-    if (question->image) {
-        PC_TRY(make_blank(s, question->image->width, question->image->height));
+    if (q->image) {
+        PC_TRY(make_blank(q, q->image->width, q->image->height));
     } else {
-        PC_TRY(pc_image_load(&image, question->path, NULL));
-        pc_status status = make_blank(s, image->width, image->height);
+        PC_TRY(pc_image_load(&image, q->question.path, NULL));
+        pc_status status = make_blank(q, image->width, image->height);
         pc_image_free(image);
         PC_TRY(status);
     }
-    media->image = s->blank;
+    q->media[q->media_count - 1].image = q->blank;
     return PC_OK;
 }
 
 /* --- one question --- */
 
-/* A turn of question and answer; its picture is the next of the request. */
-static pc_status show(scoring *s, const pc_shot *shot)
+static void drop(held *q)
 {
-    PC_TRY(pc_conversation_begin(&s->conversation, PC_ROLE_USER));
-    if (shot->image || shot->path) {
-        s->media[s->media_count] = (pc_answer_media){.kind = PC_MEDIA_IMAGE, .image = shot->image, .path = shot->path};
-        PC_TRY(pc_conversation_add_media(&s->conversation, PC_MEDIA_IMAGE, (int)s->media_count++));
-    }
-    PC_TRY(pc_conversation_add_text(&s->conversation, shot->question, strlen(shot->question)));
-    return pc_conversation_say(&s->conversation, PC_ROLE_ASSISTANT, shot->answer);
+    pc_free((char *)q->question.kind);
+    pc_free((char *)q->question.question);
+    pc_free((char *)q->question.answer);
+    pc_free((char *)q->question.path);
+    pc_image_free(q->image);
+    pc_json_free(q->fields);
+    pc_json_free(q->choice_texts);
+    q->question = (pc_task_question){0};
+    q->image = NULL;
+    q->fields = q->choice_texts = NULL;
 }
 
-static pc_status show_all(scoring *s, const pc_task_question *question)
+/* What the task lends lives only until its next question. */
+static pc_status keep(held *q, const pc_task_question *question)
+{
+    pc_task_question *own = &q->question;
+    drop(q);
+    memcpy(own->id, question->id, sizeof own->id);
+    own->kind = pc_strdup(question->kind ? question->kind : "");
+    own->question = pc_strdup(question->question);
+    own->answer = pc_strdup(question->answer);
+    own->path = question->path ? pc_strdup(question->path) : NULL;
+    if (!own->kind || !own->question || !own->answer || (question->path && !own->path)) {
+        return pc_fail_memory(0, "a question");
+    }
+    PC_TRY(question->image ? pc_image_copy(&q->image, question->image) : PC_OK);
+    q->fields = question->fields ? pc_json_copy(question->fields) : NULL;
+    q->choice_texts = question->choices ? pc_json_copy(question->choices) : NULL;
+    own->image = q->image;
+    own->fields = q->fields;
+    own->choices = q->choice_texts;
+    return (question->fields && !q->fields) || (question->choices && !q->choice_texts) ? pc_fail_memory(0, "a question") : PC_OK;
+}
+
+/* A turn of question and answer; its picture is the next of the request. */
+static pc_status show(held *q, const pc_shot *shot)
+{
+    PC_TRY(pc_conversation_begin(&q->conversation, PC_ROLE_USER));
+    if (shot->image || shot->path) {
+        q->media[q->media_count] = (pc_answer_media){.kind = PC_MEDIA_IMAGE, .image = shot->image, .path = shot->path};
+        PC_TRY(pc_conversation_add_media(&q->conversation, PC_MEDIA_IMAGE, (int)q->media_count++));
+    }
+    PC_TRY(pc_conversation_add_text(&q->conversation, shot->question, strlen(shot->question)));
+    return pc_conversation_say(&q->conversation, PC_ROLE_ASSISTANT, shot->answer);
+}
+
+static pc_status show_all(const pc_tally_options *options, held *q)
 {
     const pc_shot *chosen[PC_SHOTS_MOST];
-    PC_TRY(pc_shots_choose(s->options->shots, question, chosen));
-    for (size_t i = 0; i < pc_shots_count(s->options->shots); i++) {
-        PC_TRY(show(s, chosen[i]));
+    PC_TRY(pc_shots_choose(options->shots, &q->question, chosen));
+    for (size_t i = 0; i < pc_shots_count(options->shots); i++) {
+        PC_TRY(show(q, chosen[i]));
     }
     return PC_OK;
 }
 
-static pc_status converse(scoring *s, const pc_task_question *question)
+static pc_status converse(const pc_tally_options *options, held *q)
 {
-    bool pictured = question->image || question->path;
-    s->media_count = 0;
-    pc_conversation_clear(&s->conversation);
-    if (s->options->system) {
-        PC_TRY(pc_conversation_say(&s->conversation, PC_ROLE_SYSTEM, s->options->system));
+    const pc_task_question *question = &q->question;
+    q->media_count = 0;
+    pc_conversation_clear(&q->conversation);
+    if (options->system) {
+        PC_TRY(pc_conversation_say(&q->conversation, PC_ROLE_SYSTEM, options->system));
     }
-    PC_TRY(s->options->shots ? show_all(s, question) : PC_OK);
-    PC_TRY(pc_conversation_begin(&s->conversation, PC_ROLE_USER));
-    if (pictured) {
-        s->media[s->media_count] = (pc_answer_media){.kind = PC_MEDIA_IMAGE, .image = question->image, .path = question->path};
-        PC_TRY(pc_conversation_add_media(&s->conversation, PC_MEDIA_IMAGE, (int)s->media_count++));
+    PC_TRY(options->shots ? show_all(options, q) : PC_OK);
+    PC_TRY(pc_conversation_begin(&q->conversation, PC_ROLE_USER));
+    if (question->image || question->path) {
+        q->media[q->media_count] = (pc_answer_media){.kind = PC_MEDIA_IMAGE, .image = question->image, .path = question->path};
+        PC_TRY(pc_conversation_add_media(&q->conversation, PC_MEDIA_IMAGE, (int)q->media_count++));
     }
-    return pc_conversation_add_text(&s->conversation, question->question,
-                                    strlen(question->question));
+    PC_TRY(pc_conversation_add_text(&q->conversation, question->question, strlen(question->question)));
+    return options->blank_images && (question->image || question->path) ? blind(q) : PC_OK;
 }
 
-static pc_status list_choices(scoring *s, const pc_task_question *question)
+static pc_status list_choices(held *q)
 {
-    size_t count = pc_json_length(question->choices);
-    PC_TRY(pc_grow(&s->choices, &s->choice_room, count + 1, sizeof *s->choices, "choices"));
+    size_t count = pc_json_length(q->choice_texts);
+    PC_TRY(pc_grow(&q->choices, &q->choice_room, count + 1, sizeof *q->choices, "choices"));
     for (size_t i = 0; i < count; i++) {
-        s->choices[i] = pc_json_text(pc_json_at(question->choices, i));
+        q->choices[i] = pc_json_text(pc_json_at(q->choice_texts, i));
     }
-    s->choices[count] = NULL;
+    q->choices[count] = NULL;
     return PC_OK;
 }
 
-static pc_status ask(scoring *s, const pc_task_question *question)
+static pc_status make_request(const pc_tally_options *options, held *q, pc_answer_request *out)
 {
-    size_t most = s->options->max_tokens;
-    pc_answer_request request = {
-        .conversation = &s->conversation,
-        .media = s->media,
-        .max_tokens = most ? most : USUAL_TOKENS,
+    PC_TRY(converse(options, q));
+    *out = (pc_answer_request){
+        .conversation = &q->conversation,
+        .media = q->media,
+        .media_count = q->media_count,
+        .max_tokens = options->max_tokens ? options->max_tokens : USUAL_TOKENS,
     };
-    PC_TRY(converse(s, question));
-    request.media_count = s->media_count;
-    if (question->choices) {
-        PC_TRY(list_choices(s, question));
-        request.choices = s->choices;
-        request.open_choices = true;
+    if (q->choice_texts) {
+        PC_TRY(list_choices(q));
+        out->choices = q->choices;
+        out->open_choices = true;
     }
-    if (s->options->blank_images && (question->image || question->path)) {
-        PC_TRY(blind(s, question, &s->media[s->media_count - 1]));
+    return PC_OK;
+}
+
+/* All questions that are held. */
+static pc_status ask(scoring *s)
+{
+    const pc_answerer *who = s->answerer;
+    for (size_t i = 0; i < s->count; i++) {
+        PC_TRY(make_request(s->options, &s->held[i], &s->requests[i]));
+        pc_answer_clear(&s->answers[i]);
     }
-    PC_TRY(s->answerer->answer(s->answerer->self, &request, &s->answer));
-    return s->answer.end == PC_ANSWER_CANCELLED
-               ? pc_fail(PC_ERR_INTERRUPTED, "stopped after %lld questions",
-                         (long long)s->out->asked)
-               : PC_OK;
+    PC_TRY(s->count > 1 ? who->answer_many(who->self, s->requests, s->answers, s->count)
+                        : who->answer(who->self, s->requests, s->answers));
+    for (size_t i = 0; i < s->count; i++) {
+        if (s->answers[i].end == PC_ANSWER_CANCELLED) {
+            return pc_fail(PC_ERR_INTERRUPTED, "stopped after %lld questions", (long long)s->out->asked);
+        }
+    }
+    return PC_OK;
 }
 
 static pc_tally_kind *find_kind(pc_tally *score, const char *name)
@@ -279,24 +332,17 @@ static pc_status note_failure(scoring *s, const pc_task_question *question)
     return status;
 }
 
-static pc_status ask_new(scoring *s, const pc_task_question *question)
+static pc_status take_new(scoring *s, const pc_task_question *question, const pc_answer *answer)
 {
     bool right;
     pc_json *sample = NULL;
-    pc_status status = ask(s, question);
-    if ((status == PC_ERR_IO || status == PC_ERR_DATA) && s->out->failed < s->options->max_failures) {
-        return note_failure(s, question);
-    }
-    if (status == PC_ERR_IO || status == PC_ERR_DATA) {
-        return pc_fail_prefix(status, "question %s", question->id);
-    }
-    PC_TRY(status);
-    const char *text = s->answer.text.data ? s->answer.text.data : "";
-    bool cut = s->answer.end == PC_ANSWER_LENGTH;
+    pc_status status = PC_OK;
+    const char *text = answer->text.data ? answer->text.data : "";
+    bool cut = answer->end == PC_ANSWER_LENGTH;
     PC_TRY(pc_match_exact(text, question->answer, &right));
     count(s->out, question->kind, cut, right);
     if (s->samples || s->options->kept) {
-        PC_TRY(make_sample(&sample, question, &s->answer, text, right, NULL));
+        PC_TRY(make_sample(&sample, question, answer, text, right, NULL));
     }
     PC_GO(s->samples ? pc_samples_append(s->samples, sample) : PC_OK);
     if (s->options->kept) {
@@ -312,12 +358,51 @@ done:
     return status;
 }
 
+static pc_status ask_held(scoring *s);
+
+/* One of several has failed: each is asked alone, so that the others get their answers. */
+static pc_status ask_each(scoring *s)
+{
+    size_t count = s->count;
+    for (size_t i = 0; i < count; i++) {
+        held first = s->held[0];
+        s->held[0] = s->held[i];
+        s->held[i] = first;
+        s->count = 1;
+        PC_TRY(ask_held(s));
+    }
+    return PC_OK;
+}
+
+/* Ask what is held and take the answers in order. */
+static pc_status ask_held(scoring *s)
+{
+    pc_status status = s->count ? ask(s) : PC_OK;
+    bool failed = status == PC_ERR_IO || status == PC_ERR_DATA;
+    if (failed && s->count > 1) {
+        return ask_each(s);
+    }
+    if (failed && s->out->failed < s->options->max_failures) {
+        s->count = 0;
+        return note_failure(s, &s->held[0].question);
+    }
+    if (failed) {
+        return pc_fail_prefix(status, "question %s", s->held[0].question.id);
+    }
+    PC_TRY(status);
+    for (size_t i = 0; i < s->count; i++) {
+        PC_TRY(take_new(s, &s->held[i].question, &s->answers[i]));
+    }
+    s->count = 0;
+    return PC_OK;
+}
+
 /* --- the loop --- */
 
 static pc_status ask_all(scoring *s, const pc_task *task, void *state)
 {
     int64_t limit = s->options->limit ? s->options->limit : task->usual_limit;
-    while (!limit || s->out->asked + s->out->failed < limit) {
+    while (!limit || s->out->asked + s->out->failed + (int64_t)s->count < limit) {
         pc_task_question question;
         bool have;
         PC_TRY(task->next(state, &question, &have));
@@ -325,12 +410,46 @@ static pc_status ask_all(scoring *s, const pc_task *task, void *state)
             break;
         }
         const pc_json *old = s->samples ? pc_samples_next(s->samples) : NULL;
-        PC_TRY(old ? take_old(s, &question, old) : ask_new(s, &question));
+        if (old) {
+            PC_TRY(take_old(s, &question, old));
+            continue;
+        }
+        PC_TRY(keep(&s->held[s->count++], &question));
+        PC_TRY(s->count == s->batch ? ask_held(s) : PC_OK);
     }
+    PC_TRY(ask_held(s));
     return s->samples && pc_samples_next(s->samples)
                ? pc_fail(PC_ERR_DATA, "%s: more answers than questions; give another --output_path or remove the file",
                          pc_samples_where(s->samples))
                : PC_OK;
+}
+
+static pc_status get_ready(scoring *s)
+{
+    size_t wanted = s->options->batch > 0 ? (size_t)s->options->batch : 1;
+    s->batch = !s->answerer->answer_many ? 1 : wanted < s->answerer->most ? wanted : s->answerer->most;
+    PC_TRY(PC_NEW_ARRAY(s->held, s->batch, "questions"));
+    PC_TRY(PC_NEW_ARRAY(s->requests, s->batch, "questions"));
+    return PC_NEW_ARRAY(s->answers, s->batch, "questions");
+}
+
+static void let_go(scoring *s)
+{
+    for (size_t i = 0; i < s->batch; i++) {
+        if (s->held) {
+            held *q = &s->held[i];
+            drop(q);
+            pc_conversation_clear(&q->conversation);
+            pc_image_free(q->blank);
+            pc_free(q->choices);
+        }
+        if (s->answers) {
+            pc_answer_clear(&s->answers[i]);
+        }
+    }
+    pc_free(s->held);
+    pc_free(s->requests);
+    pc_free(s->answers);
 }
 
 pc_status pc_tally_task(pc_tally *out, const pc_answerer *answerer, const pc_task *task,
@@ -340,6 +459,7 @@ pc_status pc_tally_task(pc_tally *out, const pc_answerer *answerer, const pc_tas
     void *state = NULL;
     pc_status status;
     *out = (pc_tally){0};
+    PC_GO(get_ready(&s));
     PC_GO(task->open(&state, task_options));
     PC_GO(options->samples ? pc_samples_open(&s.samples, options->samples) : PC_OK);
     PC_GO(ask_all(&s, task, state));
@@ -349,10 +469,7 @@ done:;
     if (state) {
         task->close(state);
     }
-    pc_conversation_clear(&s.conversation);
-    pc_answer_clear(&s.answer);
-    pc_image_free(s.blank);
-    pc_free(s.choices);
+    let_go(&s);
     return status;
 }
 

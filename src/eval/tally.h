@@ -17,6 +17,7 @@ typedef struct pc_tally_options {
     /* Each picture is replaced by one of its size whose every pixel is (128, 128, 128): the prompt
      * is the same to the token, but there is nothing to see. */
     bool blank_images;
+    int64_t batch;       /* questions asked side by side where the answerer can; 0 = 1. Answers don't depend on it */
     const char *system;  /* system message, or NULL */
     pc_shots *shots;     /* examples that stand before each question, or NULL */
     /* So many questions may stay without an answer (PC_ERR_IO of an endpoint, or a reply that is none): each gets a sample with

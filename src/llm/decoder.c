@@ -11,6 +11,7 @@
 #include "llm/decoder.h"
 
 #include "ops/attention.h"
+#include "ops/log_scale.h"
 #include "ops/rope.h"
 #include "ops/rows.h"
 #include "ops/window.h"
@@ -22,6 +23,11 @@
 static int64_t key_heads(const pc_decoder_config *config)
 {
     return config->num_key_value_heads ? config->num_key_value_heads : config->num_attention_heads;
+}
+
+static int64_t mlp_width(const pc_decoder_config *config)
+{
+    return config->intermediate_size / (config->mlp_divisor ? config->mlp_divisor : 1);
 }
 
 static int64_t head_size(const pc_decoder_config *config)
@@ -53,7 +59,7 @@ static pc_status read_sparse(pc_decoder_config *config, const pc_json *json, con
     const pc_json *list = pc_json_get(json, "moe_layers_idx");
     bool all = pc_json_is_null(list);
     config->moe.width = config->hidden_size;
-    config->moe.hidden = config->intermediate_size;
+    config->moe.hidden = mlp_width(config);
     if (!all && !pc_json_is_array(list)) {
         return pc_fail(PC_ERR_DATA, "%s: moe_layers_idx must be a list of layers", where);
     }
@@ -130,17 +136,20 @@ void pc_decoder_info(const void *any, pc_llm_info *out)
         .context = config->max_position_embeddings,
         .heads = config->num_attention_heads,
         .key_heads = key_heads(config),
-        .hidden = config->intermediate_size,
+        .hidden = mlp_width(config),
         .head_size = head_size(config),
         .tied = config->tie_word_embeddings,
         .axes = config->rotary.sections[0] ? PC_ROPE_AXES : 1,
-        .rotary_limit = config->rotary.kind == PC_ROTARY_DYNAMIC ? config->max_position_embeddings : 0,
+        .rotary_limit = config->rotary.kind == PC_ROTARY_DYNAMIC  ? config->max_position_embeddings
+                        : config->rotary.kind == PC_ROTARY_PROMPT ? (int64_t)config->rotary.original
+                                                                  : 0,
+        .rotary_of_prompt = config->rotary.kind == PC_ROTARY_PROMPT,
     };
 }
 
 static void declare_layer(pc_scope *scope, const pc_decoder_config *config, pc_decoder_layer *layer, int index)
 {
-    int64_t width = config->hidden_size, hidden = config->intermediate_size, size = head_size(config);
+    int64_t width = config->hidden_size, hidden = mlp_width(config), size = head_size(config);
     int64_t rows = config->num_attention_heads * size, key_rows = key_heads(config) * size;
     double out = pc_residual_gain(config->num_hidden_layers);
     bool bias = config->attention_bias, qkv = bias || config->qkv_bias, mlp_bias = config->mlp_bias;
@@ -227,6 +236,7 @@ static pc_tensor *attention(const pc_build *build, const pc_decoder_config *conf
     k = pc_reshape(graph, k, pc_dims(3, -1, key_heads(config), size));           /* [T,K,E] */
     v = pc_reshape(graph, v, pc_dims(3, -1, key_heads(config), size));
     q = pc_rope(graph, q, only(graph, io->positions, io->rows), io->frequencies, rope);
+    q = config->logn && !build->side ? pc_log_scale(graph, q, only(graph, io->positions, io->rows), config->seq_length) : q;
     k = pc_rope(graph, k, io->positions, io->frequencies, rope);
     if (io->cache) {
         k = pc_store_rows(graph, io->cache[index].keys, k, io->cache_rows); /* [S,K,E] */

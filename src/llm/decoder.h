@@ -17,6 +17,9 @@ typedef struct pc_decoder_config {
     double rms_norm_eps, rope_theta;
     bool tie_word_embeddings, attention_bias, mlp_bias, use_sliding_window;
     bool qkv_bias;             /* q, k, v have biases, o has none (Qwen2) */
+    int64_t mlp_divisor;       /* the MLP is intermediate_size / this wide; 0 = 1 */
+    int64_t seq_length;        /* logn: queries behind this position grow (ops/log_scale.h), in answering alone */
+    bool logn, ntk;
     pc_rotary rotary;          /* by pc_decoder_read, as the next */
     bool windowed[PC_DECODER_MAX_LAYERS];
     pc_moe_config moe;         /* experts = 0: all layers are dense */

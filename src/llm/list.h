@@ -2,6 +2,7 @@
 PC_LLM(llama)
 PC_LLM(mistral)
 PC_LLM(mixtral)
+PC_LLM(qwen)
 PC_LLM(qwen2)
 PC_LLM(opt)
 PC_LLM(t5)

@@ -50,6 +50,7 @@ typedef struct pc_llm_info {
     bool position_table; /* there are no positions from `context` on */
     bool source;        /* an encoder-decoder: a text is its source, all read at once, then `start` and what is written */
     int64_t start;      /* the id that ends a source and opens what is written */
+    bool rotary_of_prompt; /* and on that of the prompt alone: what is written behind it changes nothing */
     int64_t rotary_limit; /* the rotary frequencies depend on the length of texts beyond this; 0 = they never do */
 } pc_llm_info;
 

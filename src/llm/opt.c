@@ -174,6 +174,16 @@ static pc_tensor *embed(const pc_build *build, const void *any_weights, pc_tenso
     return weights->project_in.weight ? pc_linear_forward(build, &weights->project_in, x, NULL) : x; /* [T,D] */
 }
 
+/* The projection that ends a block, added to the stream, less what is dropped in training. */
+static pc_tensor *project_into(const pc_build *build, const pc_hooks *hooks, int index, pc_projection which,
+                               const pc_linear_weights *weights, pc_tensor *x, pc_tensor *stream)
+{
+    if (pc_drops_stream(build)) {
+        return pc_add_to_stream(build, pc_hooks_project(hooks, build, index, which, weights, x, NULL), stream);
+    }
+    return pc_hooks_project(hooks, build, index, which, weights, x, stream);
+}
+
 /* x [T,D] -> [T,D] + residual */
 static pc_tensor *attention(const pc_build *build, const opt_config *config, const opt_layer *layer, int index,
                             const pc_llm_io *io, pc_tensor *x, pc_tensor *residual)
@@ -191,7 +201,7 @@ static pc_tensor *attention(const pc_build *build, const opt_config *config, con
     pc_attention_params params = {.scale = 1 / sqrt((double)size), .page_rows = PC_CACHE_PAGE};
     pc_tensor *mixed = pc_attention_paged(graph, q, k, v, io->ranges, io->cache ? io->pages : NULL, params);
     mixed = pc_reshape(graph, mixed, pc_dims(2, -1, config->hidden_size));
-    return pc_hooks_project(io->hooks, build, index, PC_PROJECT_O, &layer->o, mixed, residual);
+    return project_into(build, io->hooks, index, PC_PROJECT_O, &layer->o, mixed, residual);
 }
 
 static pc_tensor *mlp(const pc_build *build, const opt_config *config, const opt_layer *layer, int index,
@@ -200,7 +210,7 @@ static pc_tensor *mlp(const pc_build *build, const opt_config *config, const opt
     pc_activation kind = (pc_activation)pc_activation_from_name(config->activation_function);
     pc_tensor *hidden = pc_hooks_project(hooks, build, index, PC_PROJECT_UP, &layer->mlp.up, x, NULL); /* [T,F] */
     hidden = pc_activate(build->graph, hidden, kind);
-    return pc_hooks_project(hooks, build, index, PC_PROJECT_DOWN, &layer->mlp.down, hidden, residual); /* [T,D] */
+    return project_into(build, hooks, index, PC_PROJECT_DOWN, &layer->mlp.down, hidden, residual); /* [T,D] */
 }
 
 static pc_tensor *layer_forward(const pc_build *build, const opt_config *config, const opt_layer *layer, int i,
@@ -215,7 +225,7 @@ static pc_tensor *layer_forward(const pc_build *build, const opt_config *config,
     h = before ? pc_norm_forward(build, &layer->mlp_norm, x, EPS) : x;
     x = mlp(build, config, layer, i, io->hooks, h, x);
     x = before ? x : pc_norm_forward(build, &layer->mlp_norm, x, EPS);
-    return pc_name(build->graph, x, "llm.hidden.%d", i + 1);
+    return pc_layer_end(build->graph, pc_name(build->graph, x, "llm.hidden.%d", i + 1));
 }
 
 static pc_tensor *final_norm(const pc_build *build, const opt_weights *weights, pc_tensor *x)

@@ -115,7 +115,7 @@ static pc_status size_after_resize(const pc_image_recipe *recipe, int width, int
 pc_status pc_image_recipe_size(const pc_image_recipe *recipe, int width, int height, int *out_width, int *out_height)
 {
     int x, y;
-    if (recipe->grid_count > 0) {
+    if (recipe->grid_count > 0 || recipe->tile_side > 0) {
         return pc_fail(PC_ERR_DATA, "image_grid_pinpoints cuts a picture into tiles, and here one picture is wanted");
     }
     if (width < 1 || height < 1) {

@@ -39,6 +39,8 @@ typedef struct pc_image_recipe {
     double rescale_factor;
     bool do_normalize;
     double mean[3], std[3]; /* red, green, blue */
+    int tile_side;          /* pictures are cut into tiles of this side (media/tiles.h), Idefics3's way; 0 = not */
+    bool do_split;          /* with tile_side; false: the whole picture as one tile */
     int grid_count;         /* canvases that a picture may be cut into tiles from (media/tiles.h); 0 = no tiles */
     int grid[PC_IMAGE_MAX_GRIDS][2]; /* height, width in pixels */
 } pc_image_recipe;

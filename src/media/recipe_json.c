@@ -22,6 +22,7 @@ typedef struct processor {
     pc_image_filter filter;
     bool pads;        /* do_pad = pad to a square before resizing */
     bool native;      /* sizes are numbers of pixels: PC_SIZE_PIXELS */
+    bool cuts;        /* "size" is the longest edge, "max_image_size" the side of a tile */
     bool tiles;       /* has image_grid_pinpoints; do_pad fills up a batch and changes no picture */
 } processor;
 
@@ -30,6 +31,8 @@ static const processor processors[] = {
     {.name = "Llava", .side = 224, .crop = 224, .filter = PC_FILTER_BICUBIC, .pads = true},
     {.name = "LlavaNext", .side = 224, .crop = 224, .filter = PC_FILTER_BICUBIC, .tiles = true},
     {.name = "Qwen2VL", .side = 224, .filter = PC_FILTER_BICUBIC, .native = true},
+    {.name = "Idefics3", .side = 1456, .crop = 0, .standard = true, .filter = PC_FILTER_LANCZOS, .cuts = true},
+    {.name = "SmolVLM", .side = 1456, .crop = 0, .standard = true, .filter = PC_FILTER_LANCZOS, .cuts = true},
     {.name = "MplugOwl", .side = 224, .crop = 224, .filter = PC_FILTER_BICUBIC},
     {.name = "Idefics", .side = 224, .square = true, .int_square = true, .filter = PC_FILTER_BICUBIC},
     {.name = "ChineseCLIP", .side = 224, .crop = 224, .filter = PC_FILTER_BICUBIC},
@@ -52,6 +55,8 @@ static const char *const known_keys[] = {
 
 /* These change pixels in ways that are not known here; fine only when null or false. So is every unknown "do_...". */
 static const char *const native_keys[] = {"patch_size", "merge_size", "temporal_patch_size", "min_pixels", "max_pixels", NULL};
+
+static const char *const cutting_keys[] = {"max_image_size", "do_image_splitting", "return_row_col_info", "video_sampling", NULL};
 
 static const char *const refused_keys[] = {
     "pad_size", "size_divisor", "crop_pct", "rescale_offset", "offset", "patch_size",
@@ -76,7 +81,8 @@ static pc_status check_keys(const pc_json *json, const processor *p, const char 
 {
     for (void *it = pc_json_first(json); it; it = pc_json_next(json, it)) {
         const char *key = pc_json_key(it);
-        if (is_in(known_keys, key) || (p->native && is_in(native_keys, key)) || is_off(pc_json_value(it))) {
+        if (is_in(known_keys, key) || (p->native && is_in(native_keys, key)) ||
+            (p->cuts && is_in(cutting_keys, key)) || is_off(pc_json_value(it))) {
             continue;
         }
         if (is_in(refused_keys, key) || strncmp(key, "do_", 3) == 0) {
@@ -140,6 +146,10 @@ static void take_defaults(pc_image_recipe *recipe, const processor *p)
         recipe->merge = 2;
         recipe->size[0] = 56 * 56;
         recipe->size[1] = 28 * 28 * 1280;
+    }
+    if (p->cuts) {
+        recipe->tile_side = 364;
+        recipe->do_split = true;
     }
     for (int c = 0; c < 3 && p->standard; c++) {
         recipe->mean[c] = recipe->std[c] = 0.5;
@@ -262,6 +272,23 @@ static pc_status read_native_size(pc_image_recipe *recipe, const pc_json *json, 
     return take_count(&recipe->size[1], json, high, MOST_PIXELS, where);
 }
 
+/* {"longest_edge": a} */
+static pc_status read_longest(int *out, const pc_json *json, const char *key, const char *where)
+{
+    const pc_json *size = pc_json_get(json, key);
+    if (pc_json_is_null(size)) {
+        return PC_OK;
+    }
+    return take_side(out, pc_json_get(size, "longest_edge"), key, where);
+}
+
+static pc_status read_cutting(pc_image_recipe *recipe, const pc_json *json, const char *where)
+{
+    PC_TRY(read_longest(&recipe->size[0], json, "size", where));
+    PC_TRY(read_longest(&recipe->tile_side, json, "max_image_size", where));
+    return read_bool(&recipe->do_split, json, "do_image_splitting", where);
+}
+
 static pc_status read_crop_size(pc_image_recipe *recipe, const pc_json *json, const char *where)
 {
     const pc_json *size = pc_json_get(json, "crop_size");
@@ -373,7 +400,7 @@ static pc_status read_grids(pc_image_recipe *recipe, const pc_json *json, const 
 static pc_status read_padding(pc_image_recipe *recipe, const pc_json *json, const processor *p, const char *where)
 {
     bool fills_batch = true;
-    if (p->tiles) {
+    if (p->tiles || p->cuts) {
         return read_bool(&fills_batch, json, "do_pad", where);
     }
     PC_TRY(read_bool(&recipe->pad_square, json, "do_pad", where));
@@ -417,7 +444,9 @@ pc_status pc_image_recipe_from_json(pc_image_recipe *recipe, const pc_json *json
     PC_TRY(read_bool(&r.do_rescale, json, "do_rescale", where));
     PC_TRY(read_bool(&r.do_normalize, json, "do_normalize", where));
     PC_TRY(read_layout(json, where));
-    PC_TRY(p->native ? read_native_size(&r, json, where) : read_size(&r, json, int_square, where));
+    PC_TRY(p->native ? read_native_size(&r, json, where)
+           : p->cuts ? read_cutting(&r, json, where)
+                     : read_size(&r, json, int_square, where));
     PC_TRY(read_crop_size(&r, json, where));
     PC_TRY(read_resample(&r, json, where));
     PC_TRY(read_rescale_factor(&r, json, where));
@@ -446,6 +475,9 @@ static pc_json *sides_json(const char *first, int a, const char *second, int b)
 static pc_json *size_json(const pc_image_recipe *recipe)
 {
     const int *size = recipe->size;
+    if (recipe->tile_side) {
+        return sides_json("longest_edge", size[0], NULL, 0);
+    }
     switch (recipe->sizing) {
     case PC_SIZE_EXACT: return sides_json("height", size[0], "width", size[1]);
     case PC_SIZE_PIXELS:
@@ -495,6 +527,9 @@ static const char *class_name(const pc_image_recipe *recipe)
     if (recipe->grid_count > 0) {
         return "LlavaNextImageProcessor";
     }
+    if (recipe->tile_side > 0) {
+        return "Idefics3ImageProcessor";
+    }
     if (recipe->sizing == PC_SIZE_PIXELS) {
         return "Qwen2VLImageProcessor";
     }
@@ -505,12 +540,18 @@ pc_status pc_image_recipe_to_json(pc_json **out, const pc_image_recipe *recipe)
 {
     pc_status status = PC_OK;
     pc_json *json = pc_json_new_object();
-    PC_GO(pc_json_set(json, "crop_size", sides_json("height", recipe->crop_height, "width", recipe->crop_width)));
-    PC_GO(pc_json_set(json, "do_center_crop", pc_json_new_bool(recipe->do_center_crop)));
+    if (!recipe->tile_side) {
+        PC_GO(pc_json_set(json, "crop_size", sides_json("height", recipe->crop_height, "width", recipe->crop_width)));
+        PC_GO(pc_json_set(json, "do_center_crop", pc_json_new_bool(recipe->do_center_crop)));
+    }
     PC_GO(pc_json_set(json, "do_convert_rgb", pc_json_new_bool(true)));
     PC_GO(pc_json_set(json, "do_normalize", pc_json_new_bool(recipe->do_normalize)));
     if (recipe->pad_square) {
         PC_GO(pc_json_set(json, "do_pad", pc_json_new_bool(true)));
+    }
+    if (recipe->tile_side) {
+        PC_GO(pc_json_set(json, "max_image_size", sides_json("longest_edge", recipe->tile_side, NULL, 0)));
+        PC_GO(pc_json_set(json, "do_image_splitting", pc_json_new_bool(recipe->do_split)));
     }
     PC_GO(pc_json_set(json, "do_rescale", pc_json_new_bool(recipe->do_rescale)));
     PC_GO(pc_json_set(json, "do_resize", pc_json_new_bool(recipe->do_resize)));

@@ -73,13 +73,124 @@ static pc_status plan_grid(pc_image_tiling *out, const pc_image_recipe *recipe, 
     return PC_OK;
 }
 
+/* --- Idefics3 --- */
+
+enum { LONGEST_SIDE = 4096 };
+
+typedef struct size2 {
+    int width, height;
+} size2;
+
+static int at_least_one(double side)
+{
+    return side < 1 ? 1 : (int)side;
+}
+
+/* The longer side becomes `longest`, the other is rounded down, then to an even number. */
+static size2 scale_longest(size2 from, int longest)
+{
+    const double aspect = (double)from.width / from.height;
+    int other = (int)(from.width >= from.height ? longest / aspect : longest * aspect);
+    other = at_least_one(other + other % 2);
+    return from.width >= from.height ? (size2){longest, other} : (size2){other, longest};
+}
+
+static size2 scale_below(size2 from)
+{
+    const double aspect = (double)from.width / from.height;
+    if (from.width >= from.height && from.width > LONGEST_SIDE) {
+        return (size2){LONGEST_SIDE, at_least_one(LONGEST_SIDE / aspect)};
+    }
+    return from.height > LONGEST_SIDE ? (size2){at_least_one(LONGEST_SIDE * aspect), LONGEST_SIDE} : from;
+}
+
+static int to_multiple(int side, int unit)
+{
+    return (side + unit - 1) / unit * unit;
+}
+
+/* Both sides become multiples of a tile's. */
+static size2 fit_tiles(size2 from, int side)
+{
+    const double aspect = (double)from.width / from.height;
+    if (from.width >= from.height) {
+        const int width = to_multiple(from.width, side);
+        return (size2){width, to_multiple((int)(width / aspect), side)};
+    }
+    const int height = to_multiple(from.height, side);
+    return (size2){to_multiple((int)(height * aspect), side), height};
+}
+
+/* *first: after the first resize; returns the size that is cut. */
+static size2 cut_size(const pc_image_recipe *recipe, int width, int height, size2 *first)
+{
+    *first = (size2){width, height};
+    if (recipe->do_resize) {
+        *first = scale_below(scale_longest(*first, recipe->size[0]));
+    }
+    return recipe->do_split ? fit_tiles(*first, recipe->tile_side) : (size2){recipe->tile_side, recipe->tile_side};
+}
+
+static pc_status plan_cut(pc_image_tiling *out, const pc_image_recipe *recipe, int width, int height)
+{
+    const int side = recipe->tile_side;
+    size2 first, cut = cut_size(recipe, width, height, &first);
+    out->width = out->height = side;
+    if (cut.width < side || cut.height < side || cut.width > PC_IMAGE_MAX_SIDE || cut.height > PC_IMAGE_MAX_SIDE) {
+        return pc_fail(PC_ERR_DATA, "a picture of %d x %d pixels can't be cut into tiles of %d", width, height, side);
+    }
+    if (cut.width > side || cut.height > side) {
+        out->rows = cut.height / side;
+        out->columns = cut.width / side;
+        out->count = out->rows * out->columns + 1;
+    }
+    return out->count <= PC_IMAGE_MAX_TILES
+               ? PC_OK
+               : pc_fail(PC_ERR_DATA, "%d x %d tiles are more than %d", out->columns, out->rows, PC_IMAGE_MAX_TILES - 1);
+}
+
+/* What a tile goes through once it is cut. */
+static pc_status apply_cut_tile(const pc_image_recipe *recipe, const pc_image *tile, float *out)
+{
+    pc_image_recipe steps = *recipe;
+    steps.tile_side = 0;
+    steps.do_resize = steps.do_center_crop = false;
+    return pc_image_recipe_apply(&steps, tile, out);
+}
+
+static pc_status apply_cut(const pc_image_recipe *recipe, const pc_image_tiling *plan, const pc_image *image, float *out)
+{
+    const int side = recipe->tile_side, tiles = plan->rows * plan->columns;
+    const size_t step = 3 * (size_t)side * (size_t)side;
+    size2 first, cut = cut_size(recipe, image->width, image->height, &first);
+    pc_image *scaled = NULL, *canvas = NULL, *tile = NULL;
+    pc_status status;
+    PC_GO(pc_image_resize(&scaled, image, first.width, first.height, recipe->resample));
+    PC_GO(pc_image_resize(&canvas, scaled, cut.width, cut.height, recipe->resample));
+    for (int i = 0; i < tiles; i++) {
+        PC_GO(pc_image_crop(&tile, canvas, i % plan->columns * side, i / plan->columns * side, side, side));
+        PC_GO(apply_cut_tile(recipe, tile, out + (size_t)i * step));
+        pc_image_free(tile);
+        tile = NULL;
+    }
+    PC_GO(pc_image_resize(&tile, canvas, side, side, recipe->resample));
+    status = apply_cut_tile(recipe, tile, out + (size_t)tiles * step);
+done:
+    pc_image_free(tile);
+    pc_image_free(canvas);
+    pc_image_free(scaled);
+    return status;
+}
+
 pc_status pc_image_tiling_plan(pc_image_tiling *out, const pc_image_recipe *recipe, int width, int height)
 {
     pc_image_tiling plan = {.count = 1, .source_height = height, .source_width = width};
     if (width < 1 || height < 1) {
         return pc_fail(PC_ERR_DATA, "a picture of %d x %d pixels is empty", width, height);
     }
-    if (recipe->grid_count > 0) {
+    if (recipe->tile_side > 0) {
+        PC_TRY(plan_cut(&plan, recipe, width, height));
+    } else if (recipe->grid_count > 0) {
         PC_TRY(plan_grid(&plan, recipe, width, height));
     } else {
         PC_TRY(pc_image_recipe_size(recipe, width, height, &plan.width, &plan.height));
@@ -128,6 +239,9 @@ pc_status pc_image_tiles_apply(const pc_image_recipe *recipe, const pc_image *im
     pc_image *canvas = NULL;
     const pc_image_recipe steps = steps_of_tile(recipe);
     PC_TRY(pc_image_tiling_plan(&plan, recipe, image->width, image->height));
+    if (recipe->tile_side > 0) {
+        return apply_cut(recipe, &plan, image, out);
+    }
     if (recipe->grid_count == 0) {
         return pc_image_recipe_apply(recipe, image, out);
     }

@@ -6,7 +6,11 @@
  * they are tiles 1 .. R C, and N = 1 + R C. Each tile then goes through the steps of the recipe. The numbers are those
  * of transformers' LlavaNextImageProcessor with use_fast=False, bit for bit.
  *
- * A recipe without grids (grid_count 0) gives N = 1, R = C = 0: the one picture of pc_image_recipe_apply. So a caller
+ * With tile_side (Idefics3, SmolVLM) the picture is scaled until its longer side is size[0], then to multiples of the tile's
+ * side, without regard to its ratio, and cut: tiles 0 .. R C - 1 in reading order, the whole picture squeezed into a tile
+ * behind them; a picture of one tile is that tile alone, with R = C = 0. The numbers are those of Idefics3ImageProcessorPil.
+ *
+ * Another recipe without grids (grid_count 0) gives N = 1, R = C = 0: the one picture of pc_image_recipe_apply. So a caller
  * that uses this header needs no second path.
  *
  * Source: LLaVA-NeXT (Liu et al. 2024); transformers, image_processing_utils.py (select_best_resolution,

@@ -49,7 +49,8 @@ static pc_status read_config(pc_model *model, const char *path)
 
 static pc_status load_tokenizer(pc_model *model, const char *path)
 {
-    static const char *const files[] = {"tokenizer.json", "tokenizer.model", "spiece.model", "vocab.json", "tokenizer.bin"};
+    static const char *const files[] = {"tokenizer.json", "tokenizer.model", "spiece.model", "vocab.json", "tokenizer.bin",
+                                        "qwen.tiktoken"};
     bool found = !pc_path_is_directory(path);
     for (size_t i = 0; !found && i < sizeof files / sizeof files[0]; i++) {
         char *file = pc_path_join(path, files[i]);

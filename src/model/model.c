@@ -254,6 +254,10 @@ pc_status pc_model_pack(pc_model *model, const pc_backend *backend, pc_dtype com
         pc_param *param = &model->params.items[i]->param;
         if (param->any_type && !param->trains) {
             PC_TRY(backend->pack(backend, param, compute));
+            if (param->packed) { /* which is what products read */
+                pc_store_release(model->store, param->data, pc_param_bytes(param));
+                pc_store_release(model->tower_store, param->data, pc_param_bytes(param));
+            }
         }
     }
     return PC_OK;
@@ -321,10 +325,27 @@ static pc_status tokens_of_tiled(void *user, pc_media_kind kind, int index, size
     return PC_OK;
 }
 
+static pc_status lay_out_tiled(void *user, pc_media_kind kind, int index, pc_ids *out)
+{
+    const pc_model_pictures *pictures = user;
+    (void)kind;
+    return pc_model_lay_out(pictures->model, index < pictures->count ? &pictures->tilings[index] : NULL, out);
+}
+
+static pc_status lay_out_plain(void *user, pc_media_kind kind, int index, pc_ids *out)
+{
+    (void)kind;
+    (void)index;
+    return pc_model_lay_out(user, NULL, out);
+}
+
 void pc_model_prompt(const pc_model *model, const pc_model_pictures *pictures, pc_prompt_options *options)
 {
     options->slot_tokens = pictures ? tokens_of_tiled : pc_model_slot_tokens;
     options->user = pictures ? (void *)pictures : (void *)model;
+    if (model->tiles.framed) {
+        options->lay_out = pictures ? lay_out_tiled : lay_out_plain;
+    }
     options->source = model->llm.info.source;
     options->start = (int32_t)model->llm.info.start;
     options->bos_behind_media = model->bos_behind_pictures;

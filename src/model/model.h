@@ -74,6 +74,7 @@ typedef struct pc_tiles_part {
     pc_merge merge;
     bool rounded;      /* as transformers computes the padding */
     pc_param *newline; /* [D'], PC_MERGE_UNPAD */
+    bool framed;       /* tokens of the vocabulary stand between the tiles (Idefics3): pc_model_lay_out */
 } pc_tiles_part;
 
 typedef struct pc_model {
@@ -171,6 +172,10 @@ typedef struct pc_model_pictures {
 } pc_model_pictures;
 void pc_model_prompt(const pc_model *model, const pc_model_pictures *pictures, pc_prompt_options *options);
 
+/* Append a framed picture's ids: placeholders, the tokens that say row and column, line feeds. tiling NULL: one tile.
+ * PC_ERR_DATA when the tokenizer lacks such a token. */
+pc_status pc_model_lay_out(const pc_model *model, const pc_image_tiling *tiling, pc_ids *out);
+
 /* pc_slot_tokens for pc_prompt_options: soft tokens of a picture. user = pc_model; PC_ERR_DATA when they depend on its size. */
 pc_status pc_model_slot_tokens(void *user, pc_media_kind kind, int index, size_t *out);
 
@@ -218,6 +223,7 @@ typedef struct pc_import {
     bool (*piece)(const pc_model *model, const pc_param *param, int i, pc_import_piece *out);
     /* The name that the parameter has in memory where others open it (adapter files go by that); NULL = `name`. */
     bool (*module)(const char *name, char *out, size_t size);
+    bool writes_modules; /* the files that percept writes have these names, too */
     /* After tokenizer, template and picture recipe have been read; may be NULL. */
     pc_status (*finish)(pc_model *model, const char *where);
     /* Complete a copy of model->config for writing, so that no reader falls back to defaults of its own. */

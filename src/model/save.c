@@ -5,6 +5,7 @@
 #include "model/load_internal.h"
 #include "store/writer.h"
 
+#include <stdio.h>
 #include <string.h>
 
 static const char *const WEIGHTS = "model.safetensors";
@@ -93,8 +94,16 @@ static pc_status save_generation(const pc_model *model, const char *folder)
 
 static pc_status save_template(const pc_model *model, const char *folder)
 {
+    const pc_template *own = NULL; /* what the checkpoint's own text means: that text stays when it is still in force */
+    if (model->chat && model->chat_text) {
+        pc_status found = pc_template_find(&own, model->chat_text, strlen(model->chat_text));
+        if (found != PC_OK && found != PC_ERR_DATA) {
+            return found;
+        }
+        own = found == PC_OK ? own : NULL;
+    }
     char *path = pc_path_join(folder, "chat_template.jinja");
-    const char *text = model->chat ? model->chat->jinja : model->chat_text;
+    const char *text = model->chat && model->chat != own ? model->chat->jinja : model->chat_text;
     pc_status status = path ? pc_file_write(path, text, strlen(text))
                             : pc_fail_memory(0, "a path");
     pc_free(path);
@@ -174,11 +183,22 @@ static bool piece_of(const pc_model *model, const pc_param *param, int i, pc_imp
     return model->import->piece && model->import->piece(model, param, i, out);
 }
 
+/* The name that a file gives a parameter which is one tensor. */
+static pc_status written_name(const pc_model *model, const pc_param *param, char out[512])
+{
+    const pc_import *import = model->import;
+    bool other = import->writes_modules && import->module;
+    bool fits = other ? import->module(param->name, out, 512) : snprintf(out, 512, "%s", param->name) < 512;
+    return fits ? PC_OK : pc_fail(PC_ERR_DATA, "%s: the name is too long", param->name);
+}
+
 static pc_status declare_param(pc_store_writer *writer, const pc_model *model, const pc_param *param, pc_dtype dtype)
 {
     pc_import_piece piece;
     if (!piece_of(model, param, 0, &piece)) {
-        return pc_store_writer_declare(writer, param->name, dtype, param->shape.ndim, param->shape.dim);
+        char name[512];
+        PC_TRY(written_name(model, param, name));
+        return pc_store_writer_declare(writer, name, dtype, param->shape.ndim, param->shape.dim);
     }
     for (int i = 0; piece_of(model, param, i, &piece); i++) {
         PC_TRY(pc_store_writer_declare(writer, piece.tensor, dtype, piece.shape.ndim, piece.shape.dim));
@@ -190,7 +210,9 @@ static pc_status put_values(pc_store_writer *writer, const pc_model *model, cons
 {
     pc_import_piece piece;
     if (!piece_of(model, param, 0, &piece)) {
-        return pc_store_writer_put_f32(writer, param->name, values, pc_shape_count(&param->shape));
+        char name[512];
+        PC_TRY(written_name(model, param, name));
+        return pc_store_writer_put_f32(writer, name, values, pc_shape_count(&param->shape));
     }
     for (int i = 0; piece_of(model, param, i, &piece); i++) {
         int64_t count = pc_shape_count(&piece.shape);

@@ -677,7 +677,8 @@ static void turn_for_pieces(pc_session *session, const pc_session_piece *pieces,
 {
     for (int64_t i = 0; session->model->llm.info.rotary_limit && i < count; i++) {
         int64_t length = pc_cache_length(session->cache, pieces[i].row);
-        if (length > session->horizon) {
+        bool stays = session->model->llm.info.rotary_of_prompt && length > pieces[i].count;
+        if (length > session->horizon && !stays) {
             turn_for(session, length);
         }
     }

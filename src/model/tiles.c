@@ -10,6 +10,7 @@
 #include "model/tiles.h"
 
 #include <math.h>
+#include <stdio.h>
 
 typedef struct kept {
     int64_t top, bottom, left, right; /* of the map, half-open */
@@ -28,7 +29,7 @@ int64_t pc_model_tile_tokens(const pc_model *model, const pc_image_tiling *tilin
 
 bool pc_model_pictures_vary(const pc_model *model)
 {
-    return model->recipe.grid_count > 0 || model->encoder.info.unit > 0;
+    return model->recipe.grid_count > 0 || (model->recipe.tile_side > 0 && model->recipe.do_split) || model->encoder.info.unit > 0;
 }
 
 static int64_t grid_side(const pc_model *model)
@@ -156,6 +157,46 @@ static int64_t lay_out(const pc_model *model, const pc_image_tiling *tiling, int
         }
     }
     return count;
+}
+
+/* --- pictures in a frame of tokens --- */
+
+static const char FAKE[] = "<fake_token_around_image>", GLOBAL[] = "<global-img>";
+
+static pc_status put_token(const pc_model *model, const char *token, pc_ids *out)
+{
+    int32_t id = model->tokenizer ? pc_tokenizer_id(model->tokenizer, token) : -1;
+    return id >= 0 ? pc_ids_push(out, id)
+                   : pc_fail(PC_ERR_DATA, "%s: pictures need the token %s, which the tokenizer does not have", model->path, token);
+}
+
+/* A tile behind the token that says which. */
+static pc_status put_tile(const pc_model *model, const char *token, pc_ids *out)
+{
+    PC_TRY(put_token(model, FAKE, out));
+    PC_TRY(put_token(model, token, out));
+    for (int64_t i = 0; i < model->connector.tokens; i++) {
+        PC_TRY(pc_ids_push(out, (int32_t)model->image_token));
+    }
+    return PC_OK;
+}
+
+/* Source: transformers models/idefics3 (processing_idefics3.py). Easy to get wrong: the line feed behind the last row and the
+ * one before the whole picture are one piece of text, so often one token. */
+pc_status pc_model_lay_out(const pc_model *model, const pc_image_tiling *tiling, pc_ids *out)
+{
+    int rows = tiling ? tiling->rows : 0, columns = tiling ? tiling->columns : 0;
+    for (int i = 0; i < rows * columns; i++) {
+        char token[48];
+        snprintf(token, sizeof token, "<row_%d_col_%d>", i / columns + 1, i % columns + 1);
+        PC_TRY(put_tile(model, token, out));
+        if ((i + 1) % columns == 0) {
+            bool last = i + 1 == rows * columns;
+            PC_TRY(pc_tokenizer_encode(model->tokenizer, "\n\n", last ? 2 : 1, PC_TOKENIZE_CONTINUE, out));
+        }
+    }
+    PC_TRY(put_tile(model, GLOBAL, out));
+    return put_token(model, FAKE, out);
 }
 
 bool pc_model_plain_pictures(const pc_model *model)

@@ -118,6 +118,7 @@ pc_status pc_rotary_read(pc_rotary *out, const pc_json *json, double theta, int6
     }
     switch (out->kind) {
     case PC_ROTARY_DEFAULT: return PC_OK;
+    case PC_ROTARY_PROMPT:
     case PC_ROTARY_LINEAR:
     case PC_ROTARY_DYNAMIC: return take(&out->factor, node, "factor", true, type, where);
     case PC_ROTARY_LLAMA3: return read_llama3(out, node, where);
@@ -162,10 +163,15 @@ void pc_rotary_frequencies(const pc_rotary *r, int64_t size, int64_t length, flo
         double long_text = fmax((double)length, r->context);
         base *= pow(r->factor * long_text / r->context - (r->factor - 1), (double)size / (double)(size - 2));
     }
+    if (r->kind == PC_ROTARY_PROMPT && size > 2 && (double)length > r->original) {
+        double alpha = pow(2, ceil(log2((double)length / r->original) + 1)) - 1;
+        base *= pow(fmax(alpha, 1), (double)size / (double)(size - 2));
+    }
     for (int64_t j = 0; j < size / 2; j++) {
         float w = 1.0f / powf((float)base, (float)(2 * j) / (float)size);
         switch (r->kind) {
         case PC_ROTARY_DEFAULT:
+        case PC_ROTARY_PROMPT:
         case PC_ROTARY_DYNAMIC: out[j] = w; break;
         case PC_ROTARY_LINEAR: out[j] = w / (float)r->factor; break;
         case PC_ROTARY_LLAMA3: out[j] = llama3(r, w); break;

@@ -21,6 +21,7 @@ typedef enum pc_rotary_kind {
     PC_ROTARY_LINEAR,  /* frequency / factor */
     PC_ROTARY_DYNAMIC, /* base grows with the length of the text beyond `context` */
     PC_ROTARY_LLAMA3,  /* long wavelengths / factor, short ones as they are, between them a mixture */
+    PC_ROTARY_PROMPT,  /* Qwen: base grows in steps with the length of the prompt beyond `original`; not by pc_rotary_read */
     PC_ROTARY_YARN,    /* the same by number of turns, and sharper attention */
 } pc_rotary_kind;
 

@@ -6,6 +6,7 @@
  */
 #include "ops/matmul.h"
 
+#include "base/block.h"
 #include "ops/add.h"
 #include "ops/common.h"
 
@@ -66,17 +67,38 @@ static double rounded(double value, pc_dtype compute)
     return compute == PC_BF16 ? pc_bf16_to_f32(pc_f32_to_bf16((float)value)) : value;
 }
 
+/* Number at of A [M,K] rounded to 8 bits with the others of its group. */
+static double rounded_to_eight(const pc_tensor *a, int64_t at)
+{
+    float group[PC_BLOCK_SMALL];
+    int8_t code[PC_BLOCK_SMALL];
+    const int64_t first = at / PC_BLOCK_SMALL * PC_BLOCK_SMALL;
+    for (int i = 0; i < PC_BLOCK_SMALL; i++) {
+        group[i] = (float)pc_tensor_get(a, first + i);
+    }
+    const float scale = pc_block_round_eight(code, group);
+    return (double)scale * code[at - first];
+}
+
+bool pc_matmul_in_eight_bits(const pc_node *node)
+{
+    const pc_matmul_params *params = node->params;
+    return pc_dtype_is_block(node->in[1]->dtype) && params->compute == PC_BF16 && params->transpose_b && !params->transpose_a;
+}
+
 static void reference(const pc_call *call)
 {
     const pc_node *node = call->node;
     const pc_matmul_params *params = node->params;
     const pc_dtype compute = pc_dtype_is_block(node->in[1]->dtype) ? PC_F32 : params->compute;
+    const bool eight = pc_matmul_in_eight_bits(node);
     dims d = dims_of(node);
     for (int64_t m = 0; m < d.m; m++) {
         for (int64_t n = 0; n < d.n; n++) {
             double sum = node->accumulate ? pc_tensor_get(node->out[0], m * d.n + n) : 0;
             for (int64_t k = 0; k < d.k; k++) {
-                double a = pc_tensor_get(node->in[0], params->transpose_a ? k * d.m + m : m * d.k + k);
+                const int64_t at = params->transpose_a ? k * d.m + m : m * d.k + k;
+                double a = eight ? rounded_to_eight(node->in[0], at) : pc_tensor_get(node->in[0], at);
                 double b = pc_tensor_get(node->in[1], params->transpose_b ? n * d.k + k : k * d.n + n);
                 sum += rounded(a, compute) * rounded(b, compute);
             }

@@ -10,8 +10,8 @@
  *          parameter with a packed form. B with more than two dims counts as [dim[0], the rest].
  * in[2] bias [N] or NULL.  in[3] residual, C's shape, or NULL.
  * out[0] C: A's leading dims + [N] (or [M,N] with transpose_a), f32 (f64 when A is).
- * compute: PC_F32, or PC_BF16: both factors are rounded to bf16 (nearest even), products summed in f32. With B in blocks it is
- *          PC_F32 in any case: their rounding is enough, and they are read as they lie.
+ * compute: PC_F32, or PC_BF16: both factors are rounded to bf16 (nearest even), products summed in f32. B in blocks is read as
+ *          it lies; then PC_BF16 rounds A alone, and to 8 bits (pc_block_round_eight), if B is transposed and A is not.
  * The sum over K depends on K and compute alone: never on M, N, other rows or threads. */
 typedef struct pc_matmul_params {
     bool transpose_a, transpose_b;
@@ -19,6 +19,9 @@ typedef struct pc_matmul_params {
 } pc_matmul_params;
 
 extern const pc_op pc_op_matmul; /* can_accumulate */
+
+/* True when A is rounded to 8 bits. */
+bool pc_matmul_in_eight_bits(const pc_node *node);
 
 pc_tensor *pc_matmul(pc_graph *graph, pc_tensor *a, pc_tensor *b, pc_matmul_params params);
 /* x W^T + b + residual; bias and residual may be NULL. */

@@ -73,6 +73,10 @@ typedef struct pc_answerer {
     /* *out is overwritten. Not thread safe for one answerer unless `parallel` is above 1. */
     pc_status (*answer)(void *self, const pc_answer_request *request, pc_answer *out);
     int parallel;              /* how many requests may run at once */
+    /* The same for `count` requests, at most `most`, side by side; each answer is the one it would get alone. A failure is that of
+     * one of them and leaves all without an answer. NULL: one after the other. */
+    pc_status (*answer_many)(void *self, const pc_answer_request *requests, pc_answer *outs, size_t count);
+    size_t most;
     void (*release)(void *self); /* may be NULL */
 } pc_answerer;
 

@@ -134,9 +134,39 @@ static pc_status slot_tokens(const pc_prompt_options *options, pc_media_kind kin
     return PC_OK;
 }
 
+/* A medium whose placeholders stand in several runs. */
+static pc_status push_layout(builder *b, const pc_segment *segment)
+{
+    const int32_t id = b->options->media_id[segment->media];
+    size_t from = 0;
+    pc_ids_reset(&b->ids);
+    PC_TRY(b->options->lay_out(b->options->user, segment->media, segment->index, &b->ids));
+    PC_TRY(reserve(b, b->ids.count));
+    PC_TRY(enter_turn(b, segment->turn, b->out->ids.count));
+    for (size_t i = 0; i < b->ids.count;) {
+        size_t run = 0;
+        while (i + run < b->ids.count && b->ids.data[i + run] == id) {
+            run++;
+        }
+        if (run) {
+            PC_TRY(push_slot(b->out, segment->media, segment->index, b->out->ids.count, run));
+            b->out->slots[b->out->slot_count - 1].from = from;
+            from += run;
+        }
+        for (size_t end = i + (run ? run : 1); i < end; i++) {
+            PC_TRY(push_id(b, b->ids.data[i], false));
+        }
+    }
+    b->begun = true;
+    return PC_OK;
+}
+
 static pc_status push_media(builder *b, const pc_segment *segment)
 {
     size_t count;
+    if (b->options->lay_out && b->options->media_id[segment->media] > 0) {
+        return push_layout(b, segment);
+    }
     PC_TRY(slot_tokens(b->options, segment->media, segment->index, &count));
     PC_TRY(enter_turn(b, segment->turn, b->out->ids.count));
     /* IDEFICS: one token stands on both sides of a picture, and once between two. */

@@ -26,6 +26,9 @@ typedef enum pc_prompt_bos {
     PC_PROMPT_BOS_NO, /* also drops the first BOS of a template that writes one itself */
 } pc_prompt_bos;
 
+/* Append the ids of a whole medium to *out: placeholders, and what stands before, between and behind them. */
+typedef pc_status (*pc_media_layout)(void *user, pc_media_kind kind, int index, pc_ids *out);
+
 /* How the turns of a conversation see each other. */
 typedef enum pc_prompt_turns {
     PC_TURNS_HISTORY, /* each turn continues what was said: ids as a chat has them */
@@ -54,7 +57,8 @@ typedef struct pc_prompt_options {
     bool source;
     int32_t start;
     pc_slot_tokens slot_tokens;
-    void *user;                       /* for slot_tokens */
+    pc_media_layout lay_out;          /* NULL: media_open, slot_tokens placeholders, media_close */
+    void *user;                       /* for both */
     /* most tokens allowed, PC_ERR_DATA beyond; 0 = PC_PROMPT_MAX_TOKENS */
     size_t limit;
 } pc_prompt_options;
@@ -66,6 +70,7 @@ typedef struct pc_slot {
     int index;    /* which medium of its kind */
     size_t first; /* position of its first placeholder */
     size_t count; /* soft tokens */
+    size_t from;  /* of the medium's soft tokens: a medium may have several slots with ids between */
 } pc_slot;
 
 /* Half-open token range [first, last) of one user message with its answer. */

@@ -67,6 +67,18 @@ void pc_segments_media(pc_segments *segments, pc_media_kind kind, int index)
     add(segments, (pc_segment){.kind = PC_SEGMENT_MEDIA, .media = kind, .index = index});
 }
 
+void pc_segments_in_place(pc_segments *segments, const pc_conversation *conversation, const pc_message *message)
+{
+    for (size_t i = message->first; i < message->first + message->count; i++) {
+        const pc_part *part = &conversation->parts[i];
+        if (part->text) {
+            pc_segments_text_n(segments, part->text, part->length);
+        } else {
+            pc_segments_media(segments, part->kind, part->index);
+        }
+    }
+}
+
 void pc_segments_content(pc_segments *segments, const pc_conversation *conversation,
                          const pc_message *message)
 {

@@ -62,6 +62,9 @@ void pc_segments_media(pc_segments *segments, pc_media_kind kind, int index);
 void pc_segments_content(pc_segments *segments, const pc_conversation *conversation,
                          const pc_message *message);
 
+/* The same with all media where they stand, and nothing between. */
+void pc_segments_in_place(pc_segments *segments, const pc_conversation *conversation, const pc_message *message);
+
 /* Trim white space (as Python's str.strip, ASCII only) at both ends of what was added from segment
  * `first` on: a text at the very front loses its beginning, texts at the very end their ends. */
 void pc_segments_trim(pc_segments *segments, size_t first);

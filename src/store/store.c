@@ -479,6 +479,13 @@ pc_status pc_store_open_memory(pc_store **out, const void *bytes, size_t size, c
     return PC_OK;
 }
 
+void pc_store_release(const pc_store *store, const void *data, size_t size)
+{
+    for (size_t i = 0; store && i < store->map_count; i++) {
+        pc_map_release(&store->maps[i], data, size);
+    }
+}
+
 void pc_store_free(pc_store *store)
 {
     if (store == NULL) {

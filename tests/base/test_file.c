@@ -219,6 +219,48 @@ static void checksums_match(void **state)
     assert_string_equal(hex, "cdc76e5c9914fb9281a1c7e284d73e67f1809a48a497200e046d39ccc7112cd0");
 }
 
+/* kB of files that are resident in this process, which kernels count roughly; -1: this one does not tell. */
+static long resident_of_files(void)
+{
+    char line[256];
+    long kb = -1;
+    FILE *status = fopen("/proc/self/status", "r");
+    while (status && fgets(line, sizeof line, status)) {
+        sscanf(line, "RssFile: %ld kB", &kb);
+    }
+    if (status) {
+        fclose(status);
+    }
+    return kb;
+}
+
+static void released_parts_come_back(void **state)
+{
+    (void)state;
+    enum { SIZE = 8 << 20 };
+    unsigned char *bytes = malloc(SIZE), *other = malloc(SIZE);
+    pc_map map;
+    for (size_t i = 0; i < SIZE; i++) {
+        bytes[i] = other[i] = (unsigned char)(i * 7 + i / 4096);
+    }
+    assert_int_equal(pc_file_write(in_folder("released"), bytes, SIZE), PC_OK);
+    assert_int_equal(pc_map_open(&map, place), PC_OK);
+    assert_memory_equal(map.data, bytes, SIZE);
+    const long before = resident_of_files();
+    pc_map_release(&map, map.data + 5, SIZE - 9);
+    const long after = resident_of_files();
+    if (before >= 0 && before - after < SIZE / 2048) {
+        fail_msg("%ld kB of files were resident, %ld kB are", before, after);
+    }
+    assert_memory_equal(map.data, bytes, SIZE);
+    pc_map_release(&map, other, SIZE); /* none of the mapping's: stays */
+    pc_map_release(&map, map.data + SIZE - 8192, 16384);
+    assert_memory_equal(other, bytes, SIZE);
+    pc_map_close(&map);
+    free(bytes);
+    free(other);
+}
+
 #define IN_FOLDER(test) cmocka_unit_test_setup_teardown(test, make_folder, remove_folder)
 
 int main(void)
@@ -228,7 +270,7 @@ int main(void)
         IN_FOLDER(map_shows_the_bytes),     IN_FOLDER(failures_name_the_path),
         IN_FOLDER(links_and_devices_stay),  IN_FOLDER(failed_write_keeps_the_old_file),
         IN_FOLDER(trees_come_and_go),       cmocka_unit_test(paths_are_cut_and_joined),
-        IN_FOLDER(checksums_match),
+        IN_FOLDER(checksums_match),         IN_FOLDER(released_parts_come_back),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

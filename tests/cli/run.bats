@@ -58,6 +58,18 @@ ids() { jq -c .ids; }
     grep -q qformer_tokenizer "$BATS_TEST_TMPDIR/err"
 }
 
+@test "run: SmolVLM answers as transformers does, tiles and their tokens laid out by the tokenizer's own" {
+    out=$("$percept" run tests/golden/smolvlm "What is the colour?" --image $shapes -n 6 --json)
+    [ "$(ids <<<"$out")" = "$(jq -c .greedy_ids tests/golden/smolvlm/expected.json)" ]
+    [ "$(jq .usage.prompt_tokens <<<"$out")" -eq "$(jq '.ids | length' tests/golden/smolvlm/expected.json)" ]
+}
+
+@test "run: Qwen2-VL by the hub's chat template and a tokenizer of its kind: transformers' ids" {
+    out=$("$percept" run tests/golden/qwen2_vl/chat "What is the colour?" --image $shapes -n 6 --json)
+    [ "$(ids <<<"$out")" = "$(jq -c .greedy_ids tests/golden/qwen2_vl/chat/expected.json)" ]
+    [ "$(jq .usage.prompt_tokens <<<"$out")" -eq "$(jq '.ids | length' tests/golden/qwen2_vl/chat/expected.json)" ]
+}
+
 @test "run: old layout and prompt from standard input" {
     out=$(printf 'What is the colour?\n' | "$percept" run tests/golden/llava/old --image $shapes -n 12 --json)
     [ "$(ids <<<"$out")" = "[235,42,25,182,219,296,98,57,21,114,58,142]" ]

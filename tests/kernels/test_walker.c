@@ -6,6 +6,7 @@
 #include "ops/dropout.h"
 #include "ops/sgd.h"
 #include "ops/add.h"
+#include "ops/log_scale.h"
 #include "ops/loss.h"
 #include "ops/dora.h"
 #include "ops/multiply.h"
@@ -78,6 +79,18 @@ static void test_repeated(void **state)
         walker_float(w, PC_F32, whole);
         walker_float(w, PC_F32, whole);
         w->absolute = 2e-4;
+        walker_check(w);
+    }
+}
+
+static void test_log_scale(void **state)
+{
+    walker *w = *state;
+    const pc_log_scale_params params = {50};
+    for (int i = 0; i < 2 * WIDTHS; i++) {
+        walker_begin(w, &pc_op_log_scale, &params);
+        walker_float(w, PC_F32, pc_dims(3, i % 5 * 30, 3, widths[i % WIDTHS]));
+        walker_int(w, i % 2 ? pc_dims(1, i % 5 * 30) : pc_dims(2, i % 5 * 30, 3), 200);
         walker_check(w);
     }
 }
@@ -372,6 +385,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_elementwise),
         cmocka_unit_test(test_repeated),
+        cmocka_unit_test(test_log_scale),
         cmocka_unit_test(test_row_lengths),
         cmocka_unit_test(test_activations),
         cmocka_unit_test(test_activation_edges),

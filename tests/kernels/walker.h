@@ -18,7 +18,7 @@
 #include <string.h>
 #include <cmocka.h>
 
-enum { WALKER_LEVELS = 4, WALKER_THREADS = 4, GUARD = 64 };
+enum { WALKER_LEVELS = 5, WALKER_THREADS = 4, GUARD = 64 };
 
 static const int walker_threads[WALKER_THREADS] = {1, 2, 3, 8};
 
@@ -40,7 +40,8 @@ typedef struct walker {
 static inline int walker_setup(void **state)
 {
     static const uint32_t flags[WALKER_LEVELS] = {PC_CPU_NEON, PC_CPU_AVX2, PC_CPU_AVX2 | PC_CPU_AVX512,
-                                                  PC_CPU_AVX2 | PC_CPU_AVX512 | PC_CPU_AVX512_BF16};
+                                                  PC_CPU_AVX2 | PC_CPU_AVX512 | PC_CPU_AVX512_VNNI,
+                                                  PC_CPU_AVX2 | PC_CPU_AVX512 | PC_CPU_AVX512_VNNI | PC_CPU_AVX512_BF16};
     walker *w = calloc(1, sizeof *w);
     for (int level = 0; w && level < WALKER_LEVELS; level++) {
         if (level > 0 && (pc_cpu_flags() & flags[level]) != flags[level]) {

@@ -3,6 +3,7 @@
 #include "backend/cpu/cpu.h"
 #include "base/file.h"
 #include "base/memory.h"
+#include "media/decode.h"
 #include "model/session.h"
 #include "model/tiles.h"
 #include "support/allocfail.h"
@@ -101,12 +102,13 @@ static void check_answer(const char *folder, const char *truth_name, const char 
     pc_store_free(truth);
 }
 
-/* CogVLM: its soft tokens stand in the text, in pieces that cut the picture anywhere. */
-static void check_expert(int64_t chunk, int64_t piece)
+/* CogVLM, Qwen-VL: soft tokens stand in the text, in pieces that cut pictures anywhere. */
+static void check_in_text(const char *const fixture[3], int64_t chunk, int64_t piece)
 {
-    pc_store *truth = golden_store(GOLDEN("cogvlm/chat.safetensors"));
-    pc_json *expected = golden_json(GOLDEN("cogvlm/expected.json")), *ids = pc_json_get(expected, "greedy_ids");
-    pc_model *model = golden_model(GOLDEN("cogvlm/chat"));
+    pc_store *truth = golden_store(fixture[1]);
+    pc_json *expected = golden_json(fixture[2]), *ids = pc_json_get(expected, "greedy_ids");
+    pc_model *model = golden_model(fixture[0]);
+    int64_t pictures = pc_store_find(truth, "pixel_values")->dim[0], side = model->encoder.info.image_size;
     const float *soft[MOST] = {0};
     int32_t positions[MOST];
     golden_input in;
@@ -115,10 +117,16 @@ static void check_expert(int64_t chunk, int64_t piece)
     const pc_session_options options = {.context = 40, .chunk = chunk, .compute = PC_F32};
     assert_int_equal(pc_cpu_backend_new(&s.backend, 1, 0), PC_OK);
     assert_int_equal(pc_session_new(&s.session, model, s.backend, &options), PC_OK);
-    assert_int_equal(pc_session_see(s.session, in.pixels, NULL, &s.soft[0], NULL), PC_OK);
-    for (int64_t i = 0, slot = 0; i < in.input.tokens; i++) {
-        soft[i] = in.ids[i] == model->image_token ? s.soft[0] + slot++ * model->llm.info.width : NULL;
+    for (int64_t i = 0; i < pictures; i++) {
+        assert_int_equal(pc_session_see(s.session, in.pixels + i * 3 * side * side, NULL, &s.soft[i], NULL), PC_OK);
     }
+    int64_t each = model->connector.tokens;
+    for (int64_t i = 0, slot = 0; i < in.input.tokens; i++) {
+        bool is_soft = in.ids[i] == model->image_token;
+        soft[i] = is_soft ? s.soft[slot / each] + slot % each * model->llm.info.width : NULL;
+        slot += is_soft;
+    }
+    assert_true(pc_session_expect(s.session, in.input.tokens));
     pc_model_positions(model, in.ids, in.input.tokens, NULL, 0, positions);
     for (int64_t at = 0; at < in.input.tokens; at += piece) {
         int64_t count = at + piece < in.input.tokens ? piece : in.input.tokens - at;
@@ -151,9 +159,42 @@ static void test_answers(void **state)
             check_answer(fixtures[f][0], fixtures[f][1], fixtures[f][2], 4, piece);
         }
     }
-    for (int64_t piece = 1; piece < 14; piece++) {
-        check_expert(0, piece);
-        check_expert(3, piece);
+    for (int f = 0; f < 2; f++) {
+        static const char *const in_text[][3] = {
+            {GOLDEN("cogvlm/chat"), GOLDEN("cogvlm/chat.safetensors"), GOLDEN("cogvlm/expected.json")},
+            {GOLDEN("qwen_vl/chat"), GOLDEN("qwen_vl/chat.safetensors"), GOLDEN("qwen_vl/expected.json")},
+        };
+        for (int64_t piece = 1; piece < 24; piece += 1 + f) {
+            check_in_text(in_text[f], 0, piece);
+            check_in_text(in_text[f], 3, piece);
+        }
+    }
+}
+
+/* The picture's file -> the pixels that the original's preparation gives, bit for bit. */
+static void test_pixels(void **state)
+{
+    static const char *const fixtures[][2] = {
+        {GOLDEN("idefics/v1"), GOLDEN("idefics/v1.safetensors")},
+        {GOLDEN("open_flamingo/llama"), GOLDEN("open_flamingo/llama.safetensors")},
+        {GOLDEN("cogvlm/chat"), GOLDEN("cogvlm/chat.safetensors")},
+        {GOLDEN("qwen_vl/chat"), GOLDEN("qwen_vl/chat.safetensors")},
+    };
+    (void)state;
+    for (int f = 0; f < 4; f++) {
+        pc_store *truth = golden_store(fixtures[f][1]);
+        pc_model *model = golden_model(fixtures[f][0]);
+        float *expected = golden_values(pc_store_find(truth, "pixel_values")), *pixels;
+        int64_t side = model->encoder.info.image_size;
+        pc_image *image;
+        assert_int_equal(pc_image_load(&image, GOLDEN("llava/shapes.png"), NULL), PC_OK);
+        assert_int_equal(pc_model_prepare(model, image, &pixels, NULL), PC_OK);
+        assert_memory_equal(pixels, expected, (size_t)(3 * side * side) * sizeof *pixels);
+        pc_free(pixels);
+        pc_free(expected);
+        pc_image_free(image);
+        pc_model_free(model);
+        pc_store_free(truth);
     }
 }
 
@@ -434,7 +475,7 @@ static void test_allocation_failures(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_answers),       cmocka_unit_test(test_compositions),        cmocka_unit_test(test_refusals),
+        cmocka_unit_test(test_pixels), cmocka_unit_test(test_answers),       cmocka_unit_test(test_compositions),        cmocka_unit_test(test_refusals),
         cmocka_unit_test(test_visual_expert), cmocka_unit_test(test_many_pictures), cmocka_unit_test(test_allocation_failures),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

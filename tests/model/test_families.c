@@ -12,6 +12,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <string.h>
 
 #include <cmocka.h>
 
@@ -46,6 +47,7 @@ static const parity_fixture systems[] = {
     {"instructblip flan-t5", GOLDEN("blip2/instruct"), GOLDEN("blip2/instruct.safetensors"), false},
     {"mobilevlm", GOLDEN("mobilevlm/v1"), GOLDEN("mobilevlm/v1.safetensors"), false},
     {"mplug-owl", GOLDEN("mplug_owl/v1"), GOLDEN("mplug_owl/v1.safetensors"), false},
+    {"qwen_vl", GOLDEN("qwen_vl/chat"), GOLDEN("qwen_vl/chat.safetensors"), false},
     {"cogvlm", GOLDEN("cogvlm/chat"), GOLDEN("cogvlm/chat.safetensors"), false},
     {"open_flamingo", GOLDEN("open_flamingo/llama"), GOLDEN("open_flamingo/llama.safetensors"), false},
     {"idefics", GOLDEN("idefics/v1"), GOLDEN("idefics/v1.safetensors"), false},
@@ -211,7 +213,67 @@ static const parity_fixture native[] = {
     {"qwen2.5-vl", GOLDEN("qwen2_vl/2_5"), GOLDEN("qwen2_vl/2_5.safetensors"), false},
 };
 
+static const parity_fixture framed[] = {{"smolvlm", GOLDEN("smolvlm"), GOLDEN("smolvlm.safetensors"), false}};
+
 enum { NATIVE = sizeof native / sizeof native[0] };
+
+/* Tiles in a frame of tokens: every stage; two pictures of their own sizes -> transformers' pixels, bit for bit, and ids; the
+ * greedy answer of a session over a prompt that percept lays out. */
+static void test_framed(void **state)
+{
+    (void)state;
+    parity_check_levels(framed, 1);
+    pc_store *truth = golden_store(framed[0].truth);
+    pc_model *model = golden_model(framed[0].model);
+    pc_json *expected = golden_json(GOLDEN("smolvlm/expected.json"));
+    float *all = golden_values(pc_store_find(truth, "pixel_values"));
+    int32_t *sizes = golden_ids(pc_store_find(truth, "image_sizes"));
+    static const char *const names[] = {GOLDEN("llava/shapes.png"), GOLDEN("llava/triangle.png")};
+    pc_image_tiling tilings[2];
+    int64_t done = 0;
+    for (int i = 0; i < 2; i++) {
+        pc_image *image, *part;
+        float *pixels;
+        assert_int_equal(pc_image_load(&image, names[i], NULL), PC_OK);
+        assert_int_equal(pc_image_crop(&part, image, 0, 0, sizes[2 * i + 1], sizes[2 * i]), PC_OK);
+        assert_int_equal(pc_model_prepare(model, part, &pixels, &tilings[i]), PC_OK);
+        int64_t count = (int64_t)tilings[i].count * 3 * tilings[i].height * tilings[i].width;
+        assert_memory_equal(pixels, all + done, (size_t)count * sizeof(float));
+        done += count;
+        pc_free(pixels);
+        pc_image_free(part);
+        pc_image_free(image);
+    }
+    assert_int_equal(done, pc_array_count(pc_store_find(truth, "pixel_values")));
+    pc_conversation said = {0};
+    pc_prompt prompt = {0};
+    pc_model_pictures pictures = {model, tilings, 2};
+    pc_prompt_options options = {.invite = true};
+    assert_int_equal(pc_conversation_begin(&said, PC_ROLE_USER), PC_OK);
+    assert_int_equal(pc_conversation_add_media(&said, PC_MEDIA_IMAGE, 0), PC_OK);
+    assert_int_equal(pc_conversation_add_media(&said, PC_MEDIA_IMAGE, 1), PC_OK);
+    const char *question = pc_json_get_text(expected, "question", "");
+    assert_int_equal(pc_conversation_add_text(&said, question, strlen(question)), PC_OK);
+    pc_model_prompt(model, &pictures, &options);
+    assert_non_null(model->chat);
+    assert_string_equal(model->chat->name, "smolvlm");
+    if (pc_prompt_build(&prompt, model->tokenizer, model->chat, &said, &options) != PC_OK) {
+        fail_msg("%s", pc_error());
+    }
+    int32_t *ids = golden_ids(pc_store_find(truth, "input_ids"));
+    assert_int_equal(prompt.ids.count, pc_store_find(truth, "input_ids")->dim[0]);
+    assert_memory_equal(prompt.ids.data, ids, prompt.ids.count * sizeof *ids);
+    assert_int_equal(prompt.slot_count, tilings[0].count + tilings[1].count);
+    assert_int_equal(prompt.slots[1].from, model->connector.tokens);
+    pc_prompt_clear(&prompt);
+    pc_conversation_clear(&said);
+    pc_free(ids);
+    pc_free(sizes);
+    pc_free(all);
+    pc_json_free(expected);
+    pc_model_free(model);
+    pc_store_free(truth);
+}
 
 static void test_native(void **state)
 {
@@ -308,6 +370,7 @@ static void test_saved(void **state)
     for (int i = 0; i < NATIVE; i++) {
         check_saved(&native[i]);
     }
+    check_saved(&framed[0]);
 }
 
 static int32_t best_of(const float *logits, int64_t count)
@@ -380,6 +443,7 @@ int main(void)
         cmocka_unit_test(test_greedy),
         cmocka_unit_test(test_llavas),
         cmocka_unit_test(test_llava_pictures),
+        cmocka_unit_test(test_framed),
         cmocka_unit_test(test_native),
         cmocka_unit_test(test_native_pictures),
         cmocka_unit_test(test_session_sees_tiles),

@@ -170,6 +170,14 @@ static void test_config_of_bridges(void **state)
     drill(*state, GOLDEN("cogvlm/chat"), "config.json");
 }
 
+/* Any size of pictures suits this tower: with a recipe of one size a mutant can't make them large and the reference slow. */
+static void test_config_of_qwen_vl(void **state)
+{
+    static const char recipe[] = "{\"size\": {\"height\": 12, \"width\": 12}, \"do_center_crop\": false}";
+    pc_test_write(((fixture *)*state)->folder, "preprocessor_config.json", recipe, sizeof recipe - 1);
+    drill(*state, GOLDEN("qwen_vl/chat"), "config.json");
+}
+
 static void test_config_of_mobilevlm(void **state)
 {
     drill(*state, GOLDEN("mobilevlm/v2"), "config.json");
@@ -199,6 +207,8 @@ static void test_config_of_native(void **state)
 {
     drill(*state, GOLDEN("qwen2_vl/2"), "preprocessor_config.json");
     drill(*state, GOLDEN("qwen2_vl/2_5"), "config.json");
+    drill(*state, GOLDEN("smolvlm"), "config.json");
+    drill(*state, GOLDEN("smolvlm"), "processor_config.json");
 }
 
 static void test_processor_config(void **state)
@@ -391,6 +401,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_config_of_decoders, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_config_of_queries, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_config_of_bridges, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_config_of_qwen_vl, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_config_of_mobilevlm, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_config_of_owl, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_config_of_siglip, set_up, tear_down),

@@ -75,6 +75,18 @@ ask() { KEY=sesame "$percept" eval tiny-1 --model openai --base_url "$url" --tas
     [ "$(grep -c '^POST' "$d/log")" -eq 3 ]
 }
 
+@test "endpoint: calls at once keep the order, and one that fails leaves the others their answers" {
+    serve '200 - yes'
+    ask --batch_size 3 --json | jq -e '.results.q.right == 1 and .results.q.asked == 3'
+    [ "$(grep -c '^POST' "$d/log")" -eq 3 ]
+    jq -se 'map(.id) == ["1", "2", "3"]' "$d/out/samples_q.jsonl"
+    kill "$pid"; wait "$pid" 2>/dev/null || true
+    rm -r "$d/out"
+    serve '400 - {"error": {"message": "filtered"}}' '200 - yes' '200 - yes' '200 - yes' '400 - {"error": {"message": "filtered"}}' '200 - yes'
+    ask --batch_size 3 --max_failures 1 --json | jq -e '.results.q | .failed == 1 and .asked == 2'
+    jq -se 'map(.id) == ["1", "2", "3"] and (.[1] | has("failed"))' "$d/out/samples_q.jsonl"
+}
+
 @test "endpoint: options that don't fit are refused" {
     run "$percept" eval m --model openai --tasks scenes
     [ "$status" -eq 2 ] && [[ $output == *"--base_url"* ]]

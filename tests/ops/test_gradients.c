@@ -13,6 +13,7 @@
 #include "ops/grid.h"
 #include "ops/hard.h"
 #include "ops/kto.h"
+#include "ops/log_scale.h"
 #include "ops/loss.h"
 #include "ops/matmul.h"
 #include "ops/multiply.h"
@@ -608,6 +609,14 @@ static void routing_with_capacity(check *c)
     check_out(c, paired.aux);
 }
 
+static void growing_queries(check *c)
+{
+    static const int32_t positions[] = {0, 3, 9, 40};
+    pc_tensor *x = check_wanted(c, pc_dims(3, -4, 2, 3));
+    check_out(c, pc_log_scale(c->graph, x, check_ints(c, pc_dims(1, -4), positions), 4));
+    check_out(c, pc_log_scale(c->graph, x, check_ints(c, pc_dims(2, -4, 1), positions), 30));
+}
+
 /* Rows 1 to 3 are a picture's, of which the last goes the way of the text. */
 static void rows_of_two_types(check *c)
 {
@@ -651,7 +660,7 @@ static void experts_without_tokens(check *c)
     X(attention_in_a_window) X(attention_to_pictures) X(grouped_attention_over_ranges) X(attention_with_bias) X(attention_in_groups) X(attention_in_windows_of_a_grid) X(relative_biases) X(attention_of_sides)      \
     X(gathering)                                                                                                       \
     X(tied_table) X(splicing) X(prepending_and_slicing) X(patching) X(entropies) X(preferences) X(policies) X(labels) X(contrast) \
-    X(routing) X(routing_with_capacity) X(rows_of_two_types) X(experts) X(experts_without_tokens) X(joining) X(repeating)                   \
+    X(routing) X(routing_with_capacity) X(rows_of_two_types) X(growing_queries) X(experts) X(experts_without_tokens) X(joining) X(repeating) \
     X(attention_across_groups) X(grids)                                                                                \
     X(convolving_channels)
 

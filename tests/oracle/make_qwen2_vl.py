@@ -80,3 +80,83 @@ make("2_5", Qwen2_5_VLForConditionalGeneration, Qwen2_5_VLConfig(
     vision_config=dict(depth=3, hidden_size=16, intermediate_size=20, out_hidden_size=16, num_heads=2, patch_size=PATCH,
                        spatial_merge_size=MERGE, window_size=16, fullatt_block_indexes=[1])), 32)
 c.readable(OUT)
+
+
+# --- a whole directory: tokenizer, chat template of the hub, greedy answer ---
+
+TEMPLATE = (
+    "{% set image_count = namespace(value=0) %}{% set video_count = namespace(value=0) %}{% for message in messages %}"
+    "{% if loop.first and message['role'] != 'system' %}<|im_start|>system\nYou are a helpful assistant.<|im_end|>\n{% endif %}"
+    "<|im_start|>{{ message['role'] }}\n{% if message['content'] is string %}{{ message['content'] }}<|im_end|>\n{% else %}"
+    "{% for content in message['content'] %}{% if content['type'] == 'image' or 'image' in content or 'image_url' in content %}"
+    "{% set image_count.value = image_count.value + 1 %}{% if add_vision_id %}Picture {{ image_count.value }}: {% endif %}"
+    "<|vision_start|><|image_pad|><|vision_end|>{% elif content['type'] == 'video' or 'video' in content %}"
+    "{% set video_count.value = video_count.value + 1 %}{% if add_vision_id %}Video {{ video_count.value }}: {% endif %}"
+    "<|vision_start|><|video_pad|><|vision_end|>{% elif 'text' in content %}{{ content['text'] }}{% endif %}{% endfor %}<|im_end|>\n"
+    "{% endif %}{% endfor %}{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}")
+SPECIAL = ["<|endoftext|>", "<|im_start|>", "<|im_end|>", "<|vision_start|>", "<|vision_end|>", "<|image_pad|>", "<|video_pad|>"]
+QUESTION = "What is the colour?"
+
+
+def tokenizer():
+    """Qwen2's kind: bytes, NFC, its own split, no BOS."""
+    from tokenizers import Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
+    from transformers import PreTrainedTokenizerFast
+
+    split = (r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+")
+    tok = Tokenizer(models.BPE())
+    tok.normalizer = normalizers.NFC()
+    tok.pre_tokenizer = pre_tokenizers.Sequence([
+        pre_tokenizers.Split(Regex(split), "isolated"), pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)])
+    tok.decoder = decoders.ByteLevel()
+    tok.post_processor = processors.ByteLevel(trim_offsets=False)
+    tok.train_from_iterator(c.CORPUS, trainers.BpeTrainer(vocab_size=280, show_progress=False,
+                                                          initial_alphabet=sorted(pre_tokenizers.ByteLevel.alphabet())))
+    out = PreTrainedTokenizerFast(tokenizer_object=tok, eos_token="<|im_end|>", pad_token="<|endoftext|>")
+    out.add_special_tokens({"additional_special_tokens": SPECIAL})
+    out.chat_template = TEMPLATE
+    return out
+
+
+@torch.no_grad()
+def chat(pictures=1, tokens=6):
+    tok = tokenizer()
+    ids = [tok.convert_tokens_to_ids(t) for t in SPECIAL]
+    processor = Qwen2VLImageProcessorPil(patch_size=PATCH, merge_size=MERGE, min_pixels=400, max_pixels=600)
+    got = processor([Image.open(PICTURES[0]).convert("RGB")], return_tensors="pt")
+    count = int(got["image_grid_thw"].prod()) // MERGE ** 2
+    said = [{"role": "user", "content": [{"type": "image"}, {"type": "text", "text": QUESTION}]}]
+    text = tok.apply_chat_template(said, tokenize=False, add_generation_prompt=True)
+    prompt = torch.tensor([tok(text.replace("<|image_pad|>", "<|image_pad|>" * count)).input_ids])
+    inputs = dict(input_ids=prompt, mm_token_type_ids=(prompt == ids[5]).int(), pixel_values=got["pixel_values"].float(),
+                  image_grid_thw=got["image_grid_thw"])
+    config = Qwen2VLConfig(
+        text_config=dict(TEXT, vocab_size=292, num_hidden_layers=1, bos_token_id=ids[0],
+                         eos_token_id=ids[2]),
+        image_token_id=ids[5], vision_start_token_id=ids[3], vision_end_token_id=ids[4], video_token_id=ids[6],
+        vision_config=dict(depth=1, embed_dim=16, hidden_size=16, num_heads=2, mlp_ratio=2, patch_size=PATCH, spatial_merge_size=MERGE))
+    for seed in range(1, 300):
+        model = Qwen2VLForConditionalGeneration(config).eval()
+        c.randomise(model, seed)
+        c.round_to_bf16(model)
+        found, gaps, now = [], [], dict(inputs)
+        for _ in range(tokens):
+            logits = model(**now).logits[0, -1]
+            top = logits.topk(2).values
+            gaps.append(((top[0] - top[1]) / logits.abs().max()).item())
+            found.append(int(logits.argmax()))
+            more = torch.cat([now["input_ids"], torch.tensor([[found[-1]]])], 1)
+            now |= dict(input_ids=more, mm_token_type_ids=(more == ids[5]).int())
+        if min(gaps) > 0.02 and len(set(found)) >= 3 and max(found) < ids[0]:
+            break
+    else:
+        raise SystemExit("no seed gives a well separated answer")
+    c.save_bf16(model, OUT / "chat")
+    processor.save_pretrained(OUT / "chat")
+    tok.save_pretrained(OUT / "chat")
+    c.save_json(OUT / "chat" / "expected.json", {"question": QUESTION, "ids": prompt[0].tolist(), "greedy_ids": found})
+    c.readable(OUT)
+    print("chat", seed, found, prompt.shape)
+
+
+chat()

@@ -261,7 +261,9 @@ static void test_trained_and_turns(void **state)
         bool ended = strcmp(end, "</s>") == 0 || strcmp(end, " </s>") == 0 ||
                      strcmp(end, "<|im_end|>") == 0 || strcmp(end, "###") == 0 ||
                      strcmp(end, "<end_of_utterance>") == 0 || strcmp(end, "<|endofchunk|>") == 0 || strcmp(end, "\n") == 0;
-        assert_true(ended == (t->train_as == NULL));
+        if (ended != (t->train_as == NULL)) {
+            fail_msg("%s: an answer ends \"%s\"", t->name, end);
+        }
         pc_str_clear(&trained);
     }
     pc_segments_clear(&segments);

@@ -20,7 +20,7 @@ bool golden_level(int level, uint32_t *flags, const char **name)
     /* A flag that no x86 level wants stands for "none": 0 would mean all. */
     static const uint32_t all[GOLDEN_LEVELS] = {
         PC_CPU_NEON_DOT, PC_CPU_AVX2, PC_CPU_AVX2 | PC_CPU_AVX512,
-        PC_CPU_AVX2 | PC_CPU_AVX512 | PC_CPU_AVX512_BF16};
+        PC_CPU_AVX2 | PC_CPU_AVX512 | PC_CPU_AVX512_VNNI | PC_CPU_AVX512_BF16};
     static const char *const names[GOLDEN_LEVELS] = {"c", "avx2", "avx512", "avx512bf16"};
     *flags = all[level];
     *name = names[level];

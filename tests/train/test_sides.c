@@ -331,11 +331,62 @@ static void test_learns(void **state)
     close_fixture(&f);
 }
 
+/* OPT, by the same rows: layers computed again give the same bits, and dropout drops. */
+static double opt_step(bool recompute, double dropout, float *gradients, int64_t count)
+{
+    static rows r;
+    fixture f = {.model = golden_model(GOLDEN("blip2/opt"))};
+    pc_learner *learner;
+    pc_step_result result;
+    int64_t done = 0;
+    assert_int_equal(pc_params_own(&f.model->params), PC_OK);
+    assert_int_equal(pc_cpu_backend_new(&f.backend, 2, 0), PC_OK);
+    memset(&r, 0, sizeof r);
+    r.batch = (pc_batch){.samples = 2, .tokens = 12, .targets = 12, .ids = r.ids, .positions = r.positions, .ranges = r.ranges,
+                         .target_rows = r.target_rows, .target_ids = r.target_ids, .target_weights = r.target_weights};
+    for (int i = 0; i < 12; i++) {
+        r.ids[i] = r.target_ids[i] = 3 + 5 * i % 31;
+        r.positions[i] = i;
+        r.ranges[i] = (pc_attention_range){0, 0, 0, i + 1};
+        r.target_rows[i] = i;
+        r.target_weights[i] = 1;
+    }
+    assert_int_equal(new_learner(&learner, &f, &r, recompute, dropout), PC_OK);
+    assert_int_equal(pc_learner_step(learner, &r.batch, 1, 0, &result), PC_OK);
+    for (size_t i = 0; i < f.model->params.count && gradients; i++) {
+        const pc_param *param = &f.model->params.items[i]->param;
+        int64_t size = param->grad ? pc_shape_count(&param->shape) : 0;
+        assert_true(done + size <= count);
+        memcpy(gradients + done, param->grad ? param->grad : gradients, (size_t)size * sizeof *gradients);
+        done += size;
+    }
+    assert_true(!gradients || done > 1000);
+    pc_learner_free(learner);
+    pc_model_free(f.model);
+    pc_cpu_backend_free(f.backend);
+    return result.loss;
+}
+
+static void test_opt_trains(void **state)
+{
+    enum { MANY = 8192 };
+    static float once[MANY], again[MANY], dropped[MANY], redone[MANY];
+    (void)state;
+    double loss = opt_step(false, 0, once, MANY);
+    assert_true(opt_step(true, 0, again, MANY) == loss);
+    assert_memory_equal(again, once, sizeof once);
+    double less = opt_step(false, 0.2, dropped, MANY);
+    assert_true(isfinite(less) && fabs(less - loss) > 1e-3);
+    assert_true(opt_step(true, 0.2, redone, MANY) == less);
+    assert_memory_equal(redone, dropped, sizeof dropped);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_prompts), cmocka_unit_test(test_greedy),    cmocka_unit_test(test_rows),
         cmocka_unit_test(test_refused), cmocka_unit_test(test_gradients), cmocka_unit_test(test_learns),
+        cmocka_unit_test(test_opt_trains),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

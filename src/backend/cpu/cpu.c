@@ -10,7 +10,7 @@
 /* --- levels, lowest first --- */
 
 #if defined(__x86_64__)
-#define PC_CPU_LEVELS(X) X(c) X(avx2) X(avx512) X(avx512bf16)
+#define PC_CPU_LEVELS(X) X(c) X(avx2) X(avx512) X(avx512vnni) X(avx512bf16)
 #else
 #define PC_CPU_LEVELS(X) X(c)
 #endif
@@ -41,8 +41,9 @@ static int level_for(uint32_t flags)
 #define RUN_AT(name, level) \
     static void run_##name##_##level(const pc_call *call) { pc_cpu_kernel_##name.run(call, &pc_cpu_level_##level); }
 #if defined(__x86_64__)
-#define RUN_AT_ALL(name) RUN_AT(name, c) RUN_AT(name, avx2) RUN_AT(name, avx512) RUN_AT(name, avx512bf16)
-#define RUNS(name) {run_##name##_c, run_##name##_avx2, run_##name##_avx512, run_##name##_avx512bf16}
+#define RUN_AT_ALL(name) \
+    RUN_AT(name, c) RUN_AT(name, avx2) RUN_AT(name, avx512) RUN_AT(name, avx512vnni) RUN_AT(name, avx512bf16)
+#define RUNS(name) {run_##name##_c, run_##name##_avx2, run_##name##_avx512, run_##name##_avx512vnni, run_##name##_avx512bf16}
 #else
 #define RUN_AT_ALL(name) RUN_AT(name, c)
 #define RUNS(name) {run_##name##_c}
@@ -235,7 +236,7 @@ static double seconds(void)
 double pc_cpu_peak_flops(uint32_t cpu_flags, pc_dtype dtype)
 {
     const pc_cpu_level *level = levels[level_for(cpu_flags)];
-    double (*peak)(int64_t) = dtype == PC_BF16 ? level->peak_bf16 : level->rows->peak;
+    double (*peak)(int64_t) = dtype == PC_BF16 && level->peak_bf16 ? level->peak_bf16 : level->rows->peak;
     double best = 0;
     for (int i = 0; i < 10; i++) { /* the best of ten: other processes only slow it down */
         double begin = seconds();

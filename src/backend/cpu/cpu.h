@@ -15,7 +15,7 @@
 pc_status pc_cpu_backend_new(pc_backend **out, int threads, uint32_t cpu_flags);
 void pc_cpu_backend_free(pc_backend *backend); /* NULL is fine */
 
-/* "c", "avx2", "avx512", "avx512bf16". */
+/* "c", "avx2", "avx512", "avx512vnni", "avx512bf16". */
 const char *pc_cpu_backend_level(const pc_backend *backend);
 
 /* FLOP/s that one thread reaches with independent multiply-adds of this level; dtype PC_F32, or PC_BF16 for products of

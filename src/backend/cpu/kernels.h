@@ -152,6 +152,40 @@ typedef struct pc_cpu_block_rows {
     void (*inner)(const pc_cpu_inner *tile);
 } pc_cpu_block_rows;
 
+/* --- products in 8 bits: rows rounded by pc_block_round_eight times rows of blocks ---
+ *
+ * A sum takes the groups of the type in order, each with the exact sum of its products of codes:
+ *     s = fma((float)sum, scale_a * scale_b, s)    and where the type has a minimum    s = fma(scale_a * sum of a's codes, min, s)
+ * so a row has the same bits however the product is cut.
+ *
+ * Rounded rows, for each group of G numbers:  codes [G/4][rows][4], scale [rows], start [rows], lift [rows]
+ *     start: what the type's sum begins with, `offset` times the sum of the codes; lift: scale times that sum
+ * A panel of the weight, for each group:      codes [G/4][cols][4], scale [cols], and min [cols] where the type has it */
+typedef struct pc_cpu_rounding {
+    const float *x;
+    int64_t ldx, count; /* floats between rows; numbers of each, a multiple of 32 */
+    int rows;           /* 1..int8->rows */
+    int group, offset;  /* of the type */
+} pc_cpu_rounding;
+
+typedef struct pc_cpu_int8_type {
+    int group, offset; /* offset as panels hold the codes, negative: what a code of the row adds to the start of a sum */
+    bool has_min;
+    /* `columns` rows of blocks, b_bytes apart, `count` numbers of each; the panel's other columns are zeros. */
+    void (*panel)(void *dst, const void *src, int64_t b_bytes, int columns, int64_t count);
+    void (*tile)(const pc_cpu_tile *tile); /* a: rounded rows, b: a panel, k: groups */
+    /* a: rows that were rounded alone, lda bytes apart; b: rows of blocks, ldb bytes apart; k: numbers; any cols. Or NULL. */
+    void (*dot)(const pc_cpu_tile *tile);
+} pc_cpu_int8_type;
+
+typedef struct pc_cpu_int8 {
+    int rows, cols; /* largest tile; panels are `cols` wide */
+    int dot_rows;   /* most rows of `dot`; 0: none */
+    void (*round)(void *dst, const pc_cpu_rounding *from);
+    pc_cpu_int8_type of[PC_CPU_BLOCK_TYPES];
+    double (*peak)(int64_t rounds);
+} pc_cpu_int8;
+
 typedef struct pc_cpu_level {
     const char *name;
     uint32_t flags; /* pc_cpu_flag that it needs */
@@ -159,18 +193,22 @@ typedef struct pc_cpu_level {
     const pc_cpu_gemm *f32;
     const pc_cpu_gemm *bf16; /* factors rounded to bf16, sums in f32 */
     const pc_cpu_block_rows *blocks;
-    double (*peak_bf16)(int64_t rounds);
+    const pc_cpu_int8 *int8;
+    double (*peak_bf16)(int64_t rounds); /* NULL: as f32 */
 } pc_cpu_level;
 
 extern const pc_cpu_level pc_cpu_level_c;
 #if defined(__x86_64__)
 extern const pc_cpu_level pc_cpu_level_avx2;
 extern const pc_cpu_level pc_cpu_level_avx512;
+extern const pc_cpu_level pc_cpu_level_avx512vnni;
 extern const pc_cpu_level pc_cpu_level_avx512bf16;
 /* Parts that levels share. */
 extern const pc_cpu_rows pc_cpu_rows_avx512;
 extern const pc_cpu_gemm pc_cpu_gemm_f32_avx512;
+extern const pc_cpu_gemm pc_cpu_gemm_rounded_avx512;
 extern const pc_cpu_block_rows pc_cpu_block_rows_avx512;
+extern const pc_cpu_int8 pc_cpu_int8_avx512vnni;
 #endif
 
 #endif

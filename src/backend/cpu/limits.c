@@ -98,7 +98,8 @@ pc_status pc_cpu_measure_limits(const pc_backend *backend, pc_cpu_limits *out)
     PC_TRY(PC_NEW_ARRAY(m.operations, (size_t)pc_pool_threads(backend->pool), "a measurement"));
     *out = (pc_cpu_limits){
         .f32 = best_peak(backend, &m, level->rows->peak),
-        .bf16 = best_peak(backend, &m, level->peak_bf16),
+        .bf16 = best_peak(backend, &m, level->peak_bf16 ? level->peak_bf16 : level->rows->peak),
+        .int8 = best_peak(backend, &m, level->int8->peak),
     };
     pc_status status = best_read(backend, &m, &out->read);
     pc_free(m.operations);

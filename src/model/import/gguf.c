@@ -136,7 +136,7 @@ static bool is_turned(const char *name)
 }
 
 /* A copy with the rows 2j and 2j+1 of each head at j and j + size/2. */
-static pc_status attach_turned(pc_param_entry *entry, int64_t size)
+static pc_status attach_turned(pc_param_entry *entry, int64_t size, const pc_store *store)
 {
     const pc_param from = entry->param;
     int64_t rows = from.shape.dim[0];
@@ -155,6 +155,7 @@ static pc_status attach_turned(pc_param_entry *entry, int64_t size)
         memcpy((char *)copy.param.data + (size_t)to * bytes, (const char *)from.data + (size_t)row * bytes, bytes);
     }
     pc_pages_free(entry->owned, entry->owned_bytes);
+    pc_store_release(store, from.data, (size_t)rows * bytes); /* so that the rows are not there twice */
     *entry = copy;
     return PC_OK;
 }
@@ -189,7 +190,7 @@ static pc_status attach_all(pc_model *model, bool turned)
         PC_TRY(pc_store_need(&array, store, name));
         PC_TRY(pc_model_attach(entry, array));
         if (turned && !vision && is_turned(name)) {
-            PC_TRY(attach_turned(entry, model->llm.info.head_size));
+            PC_TRY(attach_turned(entry, model->llm.info.head_size, store));
         }
         if (pc_shape_count(&entry->param.shape) > largest) {
             largest = pc_shape_count(&entry->param.shape);

@@ -12,6 +12,8 @@
 #include "prompt/template.h"
 #include "prompt/template/jinja_content.h"
 
+#include <stdio.h>
+
 static const char *const stop_tokens[] = {"<|im_end|>", "<|endoftext|>", NULL};
 
 static void open_message(pc_segments *segments, pc_role role)
@@ -32,18 +34,24 @@ static void chatml_begin(pc_segments *segments, const pc_template *self,
     }
 }
 
+static void put_message(pc_segments *segments, const pc_conversation *conversation, size_t position,
+                        void (*content)(pc_segments *, const pc_conversation *, const pc_message *))
+{
+    const pc_message *message = &conversation->messages[position];
+    open_message(segments, message->role);
+    segments->trained = message->role == PC_ROLE_ASSISTANT;
+    content(segments, conversation, message);
+    pc_segments_token(segments, "<|im_end|>");
+    segments->trained = false;
+    pc_segments_text(segments, "\n");
+}
+
 static void chatml_message(pc_segments *segments, const pc_template *self,
                            const pc_conversation *conversation,
                            size_t position)
 {
-    const pc_message *message = &conversation->messages[position];
     (void)self;
-    open_message(segments, message->role);
-    segments->trained = message->role == PC_ROLE_ASSISTANT;
-    pc_segments_content(segments, conversation, message);
-    pc_segments_token(segments, "<|im_end|>");
-    segments->trained = false;
-    pc_segments_text(segments, "\n");
+    put_message(segments, conversation, position, pc_segments_content);
 }
 
 static void chatml_invite(pc_segments *segments, const pc_template *self)
@@ -52,8 +60,10 @@ static void chatml_invite(pc_segments *segments, const pc_template *self)
     open_message(segments, PC_ROLE_ASSISTANT);
 }
 
-#define JINJA(begin) \
-    PC_JINJA_CONTENT begin \
+#define JINJA(begin) JINJA_OF(PC_JINJA_CONTENT, begin)
+
+#define JINJA_OF(content, begin) \
+    content begin \
     "{% for message in messages %}{{ '<|im_start|>' + message['role'] + '\\n' }}" \
     "{% if message['role'] == 'assistant' %}" \
     "{% generation %}{{ content(message) + '<|im_end|>' }}{% endgeneration %}" \
@@ -101,6 +111,47 @@ const pc_template pc_template_qwen2 = {
     .invite = chatml_invite,
 };
 
+/* Qwen-VL: each picture of the conversation has its number, "Picture 1: <img>...</img>\n", before the text. */
+static void qwen_vl_message(pc_segments *segments, const pc_template *self, const pc_conversation *conversation, size_t position)
+{
+    const pc_message *message = &conversation->messages[position];
+    (void)self;
+    open_message(segments, message->role);
+    segments->trained = message->role == PC_ROLE_ASSISTANT;
+    for (size_t i = message->first; i < message->first + message->count; i++) {
+        const pc_part *part = &conversation->parts[i];
+        char number[32];
+        if (part->text) {
+            pc_segments_text_n(segments, part->text, part->length);
+            continue;
+        }
+        snprintf(number, sizeof number, "Picture %d: ", part->index + 1);
+        pc_segments_text(segments, number);
+        pc_segments_media(segments, part->kind, part->index);
+        pc_segments_text(segments, "\n");
+    }
+    pc_segments_token(segments, "<|im_end|>");
+    segments->trained = false;
+    pc_segments_text(segments, "\n");
+}
+
+const pc_template pc_template_qwen_vl = {
+    .name = "qwen_vl",
+    .help = "Qwen-VL-Chat: ChatML, \"Picture 1: \" before each picture",
+    .jinja = "{% set seen = namespace(pictures=0) %}" JINJA_SYSTEM(QWEN2_SYSTEM)
+             "{% for message in messages %}{{ '<|im_start|>' + message['role'] + '\\n' }}"
+             "{% if message['content'] is string %}{{ message['content'] }}{% else %}{% for part in message['content'] %}"
+             "{% if part['type'] == 'text' %}{{ part['text'] }}{% else %}{% set seen.pictures = seen.pictures + 1 %}"
+             "{{ 'Picture ' ~ seen.pictures ~ ': <' + part['type'] + '>\\n' }}{% endif %}{% endfor %}{% endif %}"
+             "{{ '<|im_end|>\\n' }}{% endfor %}"
+             "{% if add_generation_prompt %}{{ '<|im_start|>assistant\\n' }}{% endif %}",
+    .stop_tokens = stop_tokens,
+    .system = QWEN2_SYSTEM,
+    .begin = chatml_begin,
+    .message = qwen_vl_message,
+    .invite = chatml_invite,
+};
+
 #define QWEN2_5_SYSTEM "You are Qwen, created by Alibaba Cloud. You are a helpful assistant."
 
 /* Qwen2.5 frames the results of tools in a user message, which is not done here. */
@@ -129,5 +180,29 @@ const pc_template pc_template_qwen2_5 = {
     .system = QWEN2_5_SYSTEM,
     .begin = chatml_begin,
     .message = qwen2_5_message,
+    .invite = chatml_invite,
+};
+
+/* The chat_template of Qwen2-VL and of Qwen2.5-VL: pictures stand where they are; what opens and closes them comes with
+ * their soft tokens. */
+static const char *const qwen2_vl_known[] = {"a8e0354ba243796a60d8a4fff93c07a6", NULL};
+
+static void qwen2_vl_message(pc_segments *segments, const pc_template *self,
+                             const pc_conversation *conversation,
+                             size_t position)
+{
+    (void)self;
+    put_message(segments, conversation, position, pc_segments_in_place);
+}
+
+const pc_template pc_template_qwen2_vl = {
+    .name = "qwen2_vl",
+    .help = "Qwen2-VL and Qwen2.5-VL: Qwen2's, pictures in their places",
+    .jinja = JINJA_OF(PC_JINJA_IN_PLACE, JINJA_SYSTEM(QWEN2_SYSTEM)),
+    .known = qwen2_vl_known,
+    .stop_tokens = stop_tokens,
+    .system = QWEN2_SYSTEM,
+    .begin = chatml_begin,
+    .message = qwen2_vl_message,
     .invite = chatml_invite,
 };

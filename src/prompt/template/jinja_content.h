@@ -15,4 +15,12 @@
     "{% if not seen.text %}{{ '\\n' }}{% endif %}" \
     "{% endif %}{% endfor %}{% endif %}{% endmacro %}"
 
+/* What pc_segments_in_place says in C. */
+#define PC_JINJA_IN_PLACE \
+    "{% macro content(message) %}" \
+    "{% if message['content'] is string %}{{ message['content'] }}" \
+    "{% else %}{% for part in message['content'] %}" \
+    "{% if part['type'] == 'text' %}{{ part['text'] }}{% else %}{{ '<' + part['type'] + '>' }}{% endif %}" \
+    "{% endfor %}{% endif %}{% endmacro %}"
+
 #endif

@@ -77,6 +77,18 @@ INLINE vf vf_load_f16(const pc_f16 *p, vmask n)
     return x;
 }
 INLINE vf vf_fma(vf a, vf b, vf c) { return a * b + c; }
+INLINE vi vi_max(vi a, vi b)
+{
+    const vi first = a > b;
+    return (first & a) | (~first & b);
+}
+INLINE int32_t vi_top(vi x)
+{
+    const vi half = vi_max(x, (vi){x[2], x[3], x[2], x[3]});
+    return half[0] > half[1] ? half[0] : half[1];
+}
+INLINE int32_t vi_sum(vi x) { return x[0] + x[1] + x[2] + x[3]; }
+INLINE vf vf_whole(vi x) { return (vf){(float)x[0], (float)x[1], (float)x[2], (float)x[3]}; }
 INLINE vf vf_pick(vi mask, vf a, vf b) { return (vf)((mask & (vi)a) | (~mask & (vi)b)); }
 INLINE vf vf_max(vf a, vf b) { return vf_pick(a > b, a, b); } /* b when one is NaN */
 INLINE vf vf_min(vf a, vf b) { return vf_pick(a < b, a, b); } /* b when one is NaN */

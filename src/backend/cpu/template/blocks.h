@@ -3,7 +3,7 @@
  * One order of sums for all: lane l of an accumulator sums the numbers l, l + LANES, l + 2 LANES ... of K, one fused step
  * each; then vf_sum. So a row has the same bits whether few rows read the blocks themselves or many read them dequantised.
  *
- * The including file gives FAST_BLOCKS(X), X(type, PC_TYPE, unit), and for each of them
+ * The including file gives FAST_BLOCKS(X) (x86/groups_avx2.h), and for each of them
  *     void group_<type>(vf x[32 / LANES], const pc_block_<type> *block, int group)
  * with the numbers of a group of 32 exactly as pc_block_dequantise gives them. Other types go through that function.
  */
@@ -32,7 +32,7 @@ INLINE void add_group(vf *acc, const vf x[GROUP_VECTORS], const float *a, int64_
 
 enum { DOT_ROWS = 4 };
 
-#define DOT_BODY(type, dtype, unit)                                                                                     \
+#define DOT_BODY(type, dtype, unit, size, offset, has_min)                                                                                     \
     INLINE void dot_body_##type(const pc_cpu_dots *d, int64_t column, const int rows, const int columns)               \
     {                                                                                                                   \
         vf acc[4][DOT_ROWS];                                                                                            \
@@ -91,8 +91,8 @@ enum { DOT_ROWS = 4 };
     }
 FAST_BLOCKS(DOT_BODY)
 
-#define DOT_FIELD(type, dtype, unit) [dtype - PC_DTYPE_PLAIN] = dot_##type,
-#define READ_FIELD(type, dtype, unit) [dtype - PC_DTYPE_PLAIN] = read_##type,
+#define DOT_FIELD(type, dtype, unit, size, offset, has_min) [dtype - PC_DTYPE_PLAIN] = dot_##type,
+#define READ_FIELD(type, dtype, unit, size, offset, has_min) [dtype - PC_DTYPE_PLAIN] = read_##type,
 
 /* --- dequantised rows: a tile of INNER_ROWS x INNER_COLUMNS results, each a vector of partial sums --- */
 

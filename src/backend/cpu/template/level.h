@@ -26,6 +26,7 @@ INLINE vi join_units(vf first, vf second, const bool round)
 #include "backend/cpu/template/activation.h"
 #include "backend/cpu/template/rows.h"
 #include "backend/cpu/template/blocks.h"
+#include "backend/cpu/template/int8.h"
 
 static void pack_exact(void *dst, int64_t width, const pc_cpu_matrix *src, int64_t rows, int64_t count)
 {
@@ -101,6 +102,8 @@ const pc_cpu_block_rows JOIN(pc_cpu_block_rows_, LEVEL) = {
     .inner = run_inner,
 };
 
+static const pc_cpu_int8 int8 = INT8_TABLE;
+
 #define LEVEL_NAME2(level) #level
 #define LEVEL_NAME(level) LEVEL_NAME2(level)
 
@@ -111,5 +114,5 @@ const pc_cpu_level JOIN(pc_cpu_level_, LEVEL) = {
     .f32 = &JOIN(pc_cpu_gemm_f32_, LEVEL),
     .bf16 = &JOIN(pc_cpu_gemm_rounded_, LEVEL),
     .blocks = &JOIN(pc_cpu_block_rows_, LEVEL),
-    .peak_bf16 = run_peak,
+    .int8 = &int8,
 };

@@ -1,11 +1,28 @@
-/* AVX2 with FMA. */
+/* AVX2 with FMA.
+ *
+ * Easy to get wrong: VPMADDUBSW adds two products in 16 bits and saturates. Codes below 64 can't reach that with row codes of
+ * at most 127; codes of 8 bits are kept signed, and their sign goes to the row.
+ */
 #include "backend/cpu/x86/vec_avx2.h"
 
-#include "backend/cpu/x86/groups_avx2.h"
+#include "backend/cpu/x86/steps_avx2.h"
 #include "base/cpu.h"
-#define GROUP_OF(type, dtype, unit) \
+#define GROUP_OF(type, dtype, unit, size, offset, has_min) \
     INLINE void group_##type(vf x[4], const void *block, int group) { floats_##type(x, block, group); }
+#define FAST_BLOCKS PC_BLOCK_FORMATS
 FAST_BLOCKS(GROUP_OF)
 #define LEVEL avx2
 #define LEVEL_FLAGS PC_CPU_AVX2
+
+INLINE vi add_products(vi sum, __m256i w, __m256i y)
+{
+    return (vi)_mm256_add_epi32((__m256i)sum, _mm256_madd_epi16(_mm256_maddubs_epi16(w, y), _mm256_set1_epi16(1)));
+}
+#define DOT_NARROW(sum, w, y) add_products(sum, (__m256i)(w), (__m256i)(y))
+#define DOT_WIDE(sum, w, y) \
+    add_products(sum, _mm256_abs_epi8((__m256i)(w)), _mm256_sign_epi8((__m256i)(y), (__m256i)(w)))
+#define WIDE_SIGNED true
+#define TILE8_ROWS 3
+#define DOT8
+
 #include "backend/cpu/template/level.h"

@@ -1,4 +1,5 @@
-/* AVX-512 with BF16: products of bf16 pairs by VDPBF16PS; everything else is the AVX-512 level's.
+/* AVX-512 with BF16: products of bf16 pairs by VDPBF16PS; everything else is the AVX-512 and VNNI level's. Every processor that
+ * has BF16 has VNNI.
  *
  * Easy to get wrong: VDPBF16PS and the conversion flush denormals to zero, unlike the emulation of the lower levels.
  */
@@ -57,10 +58,11 @@ static const pc_cpu_gemm gemm_bf16 = {
 
 const pc_cpu_level pc_cpu_level_avx512bf16 = {
     .name = "avx512bf16",
-    .flags = PC_CPU_AVX2 | PC_CPU_AVX512 | PC_CPU_AVX512_BF16,
+    .flags = PC_CPU_AVX2 | PC_CPU_AVX512 | PC_CPU_AVX512_VNNI | PC_CPU_AVX512_BF16,
     .rows = &pc_cpu_rows_avx512,
     .f32 = &pc_cpu_gemm_f32_avx512,
     .bf16 = &gemm_bf16,
     .blocks = &pc_cpu_block_rows_avx512,
+    .int8 = &pc_cpu_int8_avx512vnni,
     .peak_bf16 = run_peak,
 };

@@ -53,6 +53,20 @@ INLINE vf vf_load_bf16(const pc_bf16 *p, vmask m)
 }
 INLINE vf vf_load_f16(const pc_f16 *p, vmask m) { return _mm256_cvtph_ps(load_short(p, m)); }
 INLINE vf vf_fma(vf a, vf b, vf c) { return _mm256_fmadd_ps(a, b, c); }
+INLINE vi vi_max(vi a, vi b) { return (vi)_mm256_max_epi32((__m256i)a, (__m256i)b); }
+INLINE int32_t vi_top(vi x)
+{
+    __m128i s = _mm_max_epi32(_mm256_castsi256_si128((__m256i)x), _mm256_extracti128_si256((__m256i)x, 1));
+    s = _mm_max_epi32(s, _mm_unpackhi_epi64(s, s));
+    return _mm_cvtsi128_si32(_mm_max_epi32(s, _mm_shuffle_epi32(s, 1)));
+}
+INLINE int32_t vi_sum(vi x)
+{
+    __m128i s = _mm_add_epi32(_mm256_castsi256_si128((__m256i)x), _mm256_extracti128_si256((__m256i)x, 1));
+    s = _mm_add_epi32(s, _mm_unpackhi_epi64(s, s));
+    return _mm_cvtsi128_si32(_mm_add_epi32(s, _mm_shuffle_epi32(s, 1)));
+}
+INLINE vf vf_whole(vi x) { return _mm256_cvtepi32_ps((__m256i)x); }
 INLINE vf vf_max(vf a, vf b) { return _mm256_max_ps(a, b); } /* b when one is NaN */
 INLINE vf vf_min(vf a, vf b) { return _mm256_min_ps(a, b); } /* b when one is NaN */
 INLINE vf vf_pick_less(vf x, vf y, vf a, vf b) /* x < y ? a : b */

@@ -37,6 +37,10 @@ INLINE vf vf_load_bf16(const pc_bf16 *p, vmask m)
 }
 INLINE vf vf_load_f16(const pc_f16 *p, vmask m) { return _mm512_cvtph_ps(_mm256_maskz_loadu_epi16(m, p)); }
 INLINE vf vf_fma(vf a, vf b, vf c) { return _mm512_fmadd_ps(a, b, c); }
+INLINE vi vi_max(vi a, vi b) { return (vi)_mm512_max_epi32((__m512i)a, (__m512i)b); }
+INLINE int32_t vi_top(vi x) { return _mm512_reduce_max_epi32((__m512i)x); }
+INLINE int32_t vi_sum(vi x) { return _mm512_reduce_add_epi32((__m512i)x); }
+INLINE vf vf_whole(vi x) { return _mm512_cvtepi32_ps((__m512i)x); }
 INLINE vf vf_max(vf a, vf b) { return _mm512_max_ps(a, b); } /* b when one is NaN */
 INLINE vf vf_min(vf a, vf b) { return _mm512_min_ps(a, b); } /* b when one is NaN */
 INLINE vf vf_pick_less(vf x, vf y, vf a, vf b) /* x < y ? a : b */

@@ -1,0 +1,322 @@
+/* Products in 8 bits over the level's vectors: rounding of rows, panels of a weight's codes, tiles (kernels.h has the layouts).
+ *
+ * The including file gives
+ *     take_<type>(pc_block_parts *out, const char *block, int64_t count)   for every type
+ *     DOT_NARROW(sum, w, y), DOT_WIDE(sum, w, y)   sum + the four products in each lane, w a panel's codes and y a row's;
+ *                                                  wide: of 8 bits (offset 128), narrow: below 64
+ *     WIDE_SIGNED                                  panels hold wide codes as signed numbers, less their offset
+ *     TILE8_ROWS                                   rows of a tile, two vectors each
+ *     DOT8, if template/dots8.h shall serve few rows
+ * Sums of products of codes are exact, so that only the order of the groups counts.
+ */
+#include "base/block.h"
+
+#include <stddef.h>
+
+typedef union unit {
+    int32_t i;
+    float f;
+} unit;
+
+enum { TILE8_COLS = 2 * LANES };
+
+/* --- rounding, as pc_block_round_eight --- */
+
+enum { EIGHT_VECTORS = PC_BLOCK_SMALL / LANES };
+
+/* The codes of a group, and their sums vector by vector. */
+INLINE float round_group(int8_t code[PC_BLOCK_SMALL], int32_t sum[EIGHT_VECTORS], const float *x)
+{
+    const vf shift = vf_set(12582912.0f); /* 1.5 * 2^23: the sum has units of 1 */
+    const int32_t infinity = 0x7f800000;
+    vi bits = vi_set(0);
+#pragma GCC unroll 8
+    for (int v = 0; v < EIGHT_VECTORS; v++) { /* magnitudes compare as their bits, NaN above all */
+        bits = vi_max(bits, (vi)vf_abs(vf_load(x + v * LANES)));
+    }
+    const int32_t top_bits = vi_top(bits);
+    float top;
+    memcpy(&top, &top_bits, sizeof top);
+    const bool finite = top_bits < infinity, counts = finite && top >= 1e-30f;
+    const vf inverse = vf_set(counts ? 127.0f / top : 0);
+    int32_t whole[PC_BLOCK_SMALL];
+#pragma GCC unroll 8
+    for (int v = 0; v < EIGHT_VECTORS; v++) {
+        const vf y = finite ? vf_load(x + v * LANES) : vf_set(0);
+        const vi rounded = (vi)(y * inverse + shift) - (vi)shift;
+        memcpy(whole + v * LANES, &rounded, sizeof rounded);
+        sum[v] = vi_sum(rounded);
+    }
+    for (int i = 0; i < PC_BLOCK_SMALL; i++) {
+        code[i] = (int8_t)whole[i];
+    }
+    return !finite ? NAN : counts ? top / 127.0f : 0;
+}
+
+/* The codes of one group of one row to their place. */
+INLINE void place_group(unit *to, const int8_t *code, float scale, int32_t sum, const pc_cpu_rounding *r, const int group)
+{
+#pragma GCC unroll 8
+    for (int u = 0; u < group / 4; u++) {
+        memcpy(to + u * r->rows, code + 4 * u, sizeof *to);
+    }
+    to += group / 4 * r->rows;
+    to[0].f = scale;
+    to[r->rows].i = r->offset * sum;
+    to[2 * r->rows].f = scale * (float)sum;
+}
+
+static void round_rows(void *dst, const pc_cpu_rounding *r)
+{
+    enum { HALF = PC_BLOCK_SMALL / 2 };
+    const int64_t stride = (r->group / 4 + 3) * r->rows; /* units of a group */
+    for (int row = 0; row < r->rows; row++) {
+        unit *to = (unit *)dst + row;
+        for (int64_t k = 0; k < r->count; k += PC_BLOCK_SMALL) {
+            int8_t code[PC_BLOCK_SMALL];
+            int32_t part[EIGHT_VECTORS], sum[2] = {0, 0};
+            const float scale = round_group(code, part, r->x + row * r->ldx + k);
+#pragma GCC unroll 8
+            for (int v = 0; v < EIGHT_VECTORS; v++) {
+                sum[2 * v / EIGHT_VECTORS] += part[v];
+            }
+            if (r->group == PC_BLOCK_SMALL) {
+                place_group(to, code, scale, sum[0] + sum[1], r, PC_BLOCK_SMALL);
+            } else {
+                place_group(to, code, scale, sum[0], r, HALF);
+                to += stride;
+                place_group(to, code + HALF, scale, sum[1], r, HALF);
+            }
+            to += stride;
+        }
+    }
+}
+
+/* --- panels --- */
+
+enum { STEP8 = PC_BLOCK_LARGE }; /* numbers of K at a time */
+
+/* Where number k of a panel's columns lies, as four codes for each; k is a multiple of 4. */
+INLINE unit *codes_at(unit *panel, int64_t k, const int size, const bool has_min)
+{
+    const int64_t stride = (size / 4 + 1 + has_min) * TILE8_COLS;
+    return panel + k / size * stride + k % size / 4 * TILE8_COLS;
+}
+
+/* LANES columns of a panel, `count` numbers from k on; a column that isn't there has scale and minimum 0. */
+INLINE void place_columns(unit *panel, const pc_block_parts parts[LANES], int64_t k, int64_t count, const int size,
+                          const bool has_min, const bool flip)
+{
+    for (int64_t at = 0; at < count; at += 4 * LANES) {
+        vi row[LANES];
+        for (int c = 0; c < LANES; c++) {
+            memcpy(&row[c], parts[c].code + at, sizeof row[c]);
+        }
+        vi_transpose(row);
+#pragma GCC unroll 16
+        for (int u = 0; u < LANES; u++) {
+            if (at + 4 * u < count) {
+                const vi codes = flip ? row[u] ^ vi_set((int32_t)0x80808080) : row[u];
+                memcpy(codes_at(panel, k + at + 4 * u, size, has_min), &codes, sizeof codes);
+            }
+        }
+    }
+    for (int64_t g = 0; g < count / size; g++) {
+        unit *to = codes_at(panel, k + g * size, size, has_min) + size / 4 * TILE8_COLS;
+        for (int c = 0; c < LANES; c++) {
+            to[c].f = parts[c].scale[g];
+            if (has_min) {
+                to[TILE8_COLS + c].f = parts[c].min[g];
+            }
+        }
+    }
+}
+
+#define PANEL_OF(type, dtype, unit_, size, offset, has_min)                                                             \
+    static void panel_##type(void *dst, const void *src, int64_t b_bytes, int columns, int64_t count)                   \
+    {                                                                                                                   \
+        pc_block_parts parts[LANES];                                                                                    \
+        memset(parts, 0, sizeof parts);                                                                                 \
+        for (int column = 0; column < TILE8_COLS; column += LANES) {                                                    \
+            for (int64_t k = 0; k < count; k += STEP8) {                                                                \
+                const int64_t part = count - k < STEP8 ? count - k : STEP8;                                             \
+                const char *from = (const char *)src + k / unit_ * (int64_t)sizeof(pc_block_##type);                    \
+                for (int c = 0; c < LANES; c++) {                                                                       \
+                    if (column + c < columns) {                                                                         \
+                        take_##type(&parts[c], from + (column + c) * b_bytes, part);                                    \
+                    } else {                                                                                            \
+                        memset(&parts[c], 0, sizeof parts[c]);                                                          \
+                    }                                                                                                   \
+                }                                                                                                       \
+                place_columns((unit *)dst + column, parts, k, part, size, has_min, WIDE_SIGNED && offset == 128);       \
+            }                                                                                                           \
+        }                                                                                                               \
+    }
+PC_BLOCK_FORMATS(PANEL_OF)
+
+/* --- tiles --- */
+
+INLINE void tile8_group(vf acc[TILE8_ROWS][2], const unit *a, const unit *b, const int rows, const int vectors, const int size,
+                        const bool has_min, const bool wide)
+{
+    const int units = size / 4;
+    vi sum[TILE8_ROWS][2];
+#pragma GCC unroll 8
+    for (int r = 0; r < rows; r++) {
+        sum[r][0] = sum[r][1] = vi_set(a[(units + 1) * rows + r].i);
+    }
+#pragma GCC unroll 8
+    for (int u = 0; u < units; u++) {
+        vi w[2];
+#pragma GCC unroll 2
+        for (int j = 0; j < vectors; j++) {
+            w[j] = (vi)vf_load(&b[u * TILE8_COLS + j * LANES].f);
+        }
+#pragma GCC unroll 8
+        for (int r = 0; r < rows; r++) {
+            const vi y = vi_set(a[u * rows + r].i);
+#pragma GCC unroll 2
+            for (int j = 0; j < vectors; j++) {
+                sum[r][j] = wide ? DOT_WIDE(sum[r][j], w[j], y) : DOT_NARROW(sum[r][j], w[j], y);
+            }
+        }
+    }
+    a += units * rows;
+    b += units * TILE8_COLS;
+#pragma GCC unroll 2
+    for (int j = 0; j < vectors; j++) {
+        const vf scale = vf_load(&b[j * LANES].f), min = has_min ? vf_load(&b[TILE8_COLS + j * LANES].f) : vf_set(0);
+#pragma GCC unroll 8
+        for (int r = 0; r < rows; r++) {
+            acc[r][j] = vf_fma(vf_whole(sum[r][j]), scale * vf_set(a[r].f), acc[r][j]);
+            if (has_min) {
+                acc[r][j] = vf_fma(vf_set(a[2 * rows + r].f), min, acc[r][j]);
+            }
+        }
+    }
+}
+
+/* What the sums of row r, columns [column, column + LANES) begin with, and what follows them. */
+INLINE vf sum_begin(const pc_cpu_tile *t, int r, int64_t column)
+{
+    return t->load ? vf_load_mask(t->c + r * t->ldc + column, vm_first(t->cols - column)) : vf_set(0);
+}
+
+INLINE void sum_end(const pc_cpu_tile *t, int r, int64_t column, vf x)
+{
+    const vmask m = vm_first(t->cols - column);
+    if (t->bias) {
+        x = x + vf_load_mask(t->bias + column, m);
+    }
+    if (t->residual) {
+        x = x + vf_load_mask(t->residual + r * t->ldr + column, m);
+    }
+    vf_store_mask(t->c + r * t->ldc + column, x, m);
+}
+
+INLINE void tile8_body(const pc_cpu_tile *t, const int rows, const int vectors, const int size, const bool has_min,
+                       const bool wide)
+{
+    const unit *a = t->a, *b = t->b;
+    vf acc[TILE8_ROWS][2];
+#pragma GCC unroll 8
+    for (int r = 0; r < rows; r++) {
+#pragma GCC unroll 2
+        for (int j = 0; j < vectors; j++) {
+            acc[r][j] = sum_begin(t, r, j * LANES);
+        }
+    }
+    for (int64_t k = t->k; k > 0; k--) {
+        tile8_group(acc, a, b, rows, vectors, size, has_min, wide);
+        a += (size / 4 + 3) * rows;
+        b += (size / 4 + 1 + has_min) * TILE8_COLS;
+    }
+#pragma GCC unroll 8
+    for (int r = 0; r < rows; r++) {
+#pragma GCC unroll 2
+        for (int j = 0; j < vectors; j++) {
+            sum_end(t, r, j * LANES, acc[r][j]);
+        }
+    }
+}
+
+#if TILE8_ROWS > 4
+#define ROWS_OF_TILE8(X, ...) X(1, __VA_ARGS__) X(2, __VA_ARGS__) X(3, __VA_ARGS__) X(4, __VA_ARGS__) X(5, __VA_ARGS__) X(6, __VA_ARGS__)
+#elif TILE8_ROWS > 2
+#define ROWS_OF_TILE8(X, ...) X(1, __VA_ARGS__) X(2, __VA_ARGS__) X(3, __VA_ARGS__)
+#else
+#define ROWS_OF_TILE8(X, ...) X(1, __VA_ARGS__) X(2, __VA_ARGS__)
+#endif
+
+#define TILE8_OF_ROWS(rows, name, size, has_min, wide)       \
+    static void name##_##rows(const pc_cpu_tile *t)          \
+    {                                                        \
+        if (t->cols > LANES) {                               \
+            tile8_body(t, rows, 2, size, has_min, wide);     \
+        } else {                                             \
+            tile8_body(t, rows, 1, size, has_min, wide);     \
+        }                                                    \
+    }
+#define TILE8_POINTER(rows, name) name##_##rows,
+#define TILE8(name, size, has_min, wide)                                                                                \
+    ROWS_OF_TILE8(TILE8_OF_ROWS, name, size, has_min, wide)                                                             \
+    static void name(const pc_cpu_tile *t)                                                                              \
+    {                                                                                                                   \
+        static void (*const by_rows[TILE8_ROWS])(const pc_cpu_tile *) = {ROWS_OF_TILE8(TILE8_POINTER, name)};           \
+        by_rows[t->rows - 1](t);                                                                                        \
+    }
+TILE8(tile8_plain, 32, false, false)
+TILE8(tile8_min, 32, true, false)
+TILE8(tile8_wide, 32, false, true)
+TILE8(tile8_halves, 16, false, false)
+TILE8(tile8_halves_min, 16, true, false)
+
+#ifdef DOT8
+#include "backend/cpu/template/dots8.h"
+#define INT8_DOT(type) dot8_##type
+#else
+enum { DOT8_ROWS = 0 };
+#define INT8_DOT(type) NULL
+#endif
+
+#define INT8_TILE(size, offset, has_min) \
+    ((size) == 16 ? (has_min) ? tile8_halves_min : tile8_halves : (offset) == 128 ? tile8_wide : (has_min) ? tile8_min : tile8_plain)
+#define INT8_FIELD(type, dtype, unit_, size, offset_, has_min_)          \
+    [dtype - PC_DTYPE_PLAIN] = {                                         \
+        .group = size,                                                   \
+        .offset = WIDE_SIGNED && offset_ == 128 ? 0 : -offset_,          \
+        .has_min = has_min_,                                             \
+        .panel = panel_##type,                                           \
+        .tile = INT8_TILE(size, offset_, has_min_),                      \
+        .dot = INT8_DOT(type),                                           \
+    },
+
+/* As many independent sums as a tile has. */
+static double int8_peak(int64_t rounds)
+{
+    vi sum[TILE8_ROWS][2];
+    vi w = vi_set(0), y = vi_set(0);
+    __asm__ volatile("" : "+" IN_REGISTER(w), "+" IN_REGISTER(y));
+    for (int r = 0; r < TILE8_ROWS; r++) {
+        sum[r][0] = sum[r][1] = vi_set(0);
+    }
+    for (int64_t i = 0; i < rounds; i++) {
+        __asm__ volatile("" : "+" IN_REGISTER(w), "+" IN_REGISTER(y)); /* so that nothing moves out of the loop */
+#pragma GCC unroll 8
+        for (int r = 0; r < TILE8_ROWS; r++) {
+            sum[r][0] = DOT_NARROW(sum[r][0], w, y);
+            sum[r][1] = DOT_NARROW(sum[r][1], w, y);
+        }
+    }
+    for (int r = 0; r < TILE8_ROWS; r++) {
+        __asm__ volatile("" : : IN_REGISTER(sum[r][0]), IN_REGISTER(sum[r][1]));
+    }
+    return 2.0 * 4 * LANES * TILE8_ROWS * 2 * (double)rounds;
+}
+
+#define INT8_TABLE                                                                              \
+    {                                                                                           \
+        .rows = TILE8_ROWS, .cols = TILE8_COLS, .dot_rows = DOT8_ROWS, .round = round_rows,     \
+        .peak = int8_peak,                                                                      \
+        .of = {PC_BLOCK_FORMATS(INT8_FIELD)},                                                   \
+    }
