@@ -3,6 +3,7 @@
 #include "base/base64.h"
 #include "base/memory.h"
 #include "text/unicode.h"
+#include "text/unicode_table.h"
 
 #include <string.h>
 #include <utf8proc.h>
@@ -102,6 +103,40 @@ static pc_status add_characters(const pc_charsmap *map, const char *text, size_t
     return PC_OK;
 }
 
+static bool is_among(unsigned c, const pc_char_range *ranges, size_t count)
+{
+    size_t low = 0, high = count;
+    while (low < high) {
+        size_t middle = (low + high) / 2;
+        if (ranges[middle].last < c) {
+            low = middle + 1;
+        } else {
+            high = middle;
+        }
+    }
+    return low < count && ranges[low].first <= c;
+}
+
+/* How far a conjunct has come: consonant, linker, and between them what extends (not U+200C). The next consonant goes on with
+ * the grapheme (rule GB9c), which utf8proc before Unicode 15.1 does not know. */
+typedef enum conjunct { NO_CONJUNCT, CONSONANT, LINKED } conjunct;
+
+static conjunct conjunct_behind(conjunct before, unsigned c)
+{
+    enum { NON_JOINER = 0x200c, JOINER = 0x200d };
+    if (c < 0x300) {
+        return NO_CONJUNCT;
+    }
+    if (is_among(c, pc_conjunct_consonants, pc_conjunct_consonants_count)) {
+        return CONSONANT;
+    }
+    if (before != NO_CONJUNCT && is_among(c, pc_conjunct_linkers, pc_conjunct_linkers_count)) {
+        return LINKED;
+    }
+    bool extends = utf8proc_get_property((utf8proc_int32_t)c)->boundclass == UTF8PROC_BOUNDCLASS_EXTEND;
+    return (extends && c != NON_JOINER) || c == JOINER ? before : NO_CONJUNCT;
+}
+
 /* End of the grapheme at `at`. */
 static size_t grapheme_end(const char *text, size_t length, size_t at)
 {
@@ -109,11 +144,16 @@ static size_t grapheme_end(const char *text, size_t length, size_t at)
     utf8proc_int32_t state = 0;
     int size = pc_utf8_decode(text + at, length - at, &before);
     size_t end = at + (size_t)(size > 0 ? size : 1);
+    conjunct come = size > 0 ? conjunct_behind(NO_CONJUNCT, before) : NO_CONJUNCT;
     while (size > 0 && end < length) {
         size = pc_utf8_decode(text + end, length - end, &after);
-        if (size <= 0 || utf8proc_grapheme_break_stateful((utf8proc_int32_t)before, (utf8proc_int32_t)after, &state)) {
+        conjunct next = size > 0 ? conjunct_behind(come, after) : NO_CONJUNCT;
+        bool goes_on = come == LINKED && next == CONSONANT;
+        if (size <= 0 ||
+            (utf8proc_grapheme_break_stateful((utf8proc_int32_t)before, (utf8proc_int32_t)after, &state) && !goes_on)) {
             break;
         }
+        come = next;
         before = after;
         end += (size_t)size;
     }

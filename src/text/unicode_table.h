@@ -34,6 +34,10 @@ enum {
 
 extern const pc_char_table pc_char_tables[PC_CHAR_TABLES];
 
+/* Sorted: Indic consonants, and what links two of them to one grapheme (Unicode's annex 29, rule GB9c). */
+extern const pc_char_range pc_conjunct_consonants[], pc_conjunct_linkers[];
+extern const size_t pc_conjunct_consonants_count, pc_conjunct_linkers_count;
+
 /* Characters of a general category that PCRE2's tables may be too old for; ends with a NULL name. */
 typedef struct pc_char_newer {
     const char *category; /* "Lu" */

@@ -36,9 +36,10 @@ done
 
 # perplexity NAME MODEL TEXT CHUNK
 perplexity() {
-    local a b
+    local a b dtype=bf16 # where blocks are the one factor, both programs round the other to 8 bits
+    case $1 in *" F16"* | *" BF16"* | *" f16"*) dtype=f32 ;; esac
     a=$("$bin/llama-perplexity" -m "$2" -f "$3" -c "$4" -b "$4" -t 1 2>&1 | sed -n 's/.*PPL = \([0-9.]*\).*/\1/p')
-    b=$("$percept" eval "$2" --mmproj none --tasks perplexity_chunked --data "$3" -c "$4" --dtype "${DTYPE:-f32}" -t 1 --json |
+    b=$("$percept" eval "$2" --mmproj none --tasks perplexity_chunked --data "$3" -c "$4" --dtype "${DTYPE:-$dtype}" -t 1 --json |
         jq .results.perplexity_chunked.perplexity)
     say "perplexity of $1" "$(awk -v a="$a" -v b="$b" 'BEGIN {d = (b / a - 1) * 100
         printf "%s (llama.cpp %s, percept %.4f, %+.4f %%)", d < 0.1 && d > -0.1 ? "same" : "other", a, b, d}')"
