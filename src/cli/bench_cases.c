@@ -2,6 +2,7 @@
  * tokens, a language model's of 150. */
 #include "cli/bench_cases.h"
 
+#include "base/block.h"
 #include "base/memory.h"
 #include "ops/activation.h"
 #include "ops/adamw.h"
@@ -16,8 +17,11 @@
 #include "ops/rows.h"
 #include "ops/transpose.h"
 
+#include <string.h>
+
 #define F(...) {PC_F32, {sizeof((int64_t[]){__VA_ARGS__}) / sizeof(int64_t), {__VA_ARGS__}}, 0, 0}
 #define I(limit, ...) {PC_I32, {sizeof((int64_t[]){__VA_ARGS__}) / sizeof(int64_t), {__VA_ARGS__}}, limit, 0}
+#define BLOCKS(type, ...) {type, {2, {__VA_ARGS__}}, 0, 0}
 #define RANGES(length, rows) {PC_I32, {2, {rows, 4}}, 0, length}
 #define NONE {PC_F32, {0, {0}}, 0, 0}
 
@@ -35,6 +39,11 @@ static const pc_matmul_params weight_f32 = {true, false, PC_F32}, weight_bf16 = 
     PRODUCT(linear_bf16, PC_BF16, "y  " #m "x" #n "x" #k, false, F(m, k), F(n, k)),                                    \
     PRODUCT(input_bf16, PC_BF16, "dx " #m "x" #k "x" #n, false, F(m, n), F(n, k)),                                     \
     PRODUCT(weight_bf16, PC_BF16, "dw " #n "x" #k "x" #m, false, F(m, n), F(m, k))
+
+/* A weight in blocks: reading a prompt, decoding. */
+#define EIGHT(type, name)                                                                                              \
+    PRODUCT(linear_bf16, PC_U8, name " 512x2048x2048", false, F(512, 2048), BLOCKS(type, 2048, 2048)),                 \
+    {&pc_op_matmul, name " 1x32000x2048", &linear_bf16, 4, 1, {F(1, 2048), BLOCKS(type, 32000, 2048), NONE, NONE}, PC_U8, false, false}
 
 static const pc_attention_params attention = {.scale = 0.17677669529663687};
 #define ATTENTION(t, segment, h, k, e, name)                                                                           \
@@ -70,6 +79,10 @@ const pc_bench_case pc_bench_cases[] = {
     LINEAR(4000, 384, 384),
     LINEAR(2000, 1000, 256),
     PRODUCT(linear_f32, PC_F32, "1x512x512", false, F(1, 512), F(512, 512)),
+    EIGHT(PC_Q8_0, "q8_0"),
+    EIGHT(PC_Q4_0, "q4_0"),
+    EIGHT(PC_Q4_K, "q4_k"),
+    EIGHT(PC_Q6_K, "q6_k"),
     ATTENTION(2080, 65, 4, 4, 32, "T2080/65 H4 E32 full"),
     ATTENTION(2400, -150, 4, 4, 32, "T2400/150 H4 E32 causal"),
     ATTENTION(2400, -150, 8, 2, 64, "T2400/150 H8 K2 E64 causal"),
@@ -114,8 +127,31 @@ const pc_bench_case pc_bench_cases[] = {
 };
 const int pc_bench_case_count = sizeof pc_bench_cases / sizeof pc_bench_cases[0];
 
+/* All rows are the same. */
+static void *block_rows(const pc_bench_input *input)
+{
+    const size_t rows = (size_t)input->shape.dim[0], k = (size_t)input->shape.dim[1];
+    const size_t bytes = k / pc_dtype_unit(input->dtype) * pc_dtype_size(input->dtype);
+    float *numbers = pc_calloc(k, sizeof *numbers);
+    char *blocks = pc_calloc(rows, bytes);
+    for (size_t i = 0; numbers && i < k; i++) {
+        numbers[i] = (float)(i * 7919 % 1000) / 500.0f - 1;
+    }
+    if (numbers && blocks) {
+        pc_block_quantise(input->dtype, blocks, numbers, k);
+    }
+    for (size_t row = 1; blocks && row < rows; row++) {
+        memcpy(blocks + row * bytes, blocks, bytes);
+    }
+    pc_free(numbers);
+    return blocks;
+}
+
 void *pc_bench_data(const pc_bench_input *input)
 {
+    if (pc_dtype_is_block(input->dtype)) {
+        return block_rows(input);
+    }
     const int64_t count = pc_shape_count(&input->shape);
     int32_t *data = pc_calloc((size_t)count, sizeof *data);
     for (int64_t i = 0; data && i < count; i++) {

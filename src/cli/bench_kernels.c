@@ -14,7 +14,7 @@
 #include <time.h>
 
 typedef struct limits {
-    double f32, bf16; /* FLOP/s of one thread */
+    double f32, bf16, int8; /* operations/s of one thread */
     double copy;      /* bytes/s read and written by one thread's memcpy */
 } limits;
 
@@ -117,7 +117,7 @@ static double percent(const pc_bench_case *item, const result *r, const limits *
 {
     const double seconds = 1e-3 * r->milliseconds;
     if (item->arithmetic) {
-        const double peak = r->compute == PC_BF16 ? limit->bf16 : limit->f32;
+        const double peak = r->compute == PC_U8 ? limit->int8 : r->compute == PC_BF16 ? limit->bf16 : limit->f32;
         return 100 * r->flops / seconds / (peak * r->threads);
     }
     return 100 * r->bytes / seconds / limit->copy;
@@ -161,6 +161,7 @@ static pc_status make_json(pc_str *text, pc_json *list, const limits *limit, con
     PC_GO(pc_json_set(root, "level", pc_json_new_text(pc_cpu_backend_level(backend))));
     PC_GO(pc_json_set(root, "peak_f32_gflops", pc_json_new_number(1e-9 * limit->f32)));
     PC_GO(pc_json_set(root, "peak_bf16_gflops", pc_json_new_number(1e-9 * limit->bf16)));
+    PC_GO(pc_json_set(root, "peak_int8_gops", pc_json_new_number(1e-9 * limit->int8)));
     PC_GO(pc_json_set(root, "copy_gb_per_s", pc_json_new_number(1e-9 * limit->copy)));
     PC_GO(pc_json_write(text, root, 2));
 done:
@@ -196,11 +197,12 @@ pc_status pc_bench_kernels(const pc_bench_options *config, pc_str *text)
     PC_GO(pc_cpu_backend_new(&backends[1], (int)config->threads, flags));
     limit.f32 = pc_cpu_peak_flops(flags, PC_F32);
     limit.bf16 = pc_cpu_peak_flops(flags, PC_BF16);
+    limit.int8 = pc_cpu_peak_flops(flags, PC_U8);
     PC_GO(measure_copy(&limit.copy));
     list = pc_json_new_array();
     if (!config->json) {
-        printf("level %s; one thread: %.1f GFLOP/s f32, %.1f GFLOP/s bf16, copy %.1f GB/s\n",
-               pc_cpu_backend_level(backends[1]), 1e-9 * limit.f32, 1e-9 * limit.bf16, 1e-9 * limit.copy);
+        printf("level %s; one thread: %.1f GFLOP/s f32, %.1f GFLOP/s bf16, %.1f GOP/s int8, copy %.1f GB/s\n",
+               pc_cpu_backend_level(backends[1]), 1e-9 * limit.f32, 1e-9 * limit.bf16, 1e-9 * limit.int8, 1e-9 * limit.copy);
     }
     PC_GO(run_cases(config, backends, &limit, list));
     pc_json *whole = list;

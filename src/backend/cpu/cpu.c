@@ -236,7 +236,9 @@ static double seconds(void)
 double pc_cpu_peak_flops(uint32_t cpu_flags, pc_dtype dtype)
 {
     const pc_cpu_level *level = levels[level_for(cpu_flags)];
-    double (*peak)(int64_t) = dtype == PC_BF16 && level->peak_bf16 ? level->peak_bf16 : level->rows->peak;
+    double (*peak)(int64_t) = dtype == PC_U8                         ? level->int8->peak
+                             : dtype == PC_BF16 && level->peak_bf16 ? level->peak_bf16
+                                                                    : level->rows->peak;
     double best = 0;
     for (int i = 0; i < 10; i++) { /* the best of ten: other processes only slow it down */
         double begin = seconds();

@@ -19,7 +19,7 @@ void pc_cpu_backend_free(pc_backend *backend); /* NULL is fine */
 const char *pc_cpu_backend_level(const pc_backend *backend);
 
 /* FLOP/s that one thread reaches with independent multiply-adds of this level; dtype PC_F32, or PC_BF16 for products of
- * bf16 summed in f32. Takes about 0.1 s. */
+ * bf16 summed in f32, or PC_U8 for products of 8 bits summed in 32. Takes about 0.1 s. */
 double pc_cpu_peak_flops(uint32_t cpu_flags, pc_dtype dtype);
 
 /* What all threads of the backend reach together, measured in about half a second: operations/s of multiply-adds that wait
