@@ -387,7 +387,9 @@ static pc_status show(const show_options *options, const char *path)
     facts f;
     pc_status status;
     PC_TRY(pc_cli_compute(options->dtype, &compute));
-    PC_GO(pc_model_load_parts(&model, path, options->mmproj));
+    /* A config.json alone: shapes without values. */
+    PC_GO(pc_ends_with(path, ".json") ? pc_model_outline(&model, path, NULL)
+                                      : pc_model_load_parts(&model, path, options->mmproj));
     if (options->template_name) {
         PC_GO(pc_template_by_name(&model->chat, options->template_name));
     }
@@ -407,7 +409,7 @@ static pc_status run(int argc, char **argv)
     show_options options = {0};
     pc_arguments arguments;
     pc_options spec = {
-        .usage = "percept show MODEL [--json] [-c CONTEXT] [--dtype f32|bf16]",
+        .usage = "percept show MODEL|CONFIG.json [--json] [-c CONTEXT] [--dtype f32|bf16]",
         .fields = {fields, sizeof fields / sizeof fields[0]},
         .aliases = aliases,
         .min_arguments = 1,

@@ -68,8 +68,8 @@ typedef struct pc_session_piece {
     const float *const *soft; /* or NULL */
     int64_t count;            /* >= 1 */
     const int32_t *positions; /* [count,A] as in pc_session_read_at, or NULL */
-    bool picture_goes_on;     /* the soft token at its end is followed by another, of the next piece */
     int64_t tail;             /* logits of so many last tokens, at most the options'; 0 = 1 */
+    bool picture_goes_on;     /* the soft token at its end is followed by another, of the next piece */
 } pc_session_piece;
 
 /* Read the pieces in as few runs as chunks allow. PC_ERR_DATA when one doesn't fit: no row has changed then. */

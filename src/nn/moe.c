@@ -91,8 +91,8 @@ void pc_moe_note(const pc_build *build, const pc_moe_config *config, pc_tensor *
         add_losses(build, config, logits);
         return;
     }
-    pc_tensor *rows = pc_reshape(build->graph, logits, pc_dims(3, 1, -1, config->experts));
-    *seen = *seen ? pc_concat(build->graph, *seen, rows) : rows; /* [1,L T,E] */
+    /* Side by side: widths are fixed, the number of tokens is not. */
+    *seen = *seen ? pc_concat_features(build->graph, *seen, logits) : logits; /* [T,L E] */
 }
 
 void pc_moe_balance(const pc_build *build, const pc_moe_config *config, pc_tensor *seen)

@@ -177,6 +177,13 @@ What is the colour?" --image $shapes -n 12 --json | ids)
     refuses 2 "$percept" show
 }
 
+@test "show: a config.json alone, without weights" {
+    cp $llava/config.json "$BATS_TEST_TMPDIR/config.json"
+    alone=$("$percept" show "$BATS_TEST_TMPDIR/config.json" --json | jq .parameters)
+    [ "$alone" = "$("$percept" show $llava --json | jq .parameters)" ]
+    refuses 3 "$percept" show tests/golden/llava/hf/tokenizer_config.json
+}
+
 @test "eval: a table, JSON, files; the same for every number of threads" {
     "$percept" eval $llava --tasks scenes --limit 12 --max_new_tokens 4 -t 1 --output_path "$BATS_TEST_TMPDIR/a" --json >"$BATS_TEST_TMPDIR/json"
     [ "$(jq -c '.["n-samples"]' "$BATS_TEST_TMPDIR/json")" = '{"scenes":12}' ]

@@ -75,7 +75,11 @@ static void test_refusals(void **state)
     (void)state;
     static const struct { const char *text, *key; } cases[] = {
         {"[]", "object"},
-        {"{\"image_processor_type\": \"Idefics3ImageProcessor\"}", "image_processor_type"},
+        {"{\"image_processor_type\": \"Pix2StructImageProcessor\"}", "image_processor_type"},
+        {"{\"image_processor_type\": \"Idefics3ImageProcessor\", \"max_image_size\": {\"longest_edge\": 0}}", "max_image_size"},
+        {"{\"image_processor_type\": \"SmolVLMImageProcessor\", \"size\": {\"height\": 4, \"width\": 4}}", "size"},
+        {"{\"image_processor_type\": \"SmolVLMImageProcessor\", \"do_image_splitting\": 1}", "do_image_splitting"},
+        {"{\"max_image_size\": {\"longest_edge\": 364}}", "max_image_size"},
         {"{\"image_processor_type\": \"Qwen2VLImageProcessor\", \"min_pixels\": 0}", "min_pixels"},
         {"{\"image_processor_type\": \"Qwen2VLImageProcessor\", \"patch_size\": \"14\"}", "patch_size"},
         {"{\"min_pixels\": 3136}", "min_pixels"},

@@ -315,7 +315,7 @@ static void train(pc_model *model, float *pixels)
                             .target_rows = rows, .target_ids = targets, .target_weights = weights, .samples = 1,
                             .tokens = TOKENS, .soft = 2, .targets = 3, .images = 2};
     const pc_learner_options options = {
-        .stage = pc_stage_find("sft"), .limits = {2, TOKENS, 2, 3, 1}, .compute = PC_F32,
+        .stage = pc_stage_find("sft"), .limits = {3, TOKENS + 9, 4, 5, 2}, .compute = PC_F32,
         .optimizer = pc_optimizer_find("adamw_torch"), .settings = {.beta1 = 0.9, .beta2 = 0.95, .eps = 1e-8}, .max_norm = 1,
         .rates = rates, .rate_count = 3,
     };

@@ -101,25 +101,25 @@ static void check_rows(pc_dtype compute)
     }
     assert_int_equal(pc_cpu_backend_new(&backend, 2, 0), PC_OK);
     assert_int_equal(pc_session_new(&session, model, backend, &options), PC_OK);
-    const pc_session_piece first[] = {{0, ids[0], NULL, 70, NULL, 0}, {2, ids[2], NULL, 5, NULL, 0}, {1, ids[1], NULL, 130, NULL, 0}};
+    const pc_session_piece first[] = {{.row = 0, .ids = ids[0], .count = 70}, {.row = 2, .ids = ids[2], .count = 5}, {.row = 1, .ids = ids[1], .count = 130}};
     assert_int_equal(pc_session_read_rows(session, first, 3), PC_OK);
     for (int row = 0; row < ROWS; row++) {
         check_row(session, model, backend, compute, row, ids[row]);
     }
-    const pc_session_piece next[] = {{1, ids[1] + 130, NULL, 1, NULL, 0}, {0, ids[0] + 70, NULL, 1, NULL, 0}, {2, ids[2] + 5, NULL, 1, NULL, 0}};
+    const pc_session_piece next[] = {{.row = 1, .ids = ids[1] + 130, .count = 1}, {.row = 0, .ids = ids[0] + 70, .count = 1}, {.row = 2, .ids = ids[2] + 5, .count = 1}};
     assert_int_equal(pc_session_read_rows(session, next, 3), PC_OK);
     for (int row = 0; row < ROWS; row++) {
         check_row(session, model, backend, compute, row, ids[row]);
     }
-    const pc_session_piece bad[] = {{2, ids[2] + 6, NULL, 4, NULL, 0}, {1, ids[1], NULL, 70, NULL, 0}};
+    const pc_session_piece bad[] = {{.row = 2, .ids = ids[2] + 6, .count = 4}, {.row = 1, .ids = ids[1], .count = 70}};
     assert_int_equal(pc_session_read_rows(session, bad, 2), PC_ERR_DATA); /* row 1 has no place: row 2 is as it was */
     assert_int_equal(pc_session_row_length(session, 2), 6);
     pc_session_row_share(session, 2, 1, 100); /* a common beginning, then another text */
-    const pc_session_piece branch = {2, ids[1] + 100, NULL, 20, NULL, 0};
+    const pc_session_piece branch = {.row = 2, .ids = ids[1] + 100, .count = 20};
     assert_int_equal(pc_session_read_rows(session, &branch, 1), PC_OK);
     check_row(session, model, backend, compute, 2, ids[1]);
     pc_session_row_rewind(session, 0, 64);
-    const pc_session_piece again = {0, ids[0] + 64, NULL, 9, NULL, 0};
+    const pc_session_piece again = {.row = 0, .ids = ids[0] + 64, .count = 9};
     assert_int_equal(pc_session_read_rows(session, &again, 1), PC_OK);
     check_row(session, model, backend, compute, 0, ids[0]);
     pc_session_free(session);
@@ -158,7 +158,7 @@ static void test_tails(void **state)
     assert_int_equal(pc_session_new(&session, model, backend, &options), PC_OK);
     const pc_session_options bare = {.context = 40, .compute = PC_F32, .keep_hidden = true};
     assert_int_equal(pc_session_new(&plain, model, backend, &bare), PC_OK);
-    const pc_session_piece piece = {1, ids, NULL, 18, NULL, 5};
+    const pc_session_piece piece = {.row = 1, .ids = ids, .count = 18, .tail = 5};
     assert_int_equal(pc_session_read_rows(session, &piece, 1), PC_OK);
     for (int i = 0; i < 18; i++) {
         assert_int_equal(pc_session_read(plain, ids + i, NULL, 1), PC_OK);
@@ -172,7 +172,7 @@ static void test_tails(void **state)
     assert_memory_equal(pc_session_tap_logits(session, 1, 1), pc_session_logits(plain), vocabulary * sizeof(float));
     assert_true(memcmp(pc_session_tap_logits(session, 1, 0), pc_session_logits(plain), vocabulary * sizeof(float)) != 0);
     pc_session_row_share(session, 0, 1, 12);
-    const pc_session_piece rest = {0, ids + 12, NULL, 6, NULL, 0};
+    const pc_session_piece rest = {.row = 0, .ids = ids + 12, .count = 6};
     assert_int_equal(pc_session_read_rows(session, &rest, 1), PC_OK);
     assert_memory_equal(pc_session_tail_logits(session, 0, 0), pc_session_logits(plain), vocabulary * sizeof(float));
     assert_memory_equal(pc_session_hidden(session, 0, 3), pc_session_hidden(plain, 0, 3), width * sizeof(float));

@@ -12,8 +12,6 @@
 #include "prompt/template.h"
 #include "prompt/template/jinja_content.h"
 
-#include <stdio.h>
-
 static const char *const stop_tokens[] = {"<|im_end|>", "<|endoftext|>", NULL};
 
 static void open_message(pc_segments *segments, pc_role role)
@@ -111,6 +109,19 @@ const pc_template pc_template_qwen2 = {
     .invite = chatml_invite,
 };
 
+/* Digit by digit, for segments borrow their texts. */
+static void put_number(pc_segments *segments, int number)
+{
+    static const char *const digits[] = {"0", "1", "2", "3", "4", "5", "6", "7", "8", "9"};
+    int unit = 1;
+    while (number / unit >= 10) {
+        unit *= 10;
+    }
+    for (; unit > 0; unit /= 10) {
+        pc_segments_text(segments, digits[number / unit % 10]);
+    }
+}
+
 /* Qwen-VL: each picture of the conversation has its number, "Picture 1: <img>...</img>\n", before the text. */
 static void qwen_vl_message(pc_segments *segments, const pc_template *self, const pc_conversation *conversation, size_t position)
 {
@@ -120,13 +131,13 @@ static void qwen_vl_message(pc_segments *segments, const pc_template *self, cons
     segments->trained = message->role == PC_ROLE_ASSISTANT;
     for (size_t i = message->first; i < message->first + message->count; i++) {
         const pc_part *part = &conversation->parts[i];
-        char number[32];
         if (part->text) {
             pc_segments_text_n(segments, part->text, part->length);
             continue;
         }
-        snprintf(number, sizeof number, "Picture %d: ", part->index + 1);
-        pc_segments_text(segments, number);
+        pc_segments_text(segments, "Picture ");
+        put_number(segments, part->index + 1);
+        pc_segments_text(segments, ": ");
         pc_segments_media(segments, part->kind, part->index);
         pc_segments_text(segments, "\n");
     }
@@ -140,10 +151,13 @@ const pc_template pc_template_qwen_vl = {
     .help = "Qwen-VL-Chat: ChatML, \"Picture 1: \" before each picture",
     .jinja = "{% set seen = namespace(pictures=0) %}" JINJA_SYSTEM(QWEN2_SYSTEM)
              "{% for message in messages %}{{ '<|im_start|>' + message['role'] + '\\n' }}"
-             "{% if message['content'] is string %}{{ message['content'] }}{% else %}{% for part in message['content'] %}"
-             "{% if part['type'] == 'text' %}{{ part['text'] }}{% else %}{% set seen.pictures = seen.pictures + 1 %}"
-             "{{ 'Picture ' ~ seen.pictures ~ ': <' + part['type'] + '>\\n' }}{% endif %}{% endfor %}{% endif %}"
-             "{{ '<|im_end|>\\n' }}{% endfor %}"
+             "{% set said = namespace(text='') %}"
+             "{% if message['content'] is string %}{% set said.text = message['content'] %}{% else %}{% for part in message['content'] %}"
+             "{% if part['type'] == 'text' %}{% set said.text = said.text + part['text'] %}{% else %}"
+             "{% set seen.pictures = seen.pictures + 1 %}"
+             "{% set said.text = said.text + 'Picture ' ~ seen.pictures ~ ': <' ~ part['type'] ~ '>\\n' %}{% endif %}{% endfor %}{% endif %}"
+             "{% if message['role'] == 'assistant' %}{% generation %}{{ said.text + '<|im_end|>' }}{% endgeneration %}"
+             "{% else %}{{ said.text + '<|im_end|>' }}{% endif %}{{ '\\n' }}{% endfor %}"
              "{% if add_generation_prompt %}{{ '<|im_start|>assistant\\n' }}{% endif %}",
     .stop_tokens = stop_tokens,
     .system = QWEN2_SYSTEM,

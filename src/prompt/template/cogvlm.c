@@ -2,10 +2,10 @@
  *
  *   Question: {question} Answer: {answer}\nQuestion: {question} Answer:
  *
- * and the same with "Short answer:" for the models that were tuned on short ones (VQA).
+ * and the same with "Short answer:" for the models that were tuned on short ones (VQA). In training the line feed ends an answer.
  *
  * Source: cogvlm-chat-hf, modeling_cogvlm.py (_history_to_prompt). Easy to get wrong: a line feed follows an answer, none the
- * question; EOS ends an answer in training alone.
+ * question.
  */
 #include "prompt/template.h"
 
@@ -31,8 +31,8 @@ static void say(pc_segments *segments, const char *name, const pc_conversation *
             pc_segments_text_n(segments, part->text, part->length);
         }
     }
-    segments->trained = false;
     pc_segments_text(segments, answers ? "\n" : answer);
+    segments->trained = false;
 }
 
 static void message(pc_segments *segments, const pc_template *self, const pc_conversation *conversation, size_t position)
@@ -46,14 +46,15 @@ static void short_message(pc_segments *segments, const pc_template *self, const 
 }
 
 #define JINJA(answer)                                                                                              \
+    "{% macro texts(message) %}"                                                                                   \
+    "{% if message['content'] is string %}{{ message['content'] }}{% else %}{% for part in message['content'] %}"  \
+    "{% if part['type'] == 'text' %}{{ part['text'] }}{% endif %}{% endfor %}{% endif %}{% endmacro %}"            \
     "{% for message in messages %}"                                                                                \
     "{% if message['role'] not in ['user', 'assistant'] %}{{ raise_exception('no place for role ' + message['role']) }}{% endif %}" \
     "{% if message['content'] is not string %}{% for part in message['content'] %}"                                \
     "{% if part['type'] != 'text' %}{{ '<' + part['type'] + '>' }}{% endif %}{% endfor %}{% endif %}"              \
-    "{{ ' ' if message['role'] == 'assistant' else 'Question: ' }}"                                                \
-    "{% if message['content'] is string %}{{ message['content'] }}{% else %}{% for part in message['content'] %}"  \
-    "{% if part['type'] == 'text' %}{{ part['text'] }}{% endif %}{% endfor %}{% endif %}"                          \
-    "{{ '\\n' if message['role'] == 'assistant' else '" answer "' }}{% endfor %}"
+    "{% if message['role'] == 'assistant' %}{{ ' ' }}{% generation %}{{ texts(message) + '\\n' }}{% endgeneration %}" \
+    "{% else %}{{ 'Question: ' + texts(message) + '" answer "' }}{% endif %}{% endfor %}"
 
 const pc_template pc_template_cogvlm = {
     .name = "cogvlm",
