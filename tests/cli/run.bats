@@ -213,7 +213,7 @@ END
     refuses 2 "$percept" eval $llava --tasks sceness
     refuses 2 "$percept" eval $llava --tasks scenes,scenes
     refuses 2 "$percept" eval $llava --tasks scenes --log_samples
-    refuses 2 "$percept" eval $llava --tasks scenes --batch_size 4
+    refuses 2 "$percept" eval $llava --tasks scenes --batch_size 65
     refuses 1 "$percept" eval $llava --tasks no/such.jsonl
     echo '{"question": "a"}' >"$BATS_TEST_TMPDIR/bad.jsonl"
     refuses 3 "$percept" eval $llava --tasks "$BATS_TEST_TMPDIR/bad.jsonl"
