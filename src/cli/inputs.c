@@ -23,18 +23,25 @@ pc_status pc_cli_compute(const char *name, pc_dtype *out)
     return PC_OK;
 }
 
+/* What pc_cli_model_open computes in when no type was named. */
+static pc_dtype usual_type(const pc_model *model, bool automatic)
+{
+    bool exact = automatic ? model->stored == PC_F32 : !pc_dtype_is_block(model->stored);
+    return exact ? PC_F32 : PC_BF16;
+}
+
 pc_status pc_cli_model_open(pc_cli_model *out, const char *path, int threads, const char *dtype,
                             const char *template_name, const char *vision)
 {
     double start = pc_cli_now_ms();
     memset(out, 0, sizeof *out);
-    const bool automatic = strcmp(dtype, "auto") == 0;
-    if (!automatic) {
+    const bool automatic = dtype && strcmp(dtype, "auto") == 0, named = dtype && !automatic;
+    if (named) {
         PC_TRY(pc_cli_compute(dtype, &out->compute));
     }
     pc_status status = pc_model_load_parts(&out->model, path, vision);
-    if (status == PC_OK && automatic) {
-        out->compute = out->model->stored == PC_F32 ? PC_F32 : PC_BF16;
+    if (status == PC_OK && !named) {
+        out->compute = usual_type(out->model, automatic);
     }
     if (status == PC_OK && template_name) {
         status = pc_template_by_name(&out->model->chat, template_name);

@@ -16,8 +16,9 @@
 /* "f32" or "bf16"; PC_ERR_USAGE else. */
 pc_status pc_cli_compute(const char *name, pc_dtype *out);
 
-/* Load `path` (with the vision side `vision`, as of pc_model_load_parts), lay its weights out for `compute`, with a backend of `threads` threads.
- * dtype "auto": f32 when the weights are f32, else bf16. `template_name` (or NULL) replaces the chat template of the checkpoint. */
+/* Load `path` (with the vision side `vision`, as of pc_model_load_parts), lay its weights out for `compute`, with a backend
+ * of `threads` threads. dtype "auto": f32 when the weights are f32, else bf16; NULL: f32 unless the weights are quantised.
+ * `template_name` (or NULL) replaces the chat template of the checkpoint. */
 typedef struct pc_cli_model {
     pc_model *model;
     pc_backend *backend;

@@ -62,8 +62,9 @@ static const pc_field fields[] = {
      .fallback = "0", .low = 0,
      .high = 1 << 24, .help = "tokens that fit in memory; 0 = the model's context, at most 4096"},
     FIELD(threads, "threads", PC_FIELD_INT, "0", "threads; 0 = one for each processor"),
-    FIELD(dtype, "dtype", PC_FIELD_TEXT, "f32",
-          "arithmetic of matrix products: f32, or bf16 (8 bits where weights are quantised: much faster)"),
+    FIELD(dtype, "dtype", PC_FIELD_TEXT, NULL,
+          "arithmetic of matrix products: f32 or bf16 (8 bits where weights are quantised, much faster); unset = bf16 for "
+          "quantised weights, else f32"),
     FIELD(decoding, "decoding", PC_FIELD_TEXT, NULL,
           "method and search, separated by commas: vcd, icd, m3id, dola, beams=N, SETTING=VALUE; help lists them"),
     {.name = "logprobs", .type = PC_FIELD_INT, .offset = offsetof(run_options, logprobs), .fallback = "-1", .low = -1,

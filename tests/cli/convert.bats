@@ -57,3 +57,15 @@ refuses() {
     refuses 1 "$percept" convert "$out/nothing" "$out/m.gguf"
     [ ! -e "$out/m.gguf" ]
 }
+
+@test "run: quantised weights are multiplied in 8 bits unless f32 is asked for, plain ones in f32" {
+    "$percept" convert models/percept-tiny "$out/tiny.gguf" --type q8_0
+    said() {
+        "$percept" run "$1" "What is this?" --mmproj none --temp 0 -n 5 --logprobs 1 --json "${@:2}" | jq -c .logprobs
+    }
+    first=$(said "$out/tiny.gguf")
+    [ "$first" = "$(said "$out/tiny.gguf" --dtype bf16)" ]
+    [ "$first" != "$(said "$out/tiny.gguf" --dtype f32)" ]
+    "$percept" convert models/percept-tiny "$out/plain.gguf" --type f16
+    [ "$(said "$out/plain.gguf")" = "$(said "$out/plain.gguf" --dtype f32)" ]
+}
