@@ -16,7 +16,7 @@ typedef struct pc_map {
 
 pc_status pc_map_open(pc_map *out, const char *path);
 void pc_map_close(pc_map *map);
-/* data[0..size) is not needed for now: when it lies in the mapping, whole pages of it leave the resident set, and come back
+/* data[0..size) is not needed soon: when it lies in the mapping, whole pages of it leave the resident set, and come back
  * when they are read. Elsewhere nothing happens. */
 void pc_map_release(const pc_map *map, const void *data, size_t size);
 

@@ -57,7 +57,7 @@ const pc_array *pc_store_at(const pc_store *store, size_t index);
 const pc_array *pc_store_find(const pc_store *store, const char *name); /* O(1); NULL when absent */
 /* Like find, but absence is PC_ERR_DATA, with the nearest name as a suggestion. */
 pc_status pc_store_need(const pc_array **out, const pc_store *store, const char *name);
-/* Bytes of an array that are not needed for now leave the resident set; nothing happens when data is none of the store's.
+/* Bytes of an array that are not needed soon leave the resident set; nothing happens when data is none of the store's.
  * store may be NULL. */
 void pc_store_release(const pc_store *store, const void *data, size_t size);
 const char *pc_store_path(const pc_store *store); /* as given to open */
