@@ -169,12 +169,20 @@ done:
     return status;
 }
 
+/* The filter may name the operation, the shape, or the end of one and the beginning of the other. */
+static bool is_wanted(const pc_bench_case *item, const char *filter)
+{
+    char name[128];
+    snprintf(name, sizeof name, "%s %s", item->op->name, item->what);
+    return !filter || strstr(name, filter);
+}
+
 static pc_status run_cases(const pc_bench_options *config, pc_backend *const backends[2], const limits *limit, pc_json *list)
 {
     for (int i = 0; i < pc_bench_case_count; i++) {
         const pc_bench_case *item = &pc_bench_cases[i];
         result r = {0};
-        if (config->filter && !strstr(item->op->name, config->filter)) {
+        if (!is_wanted(item, config->filter)) {
             continue;
         }
         PC_TRY(run_case(item, backends[item->one_thread ? 0 : 1], config->seconds, &r));

@@ -6,7 +6,7 @@
  *                                                  wide: of 8 bits (offset 128), narrow: below 64
  *     WIDE_SIGNED                                  panels hold wide codes as signed numbers, less their offset
  *     TILE8_ROWS                                   rows of a tile, two vectors each
- *     DOT8, if template/dots8.h shall serve few rows
+ *     DOT8, if template/dots8.h shall serve few rows, and what template/lanes8.h asks for
  * Sums of products of codes are exact, so that only the order of the groups counts.
  */
 #include "base/block.h"
@@ -272,6 +272,7 @@ TILE8(tile8_halves, 16, false, false)
 TILE8(tile8_halves_min, 16, true, false)
 
 #ifdef DOT8
+#include "backend/cpu/template/lanes8.h"
 #include "backend/cpu/template/dots8.h"
 #define INT8_DOT(type) dot8_##type
 #else

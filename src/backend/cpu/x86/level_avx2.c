@@ -5,7 +5,8 @@
  */
 #include "backend/cpu/x86/vec_avx2.h"
 
-#include "backend/cpu/x86/steps_avx2.h"
+#include "backend/cpu/x86/groups_avx2.h"
+#include "backend/cpu/x86/lanes_avx2.h"
 #include "base/cpu.h"
 #define GROUP_OF(type, dtype, unit, size, offset, has_min) \
     INLINE void group_##type(vf x[4], const void *block, int group) { floats_##type(x, block, group); }

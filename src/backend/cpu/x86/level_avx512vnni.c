@@ -9,8 +9,8 @@
 #define WIDE_SIGNED false
 #define TILE8_ROWS 6
 
-#include "backend/cpu/x86/steps_avx512.h"
-#include "backend/cpu/x86/sums_avx512.h"
+#include "backend/cpu/x86/groups_avx2.h"
+#include "backend/cpu/x86/lanes_avx512.h"
 #define DOT8
 
 #include "backend/cpu/template/int8.h"
