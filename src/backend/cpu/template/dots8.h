@@ -31,20 +31,43 @@ INLINE vf dot8_groups(vf acc, const unit *a, const vi *w, const vf *scale, const
     return acc;
 }
 
-/* The rows of the weight from `column` on; those behind the last count as the last. */
-INLINE void dot8_rows_of(const char *row[LANES], const pc_cpu_tile *t, int64_t column)
+/* A step of two groups, the first of which has its words two numbers early: template/lanes8.h. */
+INLINE vf dot8_pair(vf acc, const unit *a, const vi *w, const vf *scale, const int halves, const bool both, const bool wide)
 {
-    for (int i = 0; i < LANES; i++) {
-        const int64_t at = column + i < t->cols ? column + i : t->cols - 1;
-        row[i] = (const char *)t->b + at * t->ldb;
+    enum { UNITS = PC_BLOCK_SMALL / 4 };
+    vi sum = vi_set(a[UNITS + 1].i);
+#pragma GCC unroll 2
+    for (int h = 0; h < halves; h++) {
+        const char *codes = (const char *)(a + h * UNITS / halves);
+#pragma GCC unroll 9
+        for (int u = 0; u <= UNITS / halves; u++) {
+            int32_t four;
+            memcpy(&four, codes + (u ? 4 * u - 2 : 0), sizeof four);
+            sum = wide ? DOT_WIDE(sum, *w, vi_set(four)) : DOT_NARROW(sum, *w, vi_set(four));
+            w++;
+        }
     }
+    acc = vf_fma(vf_whole(sum), scale[0] * vf_set(a[UNITS].f), acc);
+    return both ? dot8_groups(acc, a + UNITS + 3, w, scale + 1, NULL, PC_BLOCK_SMALL, PC_BLOCK_SMALL, wide) : acc;
 }
 
-/* Ask for what the next rows of the weight have at [from, to) of all that these have. */
-INLINE void dot8_ask(const pc_cpu_tile *t, int64_t column, int64_t from, int64_t to)
+/* `bytes` of each of the rows of the weight from `column` on, copied side by side, zeros behind them: of the last rows, which
+ * are fewer than LANES, or of the last blocks. */
+INLINE lane_rows dot8_copy(char *to, int64_t stride, const pc_cpu_tile *t, int64_t column, int64_t at, int64_t bytes)
 {
-    const char *next = (const char *)t->b + (column + LANES) * t->ldb;
-    for (int64_t i = from; i < to; i += 64) {
+    memset(to, 0, (size_t)(LANES * stride));
+    for (int64_t i = 0; i < LANES && column + i < t->cols; i++) {
+        memcpy(to + i * stride, (const char *)t->b + (column + i) * t->ldb + at, (size_t)bytes);
+    }
+    return lane_rows_at(to, stride);
+}
+
+/* Ask for `bytes` of what the next rows of the weight have, at `from` of all that these have. */
+INLINE void dot8_ask(const pc_cpu_tile *t, int64_t column, int64_t from, const int bytes)
+{
+    const char *next = (const char *)t->b + (column + LANES) * t->ldb + from;
+#pragma GCC unroll 20
+    for (int i = 0; i < bytes; i += 64) {
         __builtin_prefetch(next + i, 0, 2);
     }
 }
@@ -52,33 +75,35 @@ INLINE void dot8_ask(const pc_cpu_tile *t, int64_t column, int64_t from, int64_t
 #define DOT8_OF(type, dtype, unit_, size, offset, has_min)                                                              \
     INLINE void dot8_strip_##type(const pc_cpu_tile *t, int64_t column, const int rows)                                 \
     {                                                                                                                   \
-        enum { STEP = unit_ == PC_BLOCK_SMALL ? 32 : 64 };                                                              \
+        enum { STEP = STEP_##type, HALVES = HALVES_##type };                                                            \
         enum { BYTES = PC_BLOCK_LARGE / unit_ * (int)sizeof(pc_block_##type) }; /* of 256 numbers */                    \
         enum { ASKED = BYTES * LANES / (PC_BLOCK_LARGE / STEP) };               /* of a step */                         \
-        const char *row[LANES];                                                                                         \
+        char copy[LANES * BYTES];                                                                                       \
         const unit *a[DOT8_ROWS];                                                                                       \
         vf acc[DOT8_ROWS];                                                                                              \
-        dot8_rows_of(row, t, column);                                                                                   \
         _Pragma("GCC unroll 4") for (int r = 0; r < rows; r++) {                                                        \
             acc[r] = sum_begin(t, r, column);                                                                           \
             a[r] = (const unit *)(const void *)((const char *)t->a + r * t->lda);                                       \
         }                                                                                                               \
         for (int64_t k = 0; k < t->k; k += PC_BLOCK_LARGE) {                                                            \
-            const int64_t count = t->k - k < PC_BLOCK_LARGE ? t->k - k : PC_BLOCK_LARGE;                                \
+            const int64_t count = t->k - k < PC_BLOCK_LARGE ? t->k - k : PC_BLOCK_LARGE, from = k / PC_BLOCK_LARGE * BYTES; \
             lane_block block;                                                                                           \
-            open_##type(&block, row, count);                                                                            \
+            lane_rows row = lane_rows_at((const char *)t->b + column * t->ldb + from, t->ldb);                          \
+            if (column + LANES > t->cols || count < PC_BLOCK_LARGE) {                                                   \
+                row = dot8_copy(copy, BYTES, t, column, from, count * BYTES / PC_BLOCK_LARGE);                          \
+            }                                                                                                           \
+            open_##type(&block, &row, count);                                                                           \
             _Pragma("GCC unroll 1") for (int64_t at = 0; at < count; at += STEP) {                                      \
-                vi w[STEP / 4];                                                                                         \
-                words_##type(w, row, &block, (int)(at / STEP));                                                         \
-                dot8_ask(t, column, (k + at) / STEP * ASKED, ((k + at) / STEP + 1) * ASKED);                            \
+                vi w[WORDS_##type];                                                                                     \
+                words_##type(w, &row, &block, (int)(at / STEP));                                                        \
+                dot8_ask(t, column, (k + at) / STEP * ASKED, ASKED);                                                    \
                 _Pragma("GCC unroll 4") for (int r = 0; r < rows; r++) {                                                \
-                    acc[r] = dot8_groups(acc[r], a[r], w, block.scale + at / size, has_min ? block.min + at / size : NULL, \
-                                         STEP, size, offset == 128);                                                    \
+                    acc[r] = HALVES ? dot8_pair(acc[r], a[r], w, block.scale + at / size, HALVES, at + size < count,    \
+                                                offset == 128)                                                          \
+                                    : dot8_groups(acc[r], a[r], w, block.scale + at / size,                             \
+                                                  has_min ? block.min + at / size : NULL, STEP, size, offset == 128);   \
                     a[r] += STEP / size * (size / 4 + 3);                                                               \
                 }                                                                                                       \
-            }                                                                                                           \
-            for (int i = 0; i < LANES; i++) {                                                                           \
-                row[i] += BYTES;                                                                                        \
             }                                                                                                           \
         }                                                                                                               \
         _Pragma("GCC unroll 4") for (int r = 0; r < rows; r++) {                                                        \

@@ -2,14 +2,15 @@
 #ifndef PC_BACKEND_CPU_LANES_AVX2_H
 #define PC_BACKEND_CPU_LANES_AVX2_H
 
+#include "backend/cpu/template/lane_rows.h"
 #include "backend/cpu/x86/vec_avx2.h"
 
-INLINE void vi_turn(vi word[4], const char *const row[LANES], int64_t at)
+INLINE void vi_turn(vi word[4], const lane_rows *row, int64_t at)
 {
     __m256i z[4];
 #pragma GCC unroll 4
     for (int v = 0; v < 4; v++) { /* rows v and 4 + v */
-        z[v] = _mm256_loadu2_m128i((const void *)(row[4 + v] + at), (const void *)(row[v] + at));
+        z[v] = _mm256_loadu2_m128i((const void *)(row_of(row, 4 + v) + at), (const void *)(row_of(row, v) + at));
     }
     const __m256i a = _mm256_unpacklo_epi32(z[0], z[1]), b = _mm256_unpackhi_epi32(z[0], z[1]);
     const __m256i c = _mm256_unpacklo_epi32(z[2], z[3]), d = _mm256_unpackhi_epi32(z[2], z[3]);
@@ -19,19 +20,11 @@ INLINE void vi_turn(vi word[4], const char *const row[LANES], int64_t at)
     word[3] = (vi)_mm256_unpackhi_epi64(b, d);
 }
 
-INLINE __m128i shorts_of(const char *const row[LANES], int64_t at)
+INLINE void vi_turn_two(vi word[8], const lane_rows *row, int64_t at)
 {
-    uint16_t bits[LANES];
-#pragma GCC unroll 8
-    for (int i = 0; i < LANES; i++) {
-        memcpy(&bits[i], row[i] + at, sizeof bits[i]);
-    }
-    return _mm_set_epi16((short)bits[7], (short)bits[6], (short)bits[5], (short)bits[4], (short)bits[3], (short)bits[2],
-                         (short)bits[1], (short)bits[0]);
+    vi_turn(word, row, at);
+    vi_turn(word + 4, row, at + 16);
 }
-
-INLINE vi vi_short(const char *const row[LANES], int64_t at) { return (vi)_mm256_cvtepu16_epi32(shorts_of(row, at)); }
-INLINE vf vf_short(const char *const row[LANES], int64_t at) { return _mm256_cvtph_ps(shorts_of(row, at)); }
 
 INLINE vf vf_halves(vi x)
 {
@@ -39,6 +32,8 @@ INLINE vf vf_halves(vi x)
     const __m256i packed = _mm256_permute4x64_epi64(_mm256_packus_epi32(low, low), 0x08);
     return _mm256_cvtph_ps(_mm256_castsi256_si128(packed));
 }
+
+INLINE vf vf_load_halves(const uint16_t *p) { return _mm256_cvtph_ps(_mm_loadu_si128((const void *)p)); }
 
 INLINE vi vi_lookup(const int8_t table[16], vi x)
 {

@@ -2,41 +2,60 @@
 #ifndef PC_BACKEND_CPU_LANES_AVX512_H
 #define PC_BACKEND_CPU_LANES_AVX512_H
 
+#include "backend/cpu/template/lane_rows.h"
 #include "backend/cpu/x86/vec_avx512.h"
 
-INLINE void vi_turn(vi word[4], const char *const row[LANES], int64_t at)
+/* In each quarter: four rows' words, word j of the quarter's bytes to out[j]. */
+INLINE void turn_quarters(__m512i out[4], const __m512i z[4])
 {
-    __m512i z[4];
-#pragma GCC unroll 4
-    for (int v = 0; v < 4; v++) { /* quarter q: row 4 q + v */
-        z[v] = _mm512_castsi128_si512(_mm_loadu_si128((const void *)(row[v] + at)));
-        z[v] = _mm512_inserti32x4(z[v], _mm_loadu_si128((const void *)(row[4 + v] + at)), 1);
-        z[v] = _mm512_inserti32x4(z[v], _mm_loadu_si128((const void *)(row[8 + v] + at)), 2);
-        z[v] = _mm512_inserti32x4(z[v], _mm_loadu_si128((const void *)(row[12 + v] + at)), 3);
-    }
     const __m512i a = _mm512_unpacklo_epi32(z[0], z[1]), b = _mm512_unpackhi_epi32(z[0], z[1]);
     const __m512i c = _mm512_unpacklo_epi32(z[2], z[3]), d = _mm512_unpackhi_epi32(z[2], z[3]);
-    word[0] = (vi)_mm512_unpacklo_epi64(a, c);
-    word[1] = (vi)_mm512_unpackhi_epi64(a, c);
-    word[2] = (vi)_mm512_unpacklo_epi64(b, d);
-    word[3] = (vi)_mm512_unpackhi_epi64(b, d);
+    out[0] = _mm512_unpacklo_epi64(a, c);
+    out[1] = _mm512_unpackhi_epi64(a, c);
+    out[2] = _mm512_unpacklo_epi64(b, d);
+    out[3] = _mm512_unpackhi_epi64(b, d);
 }
 
-INLINE __m256i shorts_of(const char *const row[LANES], int64_t at)
+INLINE void vi_turn(vi word[4], const lane_rows *row, int64_t at)
 {
-    uint16_t bits[LANES];
-#pragma GCC unroll 16
-    for (int i = 0; i < LANES; i++) {
-        memcpy(&bits[i], row[i] + at, sizeof bits[i]);
+    __m512i z[4], out[4];
+#pragma GCC unroll 4
+    for (int v = 0; v < 4; v++) { /* quarter q: row 4 q + v */
+        z[v] = _mm512_castsi128_si512(_mm_loadu_si128((const void *)(row_of(row, v) + at)));
+        z[v] = _mm512_inserti32x4(z[v], _mm_loadu_si128((const void *)(row_of(row, 4 + v) + at)), 1);
+        z[v] = _mm512_inserti32x4(z[v], _mm_loadu_si128((const void *)(row_of(row, 8 + v) + at)), 2);
+        z[v] = _mm512_inserti32x4(z[v], _mm_loadu_si128((const void *)(row_of(row, 12 + v) + at)), 3);
     }
-    return _mm256_set_epi16((short)bits[15], (short)bits[14], (short)bits[13], (short)bits[12], (short)bits[11],
-                            (short)bits[10], (short)bits[9], (short)bits[8], (short)bits[7], (short)bits[6], (short)bits[5],
-                            (short)bits[4], (short)bits[3], (short)bits[2], (short)bits[1], (short)bits[0]);
+    turn_quarters(out, z);
+#pragma GCC unroll 4
+    for (int j = 0; j < 4; j++) {
+        word[j] = (vi)out[j];
+    }
 }
 
-INLINE vi vi_short(const char *const row[LANES], int64_t at) { return (vi)_mm512_cvtepu16_epi32(shorts_of(row, at)); }
-INLINE vf vf_short(const char *const row[LANES], int64_t at) { return _mm512_cvtph_ps(shorts_of(row, at)); }
+/* A load of 32 bytes costs no more than one of 16, so that the quarters are put in order later. */
+INLINE void vi_turn_two(vi word[8], const lane_rows *row, int64_t at)
+{
+    __m512i half[2][4];
+#pragma GCC unroll 2
+    for (int h = 0; h < 2; h++) {
+        __m512i z[4];
+#pragma GCC unroll 4
+        for (int v = 0; v < 4; v++) { /* halves: rows 8 h + v and 8 h + 4 + v */
+            z[v] = _mm512_castsi256_si512(_mm256_loadu_si256((const void *)(row_of(row, 8 * h + v) + at)));
+            z[v] = _mm512_inserti64x4(z[v], _mm256_loadu_si256((const void *)(row_of(row, 8 * h + 4 + v) + at)), 1);
+        }
+        turn_quarters(half[h], z);
+    }
+#pragma GCC unroll 4
+    for (int j = 0; j < 4; j++) {
+        word[j] = (vi)_mm512_shuffle_i32x4(half[0][j], half[1][j], 0x88);
+        word[4 + j] = (vi)_mm512_shuffle_i32x4(half[0][j], half[1][j], 0xdd);
+    }
+}
+
 INLINE vf vf_halves(vi x) { return _mm512_cvtph_ps(_mm512_cvtepi32_epi16((__m512i)x)); }
+INLINE vf vf_load_halves(const uint16_t *p) { return _mm512_cvtph_ps(_mm256_loadu_si256((const void *)p)); }
 
 INLINE vi vi_lookup(const int8_t table[16], vi x)
 {
