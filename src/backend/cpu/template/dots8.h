@@ -35,12 +35,13 @@ INLINE vf dot8_groups(vf acc, const unit *a, const vi *w, const vf *scale, const
 INLINE vf dot8_pair(vf acc, const unit *a, const vi *w, const vf *scale, const int halves, const bool both, const bool wide)
 {
     enum { UNITS = PC_BLOCK_SMALL / 4 };
+    const int more = UNITS / halves; /* and one word */
     vi sum = vi_set(a[UNITS + 1].i);
 #pragma GCC unroll 2
     for (int h = 0; h < halves; h++) {
-        const char *codes = (const char *)(a + h * UNITS / halves);
+        const char *codes = (const char *)(a + h * more);
 #pragma GCC unroll 9
-        for (int u = 0; u <= UNITS / halves; u++) {
+        for (int u = 0; u <= more; u++) {
             int32_t four;
             memcpy(&four, codes + (u ? 4 * u - 2 : 0), sizeof four);
             sum = wide ? DOT_WIDE(sum, *w, vi_set(four)) : DOT_NARROW(sum, *w, vi_set(four));
@@ -75,7 +76,7 @@ INLINE void dot8_ask(const pc_cpu_tile *t, int64_t column, int64_t from, const i
 #define DOT8_OF(type, dtype, unit_, size, offset, has_min)                                                              \
     INLINE void dot8_strip_##type(const pc_cpu_tile *t, int64_t column, const int rows)                                 \
     {                                                                                                                   \
-        enum { STEP = STEP_##type, HALVES = HALVES_##type };                                                            \
+        enum { STEP = STEP_##type, HALVES = HALVES_##type ? HALVES_##type : 1 };                                        \
         enum { BYTES = PC_BLOCK_LARGE / unit_ * (int)sizeof(pc_block_##type) }; /* of 256 numbers */                    \
         enum { ASKED = BYTES * LANES / (PC_BLOCK_LARGE / STEP) };               /* of a step */                         \
         char copy[LANES * BYTES];                                                                                       \
@@ -98,7 +99,7 @@ INLINE void dot8_ask(const pc_cpu_tile *t, int64_t column, int64_t from, const i
                 words_##type(w, &row, &block, (int)(at / STEP));                                                        \
                 dot8_ask(t, column, (k + at) / STEP * ASKED, ASKED);                                                    \
                 _Pragma("GCC unroll 4") for (int r = 0; r < rows; r++) {                                                \
-                    acc[r] = HALVES ? dot8_pair(acc[r], a[r], w, block.scale + at / size, HALVES, at + size < count,    \
+                    acc[r] = HALVES_##type ? dot8_pair(acc[r], a[r], w, block.scale + at / size, HALVES, at + size < count, \
                                                 offset == 128)                                                          \
                                     : dot8_groups(acc[r], a[r], w, block.scale + at / size,                             \
                                                   has_min ? block.min + at / size : NULL, STEP, size, offset == 128);   \
