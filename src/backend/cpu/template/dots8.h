@@ -16,17 +16,18 @@ enum { DOT8_ROWS = 4 };
 INLINE vf dot8_groups(vf acc, const unit *a, const vi *w, const vf *scale, const vf *min, const int count, const int size,
                       const bool wide)
 {
+    const int groups = count / size, units = size / 4;
 #pragma GCC unroll 4
-    for (int g = 0; g < count / size; g++) {
-        vi sum = vi_set(a[size / 4 + 1].i);
+    for (int g = 0; g < groups; g++) {
+        vi sum = vi_set(a[units + 1].i);
 #pragma GCC unroll 8
-        for (int u = 0; u < size / 4; u++) {
+        for (int u = 0; u < units; u++) {
             const vi y = vi_set(a[u].i);
-            sum = wide ? DOT_WIDE(sum, w[g * size / 4 + u], y) : DOT_NARROW(sum, w[g * size / 4 + u], y);
+            sum = wide ? DOT_WIDE(sum, w[g * units + u], y) : DOT_NARROW(sum, w[g * units + u], y);
         }
-        acc = vf_fma(vf_whole(sum), scale[g] * vf_set(a[size / 4].f), acc);
-        acc = min ? vf_fma(vf_set(a[size / 4 + 2].f), min[g], acc) : acc;
-        a += size / 4 + 3;
+        acc = vf_fma(vf_whole(sum), scale[g] * vf_set(a[units].f), acc);
+        acc = min ? vf_fma(vf_set(a[units + 2].f), min[g], acc) : acc;
+        a += units + 3;
     }
     return acc;
 }
