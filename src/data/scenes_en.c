@@ -17,6 +17,7 @@ const pc_scene_language pc_scene_english = {
     .definite = "the ",
     .yes = "yes",
     .no = "no",
+    .none = "none",
     .numbers = {"0", "1", "2", "3", "4", "5", "6", "7", "8"},
     .number_words = {"no", "one", "two", "three", "four", "five", "six", "seven", "eight"},
     .relations = {{"left of", "to the left of"}, {"right of", "to the right of"}, {"above", "higher than"},
@@ -115,5 +116,8 @@ const pc_scene_language pc_scene_english = {
                            {"Is {the} in the left, center or right column?",
                             "In which column is {the}, left, center or right?"},
                            "{The} is in the {answer} column.", NULL},
+        [PC_ASK_SHARED_COLOUR] = {PC_SCENE_SHARING,
+                                  {"Which color do {the} and {the2} share?", "What color do {the} and {the2} have in common?"},
+                                  "{The} and {the2} are both {answer}.", "{The} and {the2} have different colors."},
     },
 };
