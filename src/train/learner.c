@@ -240,6 +240,7 @@ static pc_status build_update(pc_learner *learner)
             .grad = fixed(update->graph, at->param, at->param->grad),
             .rate = rate_of(&learner->options, at->param->part),
             .decay = at->param->decays ? learner->options.weight_decay : 0,
+            .compute = learner->options.compute,
         };
         for (int m = 0; m < at->count; m++) {
             with.moments[m] = fixed(update->graph, at->param, at->moments[m]);

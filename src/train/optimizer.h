@@ -23,6 +23,7 @@ typedef struct pc_optimizer_now {
 typedef struct pc_optimizer_slot {
     pc_tensor *param, *grad, *moments[PC_OPTIMIZER_MOMENTS]; /* NULL behind the last moment */
     double rate, decay;
+    pc_dtype compute; /* of products, PC_F32 or PC_BF16 */
 } pc_optimizer_slot;
 
 typedef struct pc_optimizer {

@@ -54,11 +54,11 @@ static void begin(void *at, const pc_optimizer_settings *settings, const pc_opti
 }
 
 /* X [N,K] with all singular values near 1 and the singular vectors of x. G is the smaller of X X^T and X^T X. */
-static pc_tensor *orthogonal(pc_graph *graph, pc_tensor *x)
+static pc_tensor *orthogonal(pc_graph *graph, pc_tensor *x, pc_dtype compute)
 {
     pc_shape shape = x->shape;
     bool wide = shape.dim[0] <= shape.dim[1];
-    pc_matmul_params gram = {.transpose_a = !wide, .transpose_b = wide, .compute = PC_BF16}, plain = {.compute = PC_BF16};
+    pc_matmul_params gram = {.transpose_a = !wide, .transpose_b = wide, .compute = compute}, plain = {.compute = compute};
     x = pc_reshape(graph, pc_l2_norm(graph, pc_reshape(graph, x, pc_dims(2, (int64_t)1, pc_shape_count(&shape))), LEAST_NORM), shape);
     for (int i = 0; i < STEPS; i++) {
         pc_tensor *g = pc_matmul(graph, x, x, gram);
@@ -79,7 +79,7 @@ static void update(pc_graph *graph, const pc_optimizer_slot *slot, const void *a
     const pc_shape *shape = &slot->param->shape;
     double size = 0.2 * sqrt((double)(shape->dim[0] > shape->dim[1] ? shape->dim[0] : shape->dim[1]));
     pc_tensor *lead = pc_nesterov(graph, slot->grad, slot->moments[0], (pc_nesterov_params){&step->nesterov});
-    pc_tensor *direction = pc_scale(graph, orthogonal(graph, lead), size);
+    pc_tensor *direction = pc_scale(graph, orthogonal(graph, lead, slot->compute), size);
     pc_sgd(graph, slot->param, direction, NULL, (pc_sgd_params){.step = &step->descent, .rate = slot->rate, .decay = slot->decay});
 }
 
