@@ -117,7 +117,9 @@ const pc_scene_language pc_scene_english = {
                             "In which column is {the}, left, center or right?"},
                            "{The} is in the {answer} column.", NULL},
         [PC_ASK_SHARED_COLOUR] = {PC_SCENE_SHARING,
-                                  {"Which color do {the} and {the2} share?", "What color do {the} and {the2} have in common?"},
+                                  {"Do {the} and {the2} have the same color, and which?",
+                                   "Is {the} the same color as {the2}, and which?",
+                                   "Are {the} and {the2} of the same color, and which?"},
                                   "{The} and {the2} are both {answer}.", "{The} and {the2} have different colors."},
     },
 };

@@ -104,7 +104,8 @@ const pc_scene_language pc_scene_chinese = {
                            {"{the}在左列、中列还是右列？", "{the}在哪一列，左列、中列还是右列？"},
                            "{the}在{answer}。", NULL},
         [PC_ASK_SHARED_COLOUR] = {PC_SCENE_SHARING,
-                                  {"{the}和{the2}共同的颜色是什么？", "{the}和{the2}都是什么颜色？"},
+                                  {"{the}和{the2}颜色相同吗，是哪种？", "{the}的颜色和{the2}一样吗，是哪种？",
+                                   "{the}和{the2}是同一种颜色吗，是哪种？"},
                                   "{the}和{the2}都是{answer}。", "{the}和{the2}颜色不同。"},
     },
 };

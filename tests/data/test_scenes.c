@@ -164,7 +164,7 @@ static void test_blind_guessing(void **state)
     assert_true((double)kinds[PC_SCENE_RELATION] / total >= 0.20);
 }
 
-/* "Which color do X and Y share?": asked only by name; half of the answers are a colour that the picture has twice. */
+/* "Do X and Y have the same color, and which?": asked only by name; half of the answers are a colour that the picture has twice. */
 static void test_shared_colours(void **state)
 {
     (void)state;
