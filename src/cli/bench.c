@@ -30,7 +30,7 @@ static const pc_field fields[] = {
     FIELD("kernels", kernels, PC_FIELD_BOOL, "false", 0, 0, "time the kernels"),
     {.name = "level", .type = PC_FIELD_CHOICE, .offset = offsetof(pc_bench_options, level), .choices = level_names,
      .help = "instruction set; the best this processor has"},
-    FIELD("filter", filter, PC_FIELD_TEXT, NULL, 0, 0, "only kernels, or trainings, whose name contains this text"),
+    FIELD("filter", filter, PC_FIELD_TEXT, NULL, 0, 0, "only kernels whose name and shape, or trainings whose name, contain this text"),
     FIELD("seconds", seconds, PC_FIELD_FLOAT, "0.15", 0.001, 60, "time spent on each kernel"),
 };
 

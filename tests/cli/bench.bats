@@ -36,6 +36,7 @@ refuses() {
 
 @test "bench --kernels: a filter, JSON" {
     "$percept" bench --kernels --filter rope --seconds 0.01 --json | jq -e '.kernels | length > 0'
+    "$percept" bench --kernels --filter "rope [4000,4" --seconds 0.01 --json | jq -e '[.kernels[].shape] == ["[4000,4,64]"]'
 }
 
 @test "bench --train: both arithmetics" {
