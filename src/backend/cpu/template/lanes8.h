@@ -26,13 +26,13 @@ typedef struct lane_block {
     vi kept[PC_BLOCK_LARGE / 4 + 4];
 } lane_block;
 
-INLINE vi bytes_of(int value) { return vi_set(value * 0x01010101); }
+INLINE vi bytes_of(uint32_t value) { return vi_set((int32_t)(value * 0x01010101u)); }
 
 /* `bits` of each byte from bit `from` on, moved to bit `to`. */
 INLINE vi field_of(vi x, const int from, const int bits, const int to)
 {
     const vi moved = from > to ? x >> (from - to) : from < to ? x << (to - from) : x;
-    return moved & bytes_of(((1 << bits) - 1) << to);
+    return moved & bytes_of(((1u << bits) - 1) << to);
 }
 
 INLINE void turn_many(vi *to, const lane_rows *row, int64_t at, const int bytes)
