@@ -41,3 +41,4 @@ FAMILY(llama, "LlamaForCausalLM");
 FAMILY(mistral, "MistralForCausalLM");
 FAMILY(mixtral, "MixtralForCausalLM");
 FAMILY(qwen2, "Qwen2ForCausalLM");
+FAMILY(stablelm, "StableLmForCausalLM");
