@@ -42,3 +42,4 @@ FAMILY(mistral, "MistralForCausalLM");
 FAMILY(mixtral, "MixtralForCausalLM");
 FAMILY(qwen2, "Qwen2ForCausalLM");
 FAMILY(stablelm, "StableLmForCausalLM");
+FAMILY(phi, "PhiForCausalLM");
