@@ -1,6 +1,8 @@
 /* Every family of checkpoints. */
 PC_IMPORT(llava)
 PC_IMPORT(llava_next)
+PC_IMPORT(moe_llava)
+PC_IMPORT(moe_llava_qwen)
 PC_IMPORT(llava_original)
 PC_IMPORT(blip2)
 PC_IMPORT(instructblip)
