@@ -21,6 +21,7 @@ static const parity_fixture encoders[] = {
     {"open_clip", GOLDEN("open_clip/gelu"), GOLDEN("open_clip/gelu.safetensors"), true},
     {"open_clip custom", GOLDEN("open_clip/custom"), GOLDEN("open_clip/custom.safetensors"), true},
     {"llava over siglip", GOLDEN("siglip/llava"), GOLDEN("siglip/llava.safetensors"), false},
+    {"llava over vit", GOLDEN("vit/llava"), GOLDEN("vit/llava.safetensors"), false},
 };
 
 static void test_encoders(void **state)
