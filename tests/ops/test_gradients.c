@@ -18,6 +18,7 @@
 #include "ops/loss.h"
 #include "ops/matmul.h"
 #include "ops/multiply.h"
+#include "ops/nesterov.h"
 #include "ops/norm.h"
 #include "ops/patches.h"
 #include "ops/relative_bias.h"
@@ -66,11 +67,11 @@ static const pc_op *const without_gradient[] = {
     &pc_op_policy_grad,       &pc_op_kto_grad,
     &pc_op_grid,              &pc_op_axis_frequencies,   &pc_op_alibi,
     &pc_op_expert_dispatch, &pc_op_store_rows,         &pc_op_adamw,
-    &pc_op_sgd,             &pc_op_part,               &pc_op_pick_ranges,       &pc_op_pick_ints,
+    &pc_op_sgd,             &pc_op_nesterov,           &pc_op_part,               &pc_op_pick_ranges,       &pc_op_pick_ints,
 };
 
 /* Of those, what no backward pass contains. */
-static const pc_op *const outside_training[] = {&pc_op_store_rows, &pc_op_adamw, &pc_op_sgd, &pc_op_pick_ints};
+static const pc_op *const outside_training[] = {&pc_op_store_rows, &pc_op_adamw, &pc_op_sgd, &pc_op_nesterov, &pc_op_pick_ints};
 
 static bool seen[OPS];
 
