@@ -105,16 +105,28 @@ static pc_status make_lanes(pc_local *local, pc_dtype compute)
     return pc_sampling_init(&local->sampling, (size_t)local->lanes.vocabulary);
 }
 
+/* Every candidate of a beam that is read before one is taken has a lane; then there are two at least, for a single one is never
+ * forked. */
+static int64_t most_lanes(const pc_decoding *how)
+{
+    if (!how->method || !how->method->over_trust) {
+        return how->beams;
+    }
+    const int64_t lanes = how->beams * how->method->over_trust(how->config)->candidates;
+    return lanes > 1 ? lanes : 2;
+}
+
 /* Room in the session for what the decoding method reads. */
 static void ask_session(pc_local *local, const pc_local_options *options, pc_session_options *session)
 {
     const pc_decoding *how = &local->decoding;
     pc_view view = {0};
-    local->lanes.most = how->beams;
+    local->lanes.most = most_lanes(how);
     local->lanes.views = how->method && how->method->view && how->method->view(how->config, &view) ? 2 : 1;
     *session = (pc_session_options){.context = options->context, .chunk = READ_AT_ONCE, .compute = options->compute,
                                     .adapter = options->adapter};
     session->tail = how->draft ? 1 + how->draft_tokens : 1;
+    session->keep_attention = how->method && how->method->over_trust;
     session->rows = pc_lanes_rows(local->lanes.most, local->lanes.views);
     if (how->method && how->method->layers) {
         session->tap_count = how->method->layers(how->config, local->model->llm.info.layers, session->taps);
@@ -279,10 +291,12 @@ static pc_status write_answer(pc_answering *a)
 {
     int64_t lengths[PC_LOCAL_VIEWS];
     pc_local *local = a->local;
+    const pc_decoding *how = &local->decoding;
+    const bool searches = how->beams > 1 || (how->method && how->method->over_trust);
     begin_lanes(local, lengths);
-    PC_TRY(a->request->choices          ? pc_local_choose(a, lengths)
-           : local->decoding.beams > 1 ? pc_local_beams(a, lengths)
-                                       : pc_local_generate(a));
+    PC_TRY(a->request->choices ? pc_local_choose(a, lengths)
+           : searches          ? pc_local_beams(a, lengths)
+                               : pc_local_generate(a));
     a->out->completion_tokens = local->report.ids.count;
     return PC_OK;
 }

@@ -33,7 +33,9 @@ static pc_search make_search(pc_answering *a, const int64_t *lengths)
                        .prompt = &local->inputs[0].prompt.ids,
                        .ends = &local->end_ids,
                        .most = pc_local_most_tokens(a),
-                       .draws = a->request->temperature > 0};
+                       .draws = a->request->temperature > 0,
+                       .slots = local->inputs[0].prompt.slots,
+                       .slot_count = local->inputs[0].prompt.slot_count};
 }
 
 pc_status pc_local_beams(pc_answering *a, const int64_t *lengths)

@@ -242,6 +242,9 @@ static pc_tensor *attention(const pc_build *build, const pc_decoder_config *conf
         k = pc_store_rows(graph, io->cache[index].keys, k, io->cache_rows); /* [S,K,E] */
         v = pc_store_rows(graph, io->cache[index].values, v, io->cache_rows);
     }
+    if (!config->windowed[index]) { /* what a window leaves out would be told as nothing */
+        pc_llm_look_at(graph, io, index, q, k, scale);
+    }
     pc_tensor *mixed = pc_attention_paged(graph, q, k, v, only(graph, io->ranges, io->rows), io->cache ? io->pages : NULL,
                                           (pc_attention_params){.scale = scale, .page_rows = PC_CACHE_PAGE});
     residual = only(graph, residual, io->rows);

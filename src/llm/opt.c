@@ -199,6 +199,7 @@ static pc_tensor *attention(const pc_build *build, const opt_config *config, con
         v = pc_store_rows(graph, io->cache[index].values, v, io->cache_rows);
     }
     pc_attention_params params = {.scale = 1 / sqrt((double)size), .page_rows = PC_CACHE_PAGE};
+    pc_llm_look_at(graph, io, index, q, k, params.scale);
     pc_tensor *mixed = pc_attention_paged(graph, q, k, v, io->ranges, io->cache ? io->pages : NULL, params);
     mixed = pc_reshape(graph, mixed, pc_dims(2, -1, config->hidden_size));
     return project_into(build, io->hooks, index, PC_PROJECT_O, &layer->o, mixed, residual);
