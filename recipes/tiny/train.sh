@@ -1,22 +1,19 @@
 #!/usr/bin/env bash
-# Trains models/percept-tiny from nothing: three stages on generated scenes, nothing is downloaded.
-#   recipes/tiny/train.sh OUT [WORDS QUESTIONS LANGUAGES]     steps of the stages, as the recipes say when left out; LANGUAGES
-#                                                             0 leaves the third stage out: the model speaks English alone
+# Trains a model on generated scenes from nothing; nothing is downloaded. Stopped, it goes on where it was.
+#   recipes/tiny/train.sh OUT           the four stages of recipes/tiny: English, then Chinese, then both together
+#   recipes/tiny/train.sh OUT quick     the two stages of recipes/tiny/quick: a smaller model that speaks English
 set -euo pipefail
-out=${1:?usage: recipes/tiny/train.sh OUT [WORDS QUESTIONS LANGUAGES]}
-words=${2:-} questions=${3:-} languages=${4:-}
+out=${1:?usage: recipes/tiny/train.sh OUT [quick]}
 cd "$(dirname "$0")/../.."
 percept=${PERCEPT:-build/release/percept}
+folder=recipes/tiny stages=(1-words 2-questions 3-languages 4-together)
+[ "${2:-}" = quick ] && folder=recipes/tiny/quick stages=(1-words 2-questions)
 
-"$percept" train recipes/tiny/1-words.yaml output_dir="$out/1-words" resume_from_checkpoint=latest ${words:+max_steps="$words"}
-"$percept" train recipes/tiny/2-questions.yaml model_name_or_path="$out/1-words" output_dir="$out/2-questions" \
-    resume_from_checkpoint=latest ${questions:+max_steps="$questions"}
-last=$out/2-questions
-if [ "$languages" != 0 ]; then
-    "$percept" train recipes/tiny/3-languages.yaml model_name_or_path="$last" output_dir="$out/3-languages" \
-        resume_from_checkpoint=latest ${languages:+max_steps="$languages"}
-    last=$out/3-languages
-fi
+last=
+for stage in "${stages[@]}"; do
+    "$percept" train "$folder/$stage.yaml" output_dir="$out/$stage" resume_from_checkpoint=latest ${last:+model_name_or_path="$last"}
+    last=$out/$stage
+done
 
 mkdir -p "$out/model"
 for file in config.json generation_config.json model.safetensors tokenizer.json tokenizer_config.json \

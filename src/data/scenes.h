@@ -97,7 +97,9 @@ const char *pc_scene_noun_word(const pc_scene_language *language, int noun); /* 
 
 typedef enum pc_scene_kind {
     PC_SCENE_EXISTENCE, PC_SCENE_COLOUR, PC_SCENE_SHAPE, PC_SCENE_COUNT, PC_SCENE_SIZE, PC_SCENE_TEXTURE,
-    PC_SCENE_RELATION, PC_SCENE_COMPARISON, PC_SCENE_READING, PC_SCENE_POSITION, PC_SCENE_KINDS
+    PC_SCENE_RELATION, PC_SCENE_COMPARISON, PC_SCENE_READING, PC_SCENE_POSITION,
+    PC_SCENE_SHARING, /* which colour two objects share, or none: asked only by pc_scene_questions_of, to train on */
+    PC_SCENE_KINDS
 } pc_scene_kind;
 const char *pc_scene_kind_name(pc_scene_kind kind); /* "existence", ... */
 

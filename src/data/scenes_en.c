@@ -17,6 +17,7 @@ const pc_scene_language pc_scene_english = {
     .definite = "the ",
     .yes = "yes",
     .no = "no",
+    .none = "none",
     .numbers = {"0", "1", "2", "3", "4", "5", "6", "7", "8"},
     .number_words = {"no", "one", "two", "three", "four", "five", "six", "seven", "eight"},
     .relations = {{"left of", "to the left of"}, {"right of", "to the right of"}, {"above", "higher than"},
@@ -115,5 +116,10 @@ const pc_scene_language pc_scene_english = {
                            {"Is {the} in the left, center or right column?",
                             "In which column is {the}, left, center or right?"},
                            "{The} is in the {answer} column.", NULL},
+        [PC_ASK_SHARED_COLOUR] = {PC_SCENE_SHARING,
+                                  {"Do {the} and {the2} have the same color, and which?",
+                                   "Is {the} the same color as {the2}, and which?",
+                                   "Are {the} and {the2} of the same color, and which?"},
+                                  "{The} and {the2} are both {answer}.", "{The} and {the2} have different colors."},
     },
 };

@@ -37,7 +37,7 @@ int pc_scene_fitting(const pc_scene *scene, const pc_scene_description *descript
 typedef enum pc_scene_ask {
     PC_ASK_EXIST, PC_ASK_COLOUR, PC_ASK_COLOUR_AT, PC_ASK_SHAPE, PC_ASK_SHAPE_AT, PC_ASK_COUNT_ALL, PC_ASK_COUNT,
     PC_ASK_SIZE, PC_ASK_TEXTURE, PC_ASK_RELATION, PC_ASK_SIDE_X, PC_ASK_SIDE_Y, PC_ASK_MORE, PC_ASK_SAME_COLOUR,
-    PC_ASK_LARGER, PC_ASK_READ, PC_ASK_READ_ONLY, PC_ASK_WHERE, PC_ASK_ROW, PC_ASK_COLUMN, PC_ASKS
+    PC_ASK_LARGER, PC_ASK_READ, PC_ASK_READ_ONLY, PC_ASK_WHERE, PC_ASK_ROW, PC_ASK_COLUMN, PC_ASK_SHARED_COLOUR, PC_ASKS
 } pc_scene_ask;
 
 enum { PC_SCENE_PHRASINGS = 5 };
@@ -61,6 +61,7 @@ struct pc_scene_language {
     const char *space;             /* between words */
     const char *article, *article_vowel, *definite; /* put in front, with their space */
     const char *yes, *no;
+    const char *none; /* no colour is shared */
     const char *numbers[PC_SCENE_OBJECTS + 1];       /* answers to counts */
     const char *number_words[PC_SCENE_OBJECTS + 1];  /* in captions */
     const char *relations[4][2];  /* left of, right of, above, below: two phrasings each */

@@ -417,6 +417,19 @@ static bool ask_same_colour(asking *a)
            pick_pair(a, yes ? same_colour : other_colour, allowed, pair) && answer_yes_no(a, yes);
 }
 
+/* A step towards "same colour?" that is learnt gradually: naming the first object's colour is right half of the time. */
+static bool ask_shared_colour(asking *a)
+{
+    const pc_scene_object *pair[2];
+    bool yes = below(a, 2);
+    if (!pick_pair(a, yes ? same_colour : other_colour, ANY & ~PC_SAY_COLOUR, pair)) {
+        return false;
+    }
+    blank(a, "answer", yes ? a->language->colours[pair[0]->colour] : a->language->none);
+    a->yes = yes;
+    return true;
+}
+
 static bool sizes_differ(const pc_scene_object *a, const pc_scene_object *b)
 {
     return a->size != b->size && is_shape(a) && is_shape(b);
@@ -497,6 +510,7 @@ static const ask_function functions[PC_ASKS] = {
     [PC_ASK_LARGER] = ask_larger,     [PC_ASK_READ] = ask_read,
     [PC_ASK_READ_ONLY] = ask_read_only, [PC_ASK_WHERE] = ask_where,
     [PC_ASK_ROW] = ask_row,           [PC_ASK_COLUMN] = ask_column,
+    [PC_ASK_SHARED_COLOUR] = ask_shared_colour,
 };
 
 /* One slot of a scene's list: asks to choose from (repeated ones are likelier); the next ones stand in when the scene
@@ -515,9 +529,10 @@ static const pc_scene_ask slots[][CHOICES] = {
     {PC_ASK_MORE, PC_ASK_SAME_COLOUR, PC_ASK_SAME_COLOUR, PC_ASK_LARGER},
     {PC_ASK_READ, PC_ASK_READ, PC_ASK_READ, PC_ASK_READ_ONLY},
     {PC_ASK_WHERE, PC_ASK_WHERE, PC_ASK_ROW, PC_ASK_COLUMN},
+    {PC_ASK_SHARED_COLOUR, PC_ASK_SHARED_COLOUR, PC_ASK_SHARED_COLOUR, PC_ASK_SHARED_COLOUR},
 };
-enum { SLOTS = sizeof slots / sizeof slots[0] };
-_Static_assert((int)SLOTS <= (int)PC_SCENE_QUESTIONS, "a scene's questions fit the caller's array");
+enum { SLOTS = sizeof slots / sizeof slots[0], USUAL_SLOTS = SLOTS - 1 }; /* the last ones only by their kind's name */
+_Static_assert((int)USUAL_SLOTS <= (int)PC_SCENE_QUESTIONS, "a scene's questions fit the caller's array");
 
 static void phrase_question(asking *a, pc_scene_ask ask, pc_scene_question *out)
 {
@@ -570,7 +585,7 @@ int pc_scene_questions(const pc_scene *scene, const pc_scene_language *language,
     asking a = {.scene = scene, .language = language};
     int count = 0;
     pc_scene_rng(&a.rng, scene->seed, scene->index, PC_SCENE_STREAM_QUESTIONS);
-    for (int slot = 0; slot < SLOTS; slot++) {
+    for (int slot = 0; slot < USUAL_SLOTS; slot++) {
         count += ask_slot(&a, slot, out, count);
     }
     return count;

@@ -29,7 +29,8 @@ const char *pc_scene_noun_word(const pc_scene_language *language, int noun)
 const char *pc_scene_kind_name(pc_scene_kind kind)
 {
     static const char *const names[PC_SCENE_KINDS] = {"existence", "colour",   "shape",      "count",   "size",
-                                                      "texture",   "relation", "comparison", "reading", "position"};
+                                                      "texture",   "relation", "comparison", "reading", "position",
+                                                      "sharing"};
     return (unsigned)kind < PC_SCENE_KINDS ? names[kind] : "unknown";
 }
 

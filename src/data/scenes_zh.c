@@ -17,6 +17,7 @@ const pc_scene_language pc_scene_chinese = {
     .definite = "",
     .yes = "是",
     .no = "否",
+    .none = "无",
     .numbers = {"0", "1", "2", "3", "4", "5", "6", "7", "8"},
     .number_words = {"零", "一", "两", "三", "四", "五", "六", "七", "八"},
     .relations = {{"左边", "左侧"}, {"右边", "右侧"}, {"上面", "上方"}, {"下面", "下方"}},
@@ -102,5 +103,9 @@ const pc_scene_language pc_scene_chinese = {
         [PC_ASK_COLUMN] = {PC_SCENE_POSITION,
                            {"{the}在左列、中列还是右列？", "{the}在哪一列，左列、中列还是右列？"},
                            "{the}在{answer}。", NULL},
+        [PC_ASK_SHARED_COLOUR] = {PC_SCENE_SHARING,
+                                  {"{the}和{the2}颜色相同吗，是哪种？", "{the}的颜色和{the2}一样吗，是哪种？",
+                                   "{the}和{the2}是同一种颜色吗，是哪种？"},
+                                  "{the}和{the2}都是{answer}。", "{the}和{the2}颜色不同。"},
     },
 };

@@ -16,6 +16,7 @@
 typedef struct slot {
     pc_param *param;
     float *moments[PC_OPTIMIZER_MOMENTS]; /* the optimizer's, parameter's shape; NULL behind the last */
+    int count; /* of them */
     pc_tensor *square;     /* [1]: squared norm of the gradient */
 } slot;
 
@@ -31,7 +32,6 @@ struct pc_learner {
     slot *slots;
     int64_t slot_count;
     _Alignas(max_align_t) unsigned char step[PC_OPTIMIZER_STEP]; /* the optimizer's */
-    int moments;
     pc_dropout_draw draw;
     int64_t updates, steps; /* made; begun, skipped ones as well */
     runner loss, norms, update;
@@ -191,7 +191,8 @@ static pc_status add_slots(pc_learner *learner, pc_params *params)
         }
         slot *at = &learner->slots[learner->slot_count++];
         at->param = param;
-        for (int m = 0; m < learner->moments; m++) {
+        at->count = learner->options.optimizer->moments(&learner->options.settings, param);
+        for (int m = 0; m < at->count; m++) {
             PC_TRY(PC_NEW_ARRAY(at->moments[m], (size_t)pc_shape_count(&param->shape), "the optimizer's moments"));
         }
     }
@@ -239,8 +240,9 @@ static pc_status build_update(pc_learner *learner)
             .grad = fixed(update->graph, at->param, at->param->grad),
             .rate = rate_of(&learner->options, at->param->part),
             .decay = at->param->decays ? learner->options.weight_decay : 0,
+            .compute = learner->options.compute,
         };
-        for (int m = 0; m < learner->moments; m++) {
+        for (int m = 0; m < at->count; m++) {
             with.moments[m] = fixed(update->graph, at->param, at->moments[m]);
         }
         learner->options.optimizer->update(update->graph, &with, learner->step);
@@ -251,7 +253,6 @@ static pc_status build_update(pc_learner *learner)
 static pc_status build(pc_learner *learner)
 {
     const pc_batch_limits *limits = &learner->options.limits;
-    learner->moments = learner->options.optimizer->moments(&learner->options.settings);
     int64_t rows = limits->targets > limits->samples ? limits->targets : limits->samples;
     PC_TRY(learner->options.stage->check(learner->model));
     PC_TRY(PC_NEW_ARRAY(learner->weights, (size_t)rows + 1, "a learner"));
@@ -464,13 +465,18 @@ pc_cost pc_learner_cost(const pc_learner *learner)
 
 size_t pc_learner_state_bytes(const pc_learner *learner)
 {
-    return (size_t)pc_learner_trained(learner) * (size_t)learner->moments * sizeof(float);
+    size_t numbers = 0;
+    for (int64_t i = 0; i < learner->slot_count; i++) {
+        const slot *at = &learner->slots[i];
+        numbers += (size_t)pc_shape_count(&at->param->shape) * (size_t)at->count;
+    }
+    return numbers * sizeof(float);
 }
 
 size_t pc_learner_bytes(const pc_learner *learner)
 {
     size_t cache = learner->features ? pc_features_bytes(learner->features) : 0;
-    return cache + pc_exec_arena_bytes(learner->loss.exec) + (size_t)pc_learner_trained(learner) * sizeof(float) +
+    return cache + pc_exec_arena_bytes(learner->loss.exec) + pc_exec_arena_bytes(learner->update.exec) + (size_t)pc_learner_trained(learner) * sizeof(float) +
            pc_learner_state_bytes(learner);
 }
 
@@ -491,7 +497,7 @@ static pc_status each_moment(const pc_learner *learner, void *user,
     char name[600];
     for (int64_t i = 0; i < learner->slot_count; i++) {
         const slot *at = &learner->slots[i];
-        for (int m = 0; m < learner->moments; m++) {
+        for (int m = 0; m < at->count; m++) {
             PC_TRY(visit(user, at->param, moment_name(name, at->param, m), at->moments[m]));
         }
     }

@@ -68,7 +68,7 @@ typedef struct pc_recipe {
     /* optimisation */
     int64_t batch_size, accumulation, max_steps, warmup_steps, seed, threads;
     double region_weight, epochs, learning_rate, vision_lr, projector_lr, warmup_ratio, weight_decay, beta1, beta2, epsilon;
-    double max_grad_norm, sgd_momentum, dropout;
+    double max_grad_norm, sgd_momentum, muon_momentum, dropout;
     char *optim;
     int schedule; /* pc_schedule */
     bool bf16, gradient_checkpointing;

@@ -158,9 +158,37 @@ static void test_blind_guessing(void **state)
     assert_true((double)total / scenes >= 8);
     for (int k = 0; k < PC_SCENE_KINDS; k++) {
         print_message("%-10s %.3f\n", pc_scene_kind_name((pc_scene_kind)k), (double)kinds[k] / total);
-        assert_true((double)kinds[k] / total > 0.03);
+        double share = (double)kinds[k] / total;
+        assert_true(k == PC_SCENE_SHARING ? share == 0 : share > 0.03);
     }
     assert_true((double)kinds[PC_SCENE_RELATION] / total >= 0.20);
+}
+
+/* "Do X and Y have the same color, and which?": asked only by name; half of the answers are a colour that the picture has twice. */
+static void test_shared_colours(void **state)
+{
+    (void)state;
+    const pc_scene_language *language = pc_scene_language_find("en");
+    pc_scene scene;
+    pc_scene_question questions[PC_SCENE_QUESTIONS];
+    int asked = 0, none = 0;
+    for (uint64_t index = 0; index < 1500; index++) {
+        pc_scene_draw(&scene, 7, index, NULL);
+        int count = pc_scene_questions_of(&scene, language, 1u << PC_SCENE_SHARING, questions);
+        for (int i = 0; i < count; i++) {
+            assert_int_equal(questions[i].kind, PC_SCENE_SHARING);
+            bool shares_none = strcmp(questions[i].answer, "none") == 0;
+            int with_it = 0;
+            for (int o = 0; o < scene.count; o++) {
+                with_it += strcmp(questions[i].answer, pc_scene_colour_word(language, scene.objects[o].colour)) == 0;
+            }
+            asked += !questions[i].sentence;
+            none += shares_none;
+            assert_true(questions[i].sentence || shares_none || with_it >= 2);
+        }
+    }
+    assert_true(asked > 1500);
+    assert_in_range(100 * none / asked, 40, 75);
 }
 
 /* No blank is left, nothing is cut, sentences end with `stop`. */
@@ -257,7 +285,7 @@ static void test_object_words(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_frozen_hash), cmocka_unit_test(test_same_index_same_scene),
+        cmocka_unit_test(test_frozen_hash), cmocka_unit_test(test_shared_colours), cmocka_unit_test(test_same_index_same_scene),
         cmocka_unit_test(test_options),     cmocka_unit_test(test_visible),
         cmocka_unit_test(test_blind_guessing), cmocka_unit_test(test_words_fit),
         cmocka_unit_test(test_object_words),  cmocka_unit_test(test_languages_agree),

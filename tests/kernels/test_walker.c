@@ -4,6 +4,7 @@
 #include "ops/activation.h"
 #include "ops/adamw.h"
 #include "ops/dropout.h"
+#include "ops/nesterov.h"
 #include "ops/sgd.h"
 #include "ops/add.h"
 #include "ops/attention.h"
@@ -400,6 +401,13 @@ static void test_sgd(void **state)
     }
 }
 
+static void test_nesterov(void **state)
+{
+    const pc_nesterov_step step = {0.9, 0.5};
+    const pc_nesterov_params params = {&step};
+    each_width(*state, &pc_op_nesterov, &params, 2, 1, false);
+}
+
 static void test_dropout(void **state)
 {
     walker *w = *state;
@@ -430,6 +438,7 @@ int main(void)
         cmocka_unit_test(test_cross_entropy),
         cmocka_unit_test(test_adamw),
         cmocka_unit_test(test_sgd),
+        cmocka_unit_test(test_nesterov),
         cmocka_unit_test(test_dropout),
     };
     return cmocka_run_group_tests(tests, walker_setup, walker_teardown);

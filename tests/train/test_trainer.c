@@ -143,7 +143,7 @@ static void test_threads(void **state)
 static void test_other_ways(void **state)
 {
     static const char frozen[] = "freeze_vision_tower=true image_shift=0 max_steps=8";
-    static const char dropped[] = "optim=sgd sgd_momentum=0.9 dropout=0.2 max_steps=8";
+    static const char *const optimizers[] = {"optim=sgd sgd_momentum=0.9 dropout=0.2 max_steps=8", "optim=muon max_steps=8"};
     char folder[256], cache[512], extra[1024], hashes[5][65];
     (void)state;
     pc_test_folder_new(folder);
@@ -158,12 +158,14 @@ static void test_other_ways(void **state)
     }
     snprintf(extra, sizeof extra, "feature_cache=%s freeze_vision_tower=false image_shift=0", cache);
     assert_int_equal(train(folder, 2, 0, false, extra), PC_ERR_USAGE);
-    for (int i = 0; i < 2; i++) {
-        snprintf(extra, sizeof extra, "%s overwrite_output_dir=true", dropped);
-        assert_int_equal(train(folder, 1 + i, i ? 3 : 0, false, extra), i ? PC_ERR_INTERRUPTED : PC_OK);
-        assert_int_equal(i ? train(folder, 2, 0, true, dropped) : PC_OK, PC_OK);
+    for (int i = 0; i < 4; i++) {
+        const char *with = optimizers[i / 2];
+        bool stops = i % 2;
+        snprintf(extra, sizeof extra, "%s overwrite_output_dir=true", with);
+        assert_int_equal(train(folder, 1 + stops, stops ? 3 : 0, false, extra), stops ? PC_ERR_INTERRUPTED : PC_OK);
+        assert_int_equal(stops ? train(folder, 2, 0, true, with) : PC_OK, PC_OK);
         hash(folder, "model.safetensors", hashes[i]);
-        assert_string_equal(hashes[i], hashes[0]);
+        assert_string_equal(hashes[i], hashes[i - stops]);
     }
     pc_test_folder_free(folder);
 }

@@ -6,8 +6,9 @@
 
 _Static_assert(sizeof(pc_adamw_step) <= PC_OPTIMIZER_STEP, "the step fits");
 
-static int moments(const pc_optimizer_settings *settings)
+static int moments(const pc_optimizer_settings *settings, const pc_param *param)
 {
+    (void)param;
     (void)settings;
     return 2;
 }

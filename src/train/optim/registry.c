@@ -2,10 +2,6 @@
 
 #include <string.h>
 
-#define PC_OPTIMIZER(name) extern const pc_optimizer pc_optimizer_##name;
-#include "train/optim/list.h"
-#undef PC_OPTIMIZER
-
 #define PC_OPTIMIZER(name) &pc_optimizer_##name,
 static const pc_optimizer *const optimizers[] = {
 #include "train/optim/list.h"

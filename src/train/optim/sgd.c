@@ -4,8 +4,9 @@
 
 _Static_assert(sizeof(pc_sgd_step) <= PC_OPTIMIZER_STEP, "the step fits");
 
-static int moments(const pc_optimizer_settings *settings)
+static int moments(const pc_optimizer_settings *settings, const pc_param *param)
 {
+    (void)param;
     return settings->momentum > 0;
 }
 
