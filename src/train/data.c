@@ -159,6 +159,9 @@ static pc_status open_loader(pc_train_data *data, const pc_recipe *recipe, const
     if (model->llm.info.source && (stage->batches != PC_BATCH_LANGUAGE || options.turns != PC_TURNS_HISTORY)) {
         return pc_fail(PC_ERR_DATA, "an encoder-decoder trains in stages pt and sft, on turns that see their history");
     }
+    if (model->llm.info.by_distance && (stage->batches != PC_BATCH_LANGUAGE || options.turns != PC_TURNS_HISTORY)) {
+        return pc_fail(PC_ERR_DATA, "a language model that counts distances trains in stages pt and sft, on turns that see their history");
+    }
     if (model->llm.info.rotary_limit && recipe->cutoff_len > model->llm.info.rotary_limit) {
         return pc_fail(PC_ERR_DATA, "cutoff_len is %lld; beyond %lld tokens this model's rotary positions depend on the length "
                                     "of each text, which packed training can't follow",
