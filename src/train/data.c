@@ -191,6 +191,15 @@ pc_status pc_train_data_open(pc_train_data *out, const pc_recipe *recipe, const 
     return open_loader(out, recipe, model, stage);
 }
 
+int pc_train_data_find(const pc_train_data *data, int64_t *index)
+{
+    int d = 0;
+    while (d < data->count && *index >= pc_dataset_count(data->datasets[d])) {
+        *index -= pc_dataset_count(data->datasets[d++]);
+    }
+    return d;
+}
+
 void pc_train_data_close(pc_train_data *data)
 {
     pc_loader_free(data->loader);
