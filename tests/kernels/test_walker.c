@@ -442,7 +442,6 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_elementwise),
         cmocka_unit_test(test_repeated),
-        cmocka_unit_test(test_look),
         cmocka_unit_test(test_log_scale),
         cmocka_unit_test(test_depthwise),
         cmocka_unit_test(test_row_lengths),
@@ -458,6 +457,7 @@ int main(void)
         cmocka_unit_test(test_sgd),
         cmocka_unit_test(test_nesterov),
         cmocka_unit_test(test_dropout),
+        cmocka_unit_test(test_look),
     };
     return cmocka_run_group_tests(tests, walker_setup, walker_teardown);
 }
