@@ -64,20 +64,23 @@ typedef struct pc_decoder_weights {
 
 /* Experts in place of MLPs; their keys are Mixtral's where Mixtral has them. moe_layers_idx, read beside these, is the list of
  * layers that have them, null = all. */
+#define PC_DECODER_MOE_KEY(spelling, key, kind, def, lo, hi, text)                                                  \
+    {.name = spelling, .type = kind, .offset = offsetof(pc_decoder_config, moe.key), .fallback = def, .low = lo, .high = hi, \
+     .help = text, .only_with = "num_local_experts"}
 #define PC_DECODER_MOE_FIELDS(number, chosen, coefficient)                                                          \
     PC_DECODER_KEY("num_local_experts", moe.experts, PC_FIELD_INT, number, 0, 1024, "experts of a sparse layer; 0 = none"), \
-    PC_DECODER_KEY("num_experts_per_tok", moe.top_k, PC_FIELD_INT, chosen, 1, 1024, "experts that a token goes to"), \
-    PC_DECODER_KEY("norm_topk_prob", moe.renormalise, PC_FIELD_BOOL, "true", 0, 0,                                  \
+    PC_DECODER_MOE_KEY("num_experts_per_tok", top_k, PC_FIELD_INT, chosen, 1, 1024, "experts that a token goes to"), \
+    PC_DECODER_MOE_KEY("norm_topk_prob", renormalise, PC_FIELD_BOOL, "true", 0, 0,                                  \
                    "the chosen experts' weights sum to 1"),                                                        \
-    PC_DECODER_KEY("router_aux_loss_coef", moe.balance, PC_FIELD_FLOAT, coefficient, 0, 1e3,                        \
+    PC_DECODER_MOE_KEY("router_aux_loss_coef", balance, PC_FIELD_FLOAT, coefficient, 0, 1e3,                        \
                    "training: weight of the loss that balances the experts"),                                      \
-    PC_DECODER_KEY("router_z_loss_coef", moe.z, PC_FIELD_FLOAT, "0", 0, 1e3,                                        \
+    PC_DECODER_MOE_KEY("router_z_loss_coef", z, PC_FIELD_FLOAT, "0", 0, 1e3,                                        \
                    "training: weight of the loss that keeps router logits small"),                                 \
-    PC_DECODER_KEY("moe_balance_layers", moe.balance_layers, PC_FIELD_BOOL, "false", 0, 0,                          \
+    PC_DECODER_MOE_KEY("moe_balance_layers", balance_layers, PC_FIELD_BOOL, "false", 0, 0,                          \
                    "training: balance the first choices of each layer, not all choices of all together"),          \
-    PC_DECODER_KEY("moe_capacity_factor", moe.capacity, PC_FIELD_FLOAT, "0", 0, 1e6,                                \
+    PC_DECODER_MOE_KEY("moe_capacity_factor", capacity, PC_FIELD_FLOAT, "0", 0, 1e6,                                \
                    "training: tokens that an expert takes, in even shares; 0 = all that choose it"),               \
-    PC_DECODER_KEY("moe_min_capacity", moe.min_capacity, PC_FIELD_INT, "0", 0, 1 << 30, "at least so many tokens")
+    PC_DECODER_MOE_KEY("moe_min_capacity", min_capacity, PC_FIELD_INT, "0", 0, 1 << 30, "at least so many tokens")
 
 /* What a pc_llm_type is made of. */
 pc_status pc_decoder_read(void *config, const pc_json *json, const char *where);
