@@ -1,4 +1,4 @@
-/* `percept data`: make scenes (here), check and show the data of a recipe (data_check.c, data_show.c). */
+/* `percept data`: make scenes is here, the other parts have files of their own (data.h). */
 #include "base/field.h"
 #include "base/log.h"
 #include "base/str.h"
@@ -127,6 +127,7 @@ static const pc_command parts[] = {
     {.name = "make", .summary = "write labelled pictures of shapes", .run = make},
     {.name = "check", .summary = "go over every sample of a recipe's data", .run = pc_data_check},
     {.name = "show", .summary = "show a sample of a recipe's data as the model sees it", .run = pc_data_show},
+    {.name = "mistakes", .summary = "preference pairs from a model's own answers", .run = pc_data_mistakes},
 };
 enum { PARTS = sizeof parts / sizeof parts[0] };
 
@@ -149,8 +150,7 @@ static pc_status run(int argc, char **argv)
             return parts[i].run(argc - 1, argv + 1);
         }
     }
-    return pc_fail(PC_ERR_USAGE, "expected `percept data make scenes DIR`, `percept data check RECIPE` or `percept data show "
-                                 "RECIPE`; see `percept data --help`");
+    return pc_fail(PC_ERR_USAGE, "expected a command: make, check, show, mistakes; see `percept data --help`");
 }
 
 const pc_command pc_command_data = {.name = "data", .summary = "make, check and show data to train with", .run = run};

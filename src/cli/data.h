@@ -6,5 +6,6 @@
 
 pc_status pc_data_check(int argc, char **argv);
 pc_status pc_data_show(int argc, char **argv);
+pc_status pc_data_mistakes(int argc, char **argv);
 
 #endif

@@ -31,6 +31,7 @@ const pc_scene_language pc_scene_english = {
     .ask_short = {"", " Answer with one word."},
     .ask_sentence = {" Answer in a sentence.", " Answer in a full sentence.", " Reply with a sentence."},
     .backgrounds = {"light", "dark"},
+    .background = "background",
     .separator = ", ",
     .last_separator = " and ",
     .brief_requests = {"Give a short caption.", "What is in the picture?", "Describe the picture briefly.",

@@ -71,6 +71,7 @@ struct pc_scene_language {
     const char *be_one, *be_many;
     const char *ask_short[2], *ask_sentence[3]; /* put behind a question, with their space */
     const char *backgrounds[2];   /* light, dark */
+    const char *background;       /* the word for it, which captions alone have */
     const char *separator, *last_separator; /* ", " and " and " */
     const char *brief_requests[4], *detailed_requests[4];
     const char *brief, *brief_many; /* {list} {background}; {count} {many} {background} */

@@ -30,6 +30,7 @@ const pc_scene_language pc_scene_chinese = {
     .ask_short = {"", "请用一个词回答。"},
     .ask_sentence = {"请用一句话回答。", "请用完整的句子回答。", "用一个句子回答。"},
     .backgrounds = {"浅色", "深色"},
+    .background = "背景",
     .separator = "，",
     .last_separator = "和",
     .brief_requests = {"给图片写一个简短的标题。", "图片里有什么？", "简单描述这张图片。", "为这张图片写一个标题。"},

@@ -2,6 +2,7 @@
  * PC_TASK(descriptor). */
 PC_TASK(scenes)
 PC_TASK(scenes_zh)
+PC_TASK(scenes_captions)
 PC_TASK(pope_scenes)
 PC_TASK(pope)
 PC_TASK(easy_vqa)

@@ -32,6 +32,7 @@ typedef struct scoring {
     pc_tally *out;
     const pc_answerer *answerer;
     const pc_tally_options *options;
+    const pc_task *task;
     held *held;     /* [batch] */
     pc_answer_request *requests; /* [batch] */
     pc_answer *answers;          /* [batch] */
@@ -296,6 +297,11 @@ done:
     return status;
 }
 
+static pc_status judge(const pc_task *task, const char *answer, const char *truth, bool *right)
+{
+    return task->judge ? task->judge(answer, truth, right) : pc_match_exact(answer, truth, right);
+}
+
 /* Count the answer that a file holds for this question. */
 static pc_status take_old(scoring *s, const pc_task_question *question, const pc_json *old)
 {
@@ -312,7 +318,7 @@ static pc_status take_old(scoring *s, const pc_task_question *question, const pc
         s->out->failed++;
         return PC_OK;
     }
-    PC_TRY(pc_match_exact(answer, question->answer, &right));
+    PC_TRY(judge(s->task, answer, question->answer, &right));
     count(s->out, question->kind, pc_json_get_bool(old, "cut", false), right);
     return s->options->kept ? pc_json_push(s->options->kept, pc_json_copy(old)) : PC_OK;
 }
@@ -339,7 +345,7 @@ static pc_status take_new(scoring *s, const pc_task_question *question, const pc
     pc_status status = PC_OK;
     const char *text = answer->text.data ? answer->text.data : "";
     bool cut = answer->end == PC_ANSWER_LENGTH;
-    PC_TRY(pc_match_exact(text, question->answer, &right));
+    PC_TRY(judge(s->task, text, question->answer, &right));
     count(s->out, question->kind, cut, right);
     if (s->samples || s->options->kept) {
         PC_TRY(make_sample(&sample, question, answer, text, right, NULL));
@@ -455,7 +461,7 @@ static void let_go(scoring *s)
 pc_status pc_tally_task(pc_tally *out, const pc_answerer *answerer, const pc_task *task,
                         const pc_task_options *task_options, const pc_tally_options *options)
 {
-    scoring s = {.out = out, .answerer = answerer, .options = options};
+    scoring s = {.out = out, .answerer = answerer, .options = options, .task = task};
     void *state = NULL;
     pc_status status;
     *out = (pc_tally){0};

@@ -67,6 +67,8 @@ typedef struct pc_task {
     pc_status (*open)(void **state, const pc_task_options *options);
     /* *have = false behind the last one. */
     pc_status (*next)(void *state, pc_task_question *out, bool *have);
+    /* Is the answer right? NULL: when it is the truth (prompt/match.h). */
+    pc_status (*judge)(const char *answer, const char *truth, bool *right);
     void (*close)(void *state);
     /* In place of open, next and close: look into the model and say what was found (pc_json_free). */
     pc_status (*measure)(pc_json **out, const pc_task_options *options,

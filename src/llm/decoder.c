@@ -1,4 +1,4 @@
-/* The decoder block of LLaMA, which Mistral, Mixtral and Qwen2 share.
+/* The decoder block of LLaMA, which Mistral, Mixtral, Qwen2 and StableLM share.
  *
  *   h = x + o_proj(attention(rope(q), rope(k), v)) with q,k,v of RMSNorm(x);  x = h + down(silu(gate n) * up n), n = RMSNorm(h)
  *   ... L times, then RMSNorm.
@@ -10,8 +10,8 @@
  */
 #include "llm/decoder.h"
 
-#include "ops/attention.h"
 #include "ops/log_scale.h"
+#include "ops/part.h"
 #include "ops/rope.h"
 #include "ops/rows.h"
 #include "ops/window.h"
@@ -53,27 +53,33 @@ static pc_status read_layer_types(pc_decoder_config *config, const pc_json *type
     return PC_OK;
 }
 
-/* Which layers have experts. */
+/* Features of a head that rotate. */
+static int64_t rotary_size(const pc_decoder_config *config)
+{
+    double share = config->block.rotary_share;
+    return share > 0 ? (int64_t)((double)head_size(config) * share) : head_size(config);
+}
+
 static pc_status read_sparse(pc_decoder_config *config, const pc_json *json, const char *where)
 {
-    const pc_json *list = pc_json_get(json, "moe_layers_idx");
-    bool all = pc_json_is_null(list);
     config->moe.width = config->hidden_size;
     config->moe.hidden = mlp_width(config);
-    if (!all && !pc_json_is_array(list)) {
-        return pc_fail(PC_ERR_DATA, "%s: moe_layers_idx must be a list of layers", where);
+    return pc_moe_layers(config->sparse, config->num_hidden_layers, &config->moe, json, where);
+}
+
+/* The share that the file says, where not all features of a head need rotate. */
+static pc_status take_share(pc_decoder_block *block, double found, const char *where)
+{
+    if (found == 0) {
+        return PC_OK;
     }
-    for (int64_t i = 0; i < config->num_hidden_layers; i++) {
-        config->sparse[i] = config->moe.experts > 0 && all;
+    if (block->rotary_share == 0 && found != 1) {
+        return pc_fail(PC_ERR_DATA, "%s: partial_rotary_factor other than 1 is not supported", where);
     }
-    for (size_t i = 0; i < pc_json_length(list); i++) {
-        int64_t layer = pc_json_integer(pc_json_at(list, i), -1);
-        if (layer < 0 || layer >= config->num_hidden_layers) {
-            return pc_fail(PC_ERR_DATA, "%s: moe_layers_idx[%zu]: expected a layer from 0 to %lld", where, i,
-                           (long long)config->num_hidden_layers - 1);
-        }
-        config->sparse[layer] = config->moe.experts > 0;
+    if (!(found > 0 && found <= 1)) {
+        return pc_fail(PC_ERR_DATA, "%s: partial_rotary_factor must be above 0 and at most 1", where);
     }
+    block->rotary_share = block->rotary_share > 0 ? found : 0;
     return PC_OK;
 }
 
@@ -82,6 +88,7 @@ pc_status pc_decoder_read(void *any, const pc_json *json, const char *where)
     pc_decoder_config *config = any;
     PC_TRY(read_sparse(config, json, where));
     PC_TRY(pc_rotary_read(&config->rotary, json, config->rope_theta, config->max_position_embeddings, where));
+    PC_TRY(take_share(&config->block, config->rotary.share, where));
     if (pc_json_get(json, "num_key_value_heads") && pc_json_is_null(pc_json_get(json, "num_key_value_heads"))) {
         config->num_key_value_heads = 0;
     }
@@ -111,9 +118,9 @@ pc_status pc_decoder_check(const void *any, const char *where)
         return pc_fail(PC_ERR_DATA, "%s: num_attention_heads %lld is not a multiple of num_key_value_heads %lld", where,
                        (long long)config->num_attention_heads, (long long)key_heads(config));
     }
-    if (head_size(config) % 2) {
-        return pc_fail(PC_ERR_DATA, "%s: the head size %lld is odd; rotary embedding needs pairs", where,
-                       (long long)head_size(config));
+    if (rotary_size(config) % 2 || rotary_size(config) < 2) {
+        return pc_fail(PC_ERR_DATA, "%s: %lld features of a head of %lld rotate; rotary embedding needs pairs", where,
+                       (long long)rotary_size(config), (long long)head_size(config));
     }
     const int32_t *sections = config->rotary.sections;
     if (sections[0] && 2 * ((int64_t)sections[0] + sections[1] + sections[2]) != head_size(config)) {
@@ -181,9 +188,11 @@ static void declare_layer(pc_scope *scope, const pc_decoder_config *config, pc_d
         pc_moe_declare(scope, &layer->moe, &config->moe, config->num_hidden_layers, name);
     }
     snprintf(name, sizeof name, "model.layers.%d.input_layernorm", index);
-    pc_norm_declare(scope, &layer->input_norm, width, false, name);
-    snprintf(name, sizeof name, "model.layers.%d.post_attention_layernorm", index);
-    pc_norm_declare(scope, &layer->post_norm, width, false, name);
+    pc_norm_declare(scope, &layer->input_norm, width, config->block.layer_norm, name);
+    if (!config->block.parallel) {
+        snprintf(name, sizeof name, "model.layers.%d.post_attention_layernorm", index);
+        pc_norm_declare(scope, &layer->post_norm, width, config->block.layer_norm, name);
+    }
 }
 
 void pc_decoder_declare(pc_scope *scope, const void *any, void *any_weights)
@@ -195,7 +204,7 @@ void pc_decoder_declare(pc_scope *scope, const void *any, void *any_weights)
     for (int64_t i = 0; i < config->num_hidden_layers; i++) {
         declare_layer(scope, config, &weights->layers[i], (int)i);
     }
-    pc_norm_declare(scope, &weights->norm, config->hidden_size, false, "model.norm");
+    pc_norm_declare(scope, &weights->norm, config->hidden_size, config->block.layer_norm, "model.norm");
     weights->head = weights->embedding;
     if (!config->tie_word_embeddings) {
         weights->head = pc_declare(scope, PC_NORMAL(pc_scope_std(scope, config->hidden_size)), table, "lm_head.weight");
@@ -206,18 +215,14 @@ void pc_decoder_declare(pc_scope *scope, const void *any, void *any_weights)
 void pc_decoder_frequencies(const void *any, int64_t length, float *out)
 {
     const pc_decoder_config *config = any;
-    pc_rotary_frequencies(&config->rotary, head_size(config), length, out);
+    memset(out, 0, sizeof *out * (size_t)(head_size(config) / 2)); /* those that don't rotate */
+    pc_rotary_frequencies(&config->rotary, rotary_size(config), length, out);
 }
 
 pc_tensor *pc_decoder_embed(const pc_build *build, const void *any_weights, pc_tensor *ids)
 {
     const pc_decoder_weights *weights = any_weights;
     return pc_take_rows(build->graph, pc_use(build, weights->embedding), ids);
-}
-
-static pc_tensor *only(pc_graph *graph, pc_tensor *x, pc_tensor *rows)
-{
-    return rows ? pc_take_rows(graph, x, rows) : x;
 }
 
 /* x [T,D] (normed) -> [T,D] + residual; [R,D] with io->rows: keys and values of all rows, the rest for those alone. */
@@ -229,27 +234,19 @@ static pc_tensor *attention(const pc_build *build, const pc_decoder_config *conf
     double scale = config->rotary.attention * config->rotary.attention / sqrt((double)size);
     pc_rope_params rope = {.interleaved = false};
     memcpy(rope.sections, config->rotary.sections, sizeof rope.sections);
-    pc_tensor *q = pc_hooks_project(io->hooks, build, index, PC_PROJECT_Q, &layer->q, only(graph, x, io->rows), NULL);
+    pc_tensor *positions = pc_stack_only(graph, io->positions, io->rows);
+    pc_tensor *q = pc_hooks_project(io->hooks, build, index, PC_PROJECT_Q, &layer->q, pc_stack_only(graph, x, io->rows), NULL);
     pc_tensor *k = pc_hooks_project(io->hooks, build, index, PC_PROJECT_K, &layer->k, x, NULL);
     pc_tensor *v = pc_hooks_project(io->hooks, build, index, PC_PROJECT_V, &layer->v, x, NULL);
     q = pc_reshape(graph, q, pc_dims(3, -1, config->num_attention_heads, size)); /* [T,H,E] */
     k = pc_reshape(graph, k, pc_dims(3, -1, key_heads(config), size));           /* [T,K,E] */
     v = pc_reshape(graph, v, pc_dims(3, -1, key_heads(config), size));
-    q = pc_rope(graph, q, only(graph, io->positions, io->rows), io->frequencies, rope);
-    q = config->logn && !build->side ? pc_log_scale(graph, q, only(graph, io->positions, io->rows), config->seq_length) : q;
+    q = pc_rope(graph, q, positions, io->frequencies, rope);
+    q = config->logn && !build->side ? pc_log_scale(graph, q, positions, config->seq_length) : q;
     k = pc_rope(graph, k, io->positions, io->frequencies, rope);
-    if (io->cache) {
-        k = pc_store_rows(graph, io->cache[index].keys, k, io->cache_rows); /* [S,K,E] */
-        v = pc_store_rows(graph, io->cache[index].values, v, io->cache_rows);
-    }
-    pc_tensor *mixed = pc_attention_paged(graph, q, k, v, only(graph, io->ranges, io->rows), io->cache ? io->pages : NULL,
-                                          (pc_attention_params){.scale = scale, .page_rows = PC_CACHE_PAGE});
-    residual = only(graph, residual, io->rows);
-    mixed = pc_reshape(graph, mixed, pc_dims(2, -1, config->num_attention_heads * size));
-    if (pc_drops_stream(build)) {
-        return pc_add_to_stream(build, pc_hooks_project(io->hooks, build, index, PC_PROJECT_O, &layer->o, mixed, NULL), residual);
-    }
-    return pc_hooks_project(io->hooks, build, index, PC_PROJECT_O, &layer->o, mixed, residual);
+    const pc_stack_attention how = {config->num_attention_heads, key_heads(config), size, scale, NULL};
+    pc_tensor *mixed = pc_stack_attend(build, io, index, (pc_tensor *[]){q, k, v}, &how);
+    return pc_stack_end(build, io->hooks, index, PC_PROJECT_O, &layer->o, mixed, pc_stack_only(graph, residual, io->rows));
 }
 
 static pc_tensor *mlp(const pc_build *build, const pc_decoder_config *config, const pc_decoder_layer *layer, int index,
@@ -259,11 +256,7 @@ static pc_tensor *mlp(const pc_build *build, const pc_decoder_config *config, co
     pc_tensor *gate = pc_hooks_project(hooks, build, index, PC_PROJECT_GATE, &layer->mlp.gate, x, NULL); /* [T,F] */
     pc_tensor *up = pc_hooks_project(hooks, build, index, PC_PROJECT_UP, &layer->mlp.up, x, NULL);       /* [T,F] */
     pc_tensor *hidden = pc_glu(build->graph, gate, up, kind);
-    if (pc_drops_stream(build)) {
-        return pc_add_to_stream(build, pc_hooks_project(hooks, build, index, PC_PROJECT_DOWN, &layer->mlp.down, hidden, NULL),
-                                residual);
-    }
-    return pc_hooks_project(hooks, build, index, PC_PROJECT_DOWN, &layer->mlp.down, hidden, residual); /* [T,D] */
+    return pc_stack_end(build, hooks, index, PC_PROJECT_DOWN, &layer->mlp.down, hidden, residual); /* [T,D] */
 }
 
 /* x [T,D] (normed) -> [T,D] + residual: by the layer's experts, whose router logits join *routed. */
@@ -289,20 +282,11 @@ static pc_tensor *windowed(pc_graph *graph, const pc_decoder_config *config, pc_
     return ranges;
 }
 
-static void tap(const pc_build *build, const pc_decoder_weights *weights, const pc_llm_io *io, int layer, pc_tensor *x,
-                double eps)
-{
-    for (int i = 0; i < io->tap_count; i++) {
-        if (io->taps[i].layer == layer) {
-            io->taps[i].hidden = pc_norm_forward(build, &weights->norm, x, eps); /* [T,D] */
-        }
-    }
-}
-
 /* Whether the last layer may work for the wanted rows alone: nobody else looks at the others behind its attention. */
 static bool narrows(const pc_build *build, const pc_decoder_config *config, const pc_llm_io *io)
 {
-    bool seen = (io->hooks && io->hooks->count > 0) || pc_drops_stream(build) || config->sparse[config->num_hidden_layers - 1];
+    bool seen = (io->hooks && io->hooks->count > 0) || pc_drops_stream(build) || config->block.parallel ||
+                config->sparse[config->num_hidden_layers - 1];
     for (int i = 0; i < io->tap_count; i++) {
         seen = seen || io->taps[i].layer >= config->num_hidden_layers;
     }
@@ -321,7 +305,10 @@ pc_tensor *pc_decoder_forward(const pc_build *build, const void *any, const void
     const bool narrow = narrows(build, config, io);
     pc_tensor *routed = NULL;
     near.ranges = windowed(graph, config, io->ranges);
-    tap(build, weights, io, 0, x, eps);
+    pc_stack_tap(build, io, 0, x, &weights->norm, eps);
+    if (config->block.rotary_share > 0) {
+        all.frequencies = near.frequencies = pc_part_of(graph, io->frequencies, 0, rotary_size(config) / 2);
+    }
     for (int i = 0; i < layers; i++) {
         const pc_decoder_layer *layer = &weights->layers[i];
         x = pc_hooks_before_layer(io->hooks, build, i, x);
@@ -329,14 +316,14 @@ pc_tensor *pc_decoder_forward(const pc_build *build, const void *any, const void
         all.rows = near.rows = narrow && i == layers - 1 ? io->rows : NULL;
         x = attention(build, config, layer, i, config->windowed[i] ? &near : &all, h, x);
         x = pc_hooks_after_attention(io->hooks, build, i, x);
-        h = pc_norm_forward(build, &layer->post_norm, x, eps);
+        h = config->block.parallel ? h : pc_norm_forward(build, &layer->post_norm, x, eps);
         x = config->sparse[i] ? experts(build, config, layer, h, x, &routed) : mlp(build, config, layer, i, io->hooks, h, x);
         x = pc_layer_end(graph, pc_name(graph, x, "llm.hidden.%d", i + 1));
-        tap(build, weights, io, i + 1, x, eps);
+        pc_stack_tap(build, io, i + 1, x, &weights->norm, eps);
     }
     pc_moe_balance(build, &config->moe, routed);
     x = pc_hooks_before_layer(io->hooks, build, layers, x);
-    x = narrow ? x : only(graph, x, io->rows);
+    x = narrow ? x : pc_stack_only(graph, x, io->rows);
     return pc_name(graph, pc_norm_forward(build, &weights->norm, x, eps), "llm.norm");
 }
 

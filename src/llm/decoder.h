@@ -1,12 +1,20 @@
-/* The decoder that LLaMA, Mistral and Qwen2 share: what their files put together differently is in the configuration. */
+/* The decoder that LLaMA, Mistral, Qwen2 and StableLM share: what their files put together differently is in the
+ * configuration. */
 #ifndef PC_LLM_DECODER_H
 #define PC_LLM_DECODER_H
 
-#include "llm/llm.h"
+#include "llm/stack.h"
 #include "nn/moe.h"
 #include "nn/rotary.h"
 
 enum { PC_DECODER_MAX_LAYERS = 256 };
+
+/* Where a block departs from LLaMA's. */
+typedef struct pc_decoder_block {
+    bool layer_norm;      /* its norms are LayerNorms, with biases */
+    bool parallel;        /* attention and MLP read the same norm; there is no second */
+    double rotary_share;  /* of a head's features that rotate, the first ones; 0 = all, and nothing else is possible */
+} pc_decoder_block;
 
 typedef struct pc_decoder_config {
     int64_t vocab_size, hidden_size, intermediate_size, num_hidden_layers, num_attention_heads, num_key_value_heads;
@@ -20,6 +28,7 @@ typedef struct pc_decoder_config {
     int64_t mlp_divisor;       /* the MLP is intermediate_size / this wide; 0 = 1 */
     int64_t seq_length;        /* logn: queries behind this position grow (ops/log_scale.h), in answering alone */
     bool logn, ntk;
+    pc_decoder_block block;
     pc_rotary rotary;          /* by pc_decoder_read, as the next */
     bool windowed[PC_DECODER_MAX_LAYERS];
     pc_moe_config moe;         /* experts = 0: all layers are dense */
@@ -62,25 +71,8 @@ typedef struct pc_decoder_weights {
     PC_DECODER_FIELD(rope_theta, PC_FIELD_FLOAT, "10000", 1, 1e12, "base of the rotary frequencies"),               \
     PC_DECODER_FIELD(tie_word_embeddings, PC_FIELD_BOOL, "false", 0, 0, "the head is the embedding table")
 
-/* Experts in place of MLPs; their keys are Mixtral's where Mixtral has them. moe_layers_idx, read beside these, is the list of
- * layers that have them, null = all. */
-#define PC_DECODER_MOE_KEY(spelling, key, kind, def, lo, hi, text)                                                  \
-    {.name = spelling, .type = kind, .offset = offsetof(pc_decoder_config, moe.key), .fallback = def, .low = lo, .high = hi, \
-     .help = text, .only_with = "num_local_experts"}
-#define PC_DECODER_MOE_FIELDS(number, chosen, coefficient)                                                          \
-    PC_DECODER_KEY("num_local_experts", moe.experts, PC_FIELD_INT, number, 0, 1024, "experts of a sparse layer; 0 = none"), \
-    PC_DECODER_MOE_KEY("num_experts_per_tok", top_k, PC_FIELD_INT, chosen, 1, 1024, "experts that a token goes to"), \
-    PC_DECODER_MOE_KEY("norm_topk_prob", renormalise, PC_FIELD_BOOL, "true", 0, 0,                                  \
-                   "the chosen experts' weights sum to 1"),                                                        \
-    PC_DECODER_MOE_KEY("router_aux_loss_coef", balance, PC_FIELD_FLOAT, coefficient, 0, 1e3,                        \
-                   "training: weight of the loss that balances the experts"),                                      \
-    PC_DECODER_MOE_KEY("router_z_loss_coef", z, PC_FIELD_FLOAT, "0", 0, 1e3,                                        \
-                   "training: weight of the loss that keeps router logits small"),                                 \
-    PC_DECODER_MOE_KEY("moe_balance_layers", balance_layers, PC_FIELD_BOOL, "false", 0, 0,                          \
-                   "training: balance the first choices of each layer, not all choices of all together"),          \
-    PC_DECODER_MOE_KEY("moe_capacity_factor", capacity, PC_FIELD_FLOAT, "0", 0, 1e6,                                \
-                   "training: tokens that an expert takes, in even shares; 0 = all that choose it"),               \
-    PC_DECODER_MOE_KEY("moe_min_capacity", min_capacity, PC_FIELD_INT, "0", 0, 1 << 30, "at least so many tokens")
+/* Experts in place of MLPs. */
+#define PC_DECODER_MOE_FIELDS(number, chosen, coefficient) PC_MOE_FIELDS(pc_decoder_config, number, chosen, coefficient)
 
 /* What a pc_llm_type is made of. */
 pc_status pc_decoder_read(void *config, const pc_json *json, const char *where);

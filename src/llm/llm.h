@@ -48,6 +48,7 @@ typedef struct pc_llm_info {
     bool tied;          /* the head is the embedding table */
     int64_t axes;       /* A: numbers of one position: 1, or 3 for M-RoPE (time, row, column) */
     bool position_table; /* there are no positions from `context` on */
+    bool by_distance;    /* positions are distances between rows of a text: rows that see parts of it in other places don't do */
     bool source;        /* an encoder-decoder: a text is its source, all read at once, then `start` and what is written */
     int64_t start;      /* the id that ends a source and opens what is written */
     bool rotary_of_prompt; /* and on that of the prompt alone: what is written behind it changes nothing */

@@ -7,9 +7,8 @@
  * end, and embeddings of half the width with a projection in and out (which belong to embedding and head here: soft tokens
  * have the decoder's width); the final norm of a layer ("final_layer_norm") is the one before its MLP.
  */
-#include "llm/llm.h"
+#include "llm/stack.h"
 #include "ops/add.h"
-#include "ops/attention.h"
 #include "ops/rows.h"
 
 #include <math.h>
@@ -174,16 +173,6 @@ static pc_tensor *embed(const pc_build *build, const void *any_weights, pc_tenso
     return weights->project_in.weight ? pc_linear_forward(build, &weights->project_in, x, NULL) : x; /* [T,D] */
 }
 
-/* The projection that ends a block, added to the stream, less what is dropped in training. */
-static pc_tensor *project_into(const pc_build *build, const pc_hooks *hooks, int index, pc_projection which,
-                               const pc_linear_weights *weights, pc_tensor *x, pc_tensor *stream)
-{
-    if (pc_drops_stream(build)) {
-        return pc_add_to_stream(build, pc_hooks_project(hooks, build, index, which, weights, x, NULL), stream);
-    }
-    return pc_hooks_project(hooks, build, index, which, weights, x, stream);
-}
-
 /* x [T,D] -> [T,D] + residual */
 static pc_tensor *attention(const pc_build *build, const opt_config *config, const opt_layer *layer, int index,
                             const pc_llm_io *io, pc_tensor *x, pc_tensor *residual)
@@ -194,14 +183,9 @@ static pc_tensor *attention(const pc_build *build, const opt_config *config, con
     pc_tensor *q = pc_reshape(graph, pc_hooks_project(io->hooks, build, index, PC_PROJECT_Q, &layer->q, x, NULL), heads);
     pc_tensor *k = pc_reshape(graph, pc_hooks_project(io->hooks, build, index, PC_PROJECT_K, &layer->k, x, NULL), heads);
     pc_tensor *v = pc_reshape(graph, pc_hooks_project(io->hooks, build, index, PC_PROJECT_V, &layer->v, x, NULL), heads);
-    if (io->cache) {
-        k = pc_store_rows(graph, io->cache[index].keys, k, io->cache_rows); /* [S,H,E] */
-        v = pc_store_rows(graph, io->cache[index].values, v, io->cache_rows);
-    }
-    pc_attention_params params = {.scale = 1 / sqrt((double)size), .page_rows = PC_CACHE_PAGE};
-    pc_tensor *mixed = pc_attention_paged(graph, q, k, v, io->ranges, io->cache ? io->pages : NULL, params);
-    mixed = pc_reshape(graph, mixed, pc_dims(2, -1, config->hidden_size));
-    return project_into(build, io->hooks, index, PC_PROJECT_O, &layer->o, mixed, residual);
+    const pc_stack_attention how = {config->num_attention_heads, config->num_attention_heads, size, 1 / sqrt((double)size), NULL};
+    pc_tensor *mixed = pc_stack_attend(build, io, index, (pc_tensor *[]){q, k, v}, &how);
+    return pc_stack_end(build, io->hooks, index, PC_PROJECT_O, &layer->o, mixed, residual);
 }
 
 static pc_tensor *mlp(const pc_build *build, const opt_config *config, const opt_layer *layer, int index,
@@ -210,7 +194,7 @@ static pc_tensor *mlp(const pc_build *build, const opt_config *config, const opt
     pc_activation kind = (pc_activation)pc_activation_from_name(config->activation_function);
     pc_tensor *hidden = pc_hooks_project(hooks, build, index, PC_PROJECT_UP, &layer->mlp.up, x, NULL); /* [T,F] */
     hidden = pc_activate(build->graph, hidden, kind);
-    return project_into(build, hooks, index, PC_PROJECT_DOWN, &layer->mlp.down, hidden, residual); /* [T,D] */
+    return pc_stack_end(build, hooks, index, PC_PROJECT_DOWN, &layer->mlp.down, hidden, residual); /* [T,D] */
 }
 
 static pc_tensor *layer_forward(const pc_build *build, const opt_config *config, const opt_layer *layer, int i,
@@ -233,15 +217,6 @@ static pc_tensor *final_norm(const pc_build *build, const opt_weights *weights, 
     return weights->norm.weight ? pc_norm_forward(build, &weights->norm, x, EPS) : x;
 }
 
-static void tap(const pc_build *build, const opt_weights *weights, const pc_llm_io *io, int layer, pc_tensor *x)
-{
-    for (int i = 0; i < io->tap_count; i++) {
-        if (io->taps[i].layer == layer) {
-            io->taps[i].hidden = final_norm(build, weights, x); /* [T,D] */
-        }
-    }
-}
-
 static pc_tensor *forward(const pc_build *build, const void *any, const void *any_weights, const pc_llm_io *io)
 {
     const opt_config *config = any;
@@ -253,10 +228,10 @@ static pc_tensor *forward(const pc_build *build, const void *any, const void *an
     table = pc_reshape(graph, pc_slice(graph, table, FIRST_POSITION, 0), pc_dims(2, -1, config->hidden_size)); /* [C,D] */
     pc_tensor *x = pc_add(graph, io->embeddings, pc_take_rows(graph, table, positions)); /* [T,D] */
     x = pc_name(graph, x, "llm.hidden.0");
-    tap(build, weights, io, 0, x);
+    pc_stack_tap(build, io, 0, x, &weights->norm, EPS);
     for (int i = 0; i < layers; i++) {
         x = layer_forward(build, config, &weights->layers[i], i, io, x);
-        tap(build, weights, io, i + 1, x);
+        pc_stack_tap(build, io, i + 1, x, &weights->norm, EPS);
     }
     x = pc_hooks_before_layer(io->hooks, build, layers, x);
     return pc_name(graph, final_norm(build, weights, x), "llm.norm");

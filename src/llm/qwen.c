@@ -22,6 +22,7 @@ static const pc_field fields[] = {
     PC_DECODER_KEY("use_logn_attn", logn, PC_FIELD_BOOL, "true", 0, 0, "queries behind seq_length grow with log position"),
     PC_DECODER_FIELD(tie_word_embeddings, PC_FIELD_BOOL, "false", 0, 0, "the head is the embedding table"),
     PC_DECODER_FIELD(hidden_act, PC_FIELD_TEXT, "silu", 0, 0, "activation of the gate"),
+    PC_DECODER_MOE_FIELDS("0", "2", "0.01"),
 };
 
 static pc_status read(void *any, const pc_json *json, const char *where)
@@ -29,7 +30,6 @@ static pc_status read(void *any, const pc_json *json, const char *where)
     pc_decoder_config *config = any;
     config->qkv_bias = true;
     config->mlp_divisor = 2;
-    config->moe.top_k = 1;
     PC_TRY(pc_decoder_read(any, json, where));
     if (config->ntk) {
         config->rotary.kind = PC_ROTARY_PROMPT;

@@ -43,12 +43,13 @@ void pc_norm_declare(pc_scope *scope, pc_norm_weights *weights, int64_t width, b
 {
     weights->weight = pc_declare(scope, PC_ONES, pc_dims(1, width), "%s.weight", name);
     weights->bias = bias ? pc_declare(scope, PC_ZEROS, pc_dims(1, width), "%s.bias", name) : NULL;
+    weights->centred = bias;
 }
 
 pc_tensor *pc_norm_forward(const pc_build *build, const pc_norm_weights *weights, pc_tensor *x, double eps)
 {
     pc_tensor *weight = pc_use(build, weights->weight);
-    if (!weights->bias) {
+    if (!weights->centred) {
         return pc_rms_norm(build->graph, x, weight, eps);
     }
     return pc_layer_norm(build->graph, x, weight, pc_use(build, weights->bias), eps);

@@ -22,9 +22,10 @@ pc_tensor *pc_linear_forward(const pc_build *build, const pc_linear_weights *wei
 /* stream + y, y less what is dropped (pc_drops_stream) where something trains: the end of a block. */
 pc_tensor *pc_add_to_stream(const pc_build *build, pc_tensor *y, pc_tensor *stream);
 
-/* LayerNorm when there is a bias, RMSNorm when there is none. */
+/* LayerNorm when there is a bias, RMSNorm when there is none, unless it is centred all the same (MPT). */
 typedef struct pc_norm_weights {
     pc_param *weight, *bias; /* [D] */
+    bool centred;
 } pc_norm_weights;
 
 void pc_norm_declare(pc_scope *scope, pc_norm_weights *weights, int64_t width, bool bias, const char *name);

@@ -1,4 +1,4 @@
-/* y = sum over the chosen experts e of w_e down_e(act(gate_e x) * up_e x).
+/* y = sum over the chosen experts e of w_e down_e(act(gate_e x) * up_e x), or of w_e (down_e act(up_e x + b_e) + c_e).
  *
  * Source: Jiang et al. 2024 (arXiv:2401.04088), section 2.1; transformers models/mixtral. Side losses: Fedus et al. 2021
  * (arXiv:2101.03961), eq. 4; Zoph et al. 2022 (arXiv:2202.08906), eq. 5; DeepSpeed moe/sharded_moe.py.
@@ -7,6 +7,7 @@
  */
 #include "nn/moe.h"
 
+#include "ops/add.h"
 #include "ops/concat.h"
 #include "ops/experts.h"
 #include "ops/rows.h"
@@ -26,6 +27,26 @@ pc_status pc_moe_check(const pc_moe_config *config, const char *where)
     return PC_OK;
 }
 
+pc_status pc_moe_layers(bool *sparse, int64_t layers, const pc_moe_config *config, const pc_json *json, const char *where)
+{
+    const pc_json *list = pc_json_get(json, "moe_layers_idx");
+    bool all = pc_json_is_null(list);
+    if (!all && !pc_json_is_array(list)) {
+        return pc_fail(PC_ERR_DATA, "%s: moe_layers_idx must be a list of layers", where);
+    }
+    for (int64_t i = 0; i < layers; i++) {
+        sparse[i] = config->experts > 0 && all;
+    }
+    for (size_t i = 0; i < pc_json_length(list); i++) {
+        int64_t layer = pc_json_integer(pc_json_at(list, i), -1);
+        if (layer < 0 || layer >= layers) {
+            return pc_fail(PC_ERR_DATA, "%s: moe_layers_idx[%zu]: expected a layer from 0 to %lld", where, i, (long long)layers - 1);
+        }
+        sparse[layer] = config->experts > 0;
+    }
+    return PC_OK;
+}
+
 void pc_moe_declare(pc_scope *scope, pc_moe_weights *weights, const pc_moe_config *config, int64_t layers,
                     const char *name)
 {
@@ -35,9 +56,20 @@ void pc_moe_declare(pc_scope *scope, pc_moe_weights *weights, const pc_moe_confi
     pc_shape back = pc_dims(3, config->experts, config->width, config->hidden);
     snprintf(router, sizeof router, "%s.gate", name);
     pc_linear_declare(scope, &weights->router, config->experts, config->width, false, 1, router);
-    weights->gate = pc_declare(scope, PC_NORMAL(std), wide, "%s.experts.gate_proj", name);
+    weights->gate = config->plain ? NULL : pc_declare(scope, PC_NORMAL(std), wide, "%s.experts.gate_proj", name);
     weights->up = pc_declare(scope, PC_NORMAL(std), wide, "%s.experts.up_proj", name);
     weights->down = pc_declare(scope, PC_NORMAL(out), back, "%s.experts.down_proj", name);
+    if (config->plain) {
+        weights->up_bias = pc_declare(scope, PC_ZEROS, pc_dims(2, config->experts, config->hidden), "%s.experts.up_bias", name);
+        weights->down_bias = pc_declare(scope, PC_ZEROS, pc_dims(2, config->experts, config->width), "%s.experts.down_bias", name);
+    }
+}
+
+/* x [R,K] times the weights of each row's expert, and its bias where there is one -> [R,N] */
+static pc_tensor *of_experts(const pc_build *build, pc_tensor *x, pc_param *weights, pc_param *bias, const pc_dispatch *to)
+{
+    pc_tensor *y = pc_expert_linear(build->graph, x, pc_use(build, weights), to->offsets, build->compute);
+    return bias ? pc_add(build->graph, y, pc_take_rows(build->graph, pc_use(build, bias), to->expert)) : y;
 }
 
 static pc_router_params choice_of(const pc_build *build, const pc_moe_config *config)
@@ -61,10 +93,10 @@ pc_tensor *pc_moe_forward(const pc_build *build, const pc_moe_weights *weights, 
     pc_routing routing = pc_router(graph, scores, choice_of(build, config)); /* [T,k] */
     pc_dispatch to = pc_expert_dispatch(graph, routing.chosen, config->experts);
     pc_tensor *rows = pc_take_rows(graph, x, to.token); /* [R,D], R = T k */
-    pc_tensor *gate = pc_expert_linear(graph, rows, pc_use(build, weights->gate), to.offsets, build->compute); /* [R,F] */
-    pc_tensor *up = pc_expert_linear(graph, rows, pc_use(build, weights->up), to.offsets, build->compute);
-    pc_tensor *y = pc_glu(graph, gate, up, config->activation);
-    y = pc_expert_linear(graph, y, pc_use(build, weights->down), to.offsets, build->compute); /* [R,D] */
+    pc_tensor *up = of_experts(build, rows, weights->up, weights->up_bias, &to); /* [R,F] */
+    pc_tensor *y = weights->gate ? pc_glu(graph, of_experts(build, rows, weights->gate, NULL, &to), up, config->activation)
+                                 : pc_activate(graph, up, config->activation);
+    y = of_experts(build, y, weights->down, weights->down_bias, &to); /* [R,D] */
     if (logits) {
         *logits = scores;
     }

@@ -108,10 +108,7 @@ pc_status pc_rotary_read(pc_rotary *out, const pc_json *json, double theta, int6
     const char *type = pc_json_get_text(node, "rope_type", pc_json_get_text(node, "type", "default"));
     PC_TRY(find_kind(&out->kind, type, where));
     PC_TRY(read_sections(out, node, where));
-    if (pc_json_number(pc_json_get(node, "partial_rotary_factor"), 1) != 1 ||
-        pc_json_number(pc_json_get(json, "partial_rotary_factor"), 1) != 1) {
-        return pc_fail(PC_ERR_DATA, "%s: partial_rotary_factor other than 1 is not supported", where);
-    }
+    out->share = pc_json_get_number(node, "partial_rotary_factor", pc_json_get_number(json, "partial_rotary_factor", 0));
     if (out->kind == PC_ROTARY_LLAMA3 || out->kind == PC_ROTARY_YARN) {
         PC_TRY(take(&out->original, node, "original_max_position_embeddings", false, type, where));
         PC_TRY(take(&out->original, json, "original_max_position_embeddings", false, type, where));

@@ -33,6 +33,7 @@ typedef struct pc_rotary {
     double attention;  /* what queries and keys are multiplied by; 1 but for yarn */
     double original;   /* tokens of the text that it was trained with */
     double context;    /* max_position_embeddings */
+    double share;      /* partial_rotary_factor: of a head's features, those that turn; 0 = not said */
     bool truncate;     /* yarn: borders at whole pairs */
     int32_t sections[PC_ROPE_AXES]; /* M-RoPE: frequencies of time, row, column (ops/rope.h); 0 = one number a position */
 } pc_rotary;

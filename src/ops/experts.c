@@ -314,7 +314,10 @@ static pc_status dispatch_shape(pc_node *node)
     node->out[0]->shape = pc_dims(1, pc_count(node->in[0]));
     node->out[1]->shape = node->in[0]->shape;
     node->out[2]->shape = pc_dims(1, experts + 1);
-    node->out[0]->dtype = node->out[1]->dtype = node->out[2]->dtype = PC_I32;
+    node->out[3]->shape = node->out[0]->shape;
+    for (int i = 0; i < node->outputs; i++) {
+        node->out[i]->dtype = PC_I32;
+    }
     return PC_OK;
 }
 
@@ -326,11 +329,13 @@ static void dispatch_reference(const pc_call *call)
     int64_t experts = ((const pc_dispatch_params *)node->params)->experts;
     const int32_t *chosen = pc_i32(node->in[0]);
     int32_t *token = node->out[0]->data, *place = node->out[1]->data, *offsets = node->out[2]->data, row = 0;
+    int32_t *expert = node->out[3]->data;
     for (int64_t e = 0; e < experts; e++) {
         offsets[e] = row;
         for (int64_t i = 0; i < pairs; i++) {
             if (chosen[i] == e) {
                 token[row] = (int32_t)(i / top_k);
+                expert[row] = (int32_t)e;
                 place[i] = row++;
             }
         }
@@ -349,11 +354,12 @@ const pc_op pc_op_expert_dispatch = {
 pc_dispatch pc_expert_dispatch(pc_graph *graph, pc_tensor *chosen, int64_t experts)
 {
     pc_dispatch_params params = {experts};
-    pc_tensor *token = pc_graph_add(graph, &pc_op_expert_dispatch, &chosen, 1, 3, &params);
+    pc_tensor *token = pc_graph_add(graph, &pc_op_expert_dispatch, &chosen, 1, 4, &params);
     if (pc_graph_failed(graph)) {
-        return (pc_dispatch){token, token, token};
+        return (pc_dispatch){token, token, token, token};
     }
-    return (pc_dispatch){.token = token, .place = token->node->out[1], .offsets = token->node->out[2]};
+    pc_tensor *const *out = token->node->out;
+    return (pc_dispatch){.token = token, .place = out[1], .offsets = out[2], .expert = out[3]};
 }
 
 /* --- the experts' linear layers --- */

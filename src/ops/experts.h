@@ -43,11 +43,12 @@ typedef struct pc_dispatch {
     pc_tensor *token;   /* i32 [R]: the token of each row; rows of one expert lie together, in the tokens' order */
     pc_tensor *place;   /* i32 [T,k]: the row of each pair, the inverse */
     pc_tensor *offsets; /* i32 [E+1]: expert e has rows [offsets[e], offsets[e+1]) */
+    pc_tensor *expert;  /* i32 [R]: the expert of each row */
 } pc_dispatch;
 
 typedef struct pc_dispatch_params { int64_t experts; } pc_dispatch_params;
 
-/* in chosen i32 [T,k], each in [0,E); out[0] token, out[1] place, out[2] offsets. */
+/* in chosen i32 [T,k], each in [0,E); out[0] token, out[1] place, out[2] offsets, out[3] expert. */
 extern const pc_op pc_op_expert_dispatch;
 pc_dispatch pc_expert_dispatch(pc_graph *graph, pc_tensor *chosen, int64_t experts);
 

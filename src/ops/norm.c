@@ -38,7 +38,7 @@ static pc_status check_vectors(pc_node *node, int from, int to)
 {
     int64_t width = pc_shape_last(&node->in[0]->shape);
     for (int i = from; i <= to; i++) {
-        if (pc_count(node->in[i]) != width) {
+        if (node->in[i] && pc_count(node->in[i]) != width) {
             return pc_op_shape_error(node, node->in[i], "a vector as long as the last dim");
         }
     }
@@ -64,7 +64,7 @@ static void norm_reference(const pc_call *call, bool centred)
         stats s = row_stats(node->in[0], row, width, eps_of(node), centred);
         for (int64_t i = 0; i < width; i++) {
             double xh = (pc_tensor_get(node->in[0], row * width + i) - s.mean) * s.r;
-            double b = centred ? pc_tensor_get(node->in[2], i) : 0;
+            double b = centred && node->in[2] ? pc_tensor_get(node->in[2], i) : 0;
             pc_tensor_set(node->out[0], row * width + i, xh * pc_tensor_get(node->in[1], i) + b);
         }
     }
@@ -87,7 +87,7 @@ static void norm_grad(pc_graph *graph, pc_node *node, pc_tensor *const *dout, pc
     const pc_op *op = centred ? &pc_op_layer_norm_grad : &pc_op_rms_norm_grad;
     din[0] = pc_graph_add(graph, op, in, 3, centred ? 3 : 2, node->params);
     for (int i = 1; i < node->inputs && !pc_graph_failed(graph); i++) {
-        din[i] = din[0]->node->out[i];
+        din[i] = node->in[i] ? din[0]->node->out[i] : NULL;
     }
 }
 

@@ -8,7 +8,7 @@ typedef struct pc_norm_params {
     double eps;
 } pc_norm_params;
 
-/* (x - mean) / sqrt(var + eps) * w + b; population variance; x [..,D], w [D], b [D] (f32). */
+/* (x - mean) / sqrt(var + eps) * w + b; population variance; x [..,D], w [D], b [D] (f32) or NULL. */
 extern const pc_op pc_op_layer_norm;
 extern const pc_op pc_op_layer_norm_grad; /* in x, w, dy; out dx [..,D], dw [D], db [D] */
 pc_tensor *pc_layer_norm(pc_graph *graph, pc_tensor *x, pc_tensor *w, pc_tensor *b, double eps);

@@ -54,16 +54,6 @@ done:
     return status;
 }
 
-/* The dataset of a sample that is counted over all; *index becomes the one in it. */
-static int find_dataset(const pc_train_data *data, int64_t *index)
-{
-    int d = 0;
-    while (d < data->count && *index >= pc_dataset_count(data->datasets[d])) {
-        *index -= pc_dataset_count(data->datasets[d++]);
-    }
-    return d;
-}
-
 /* --- one sample --- */
 
 static pc_status make(pc_batch_maker *maker, pc_batch *batch, const pc_train_data *data, int64_t at, bool *shortened,
@@ -71,7 +61,7 @@ static pc_status make(pc_batch_maker *maker, pc_batch *batch, const pc_train_dat
 {
     static const pc_problem by_fault[] = {[PC_FAULT_OTHER] = PC_PROBLEM_ROW, [PC_FAULT_LENGTH] = PC_PROBLEM_LENGTH,
                                           [PC_FAULT_ANSWER] = PC_PROBLEM_ANSWER, [PC_FAULT_PICTURE] = PC_PROBLEM_PICTURE};
-    int dataset = find_dataset(data, &at);
+    int dataset = pc_train_data_find(data, &at);
     pc_batch_reset(batch);
     pc_status status = pc_dataset_read(data->datasets[dataset], at, &maker->sample);
     *problem = status == PC_ERR_IO ? PC_PROBLEM_FILE : PC_PROBLEM_ROW;
@@ -205,7 +195,7 @@ pc_status pc_sample_view_open(pc_sample_view *out, const pc_recipe *recipe, int6
     *out = (pc_sample_view){0};
     PC_TRY(open_parts(&out->parts, recipe));
     const pc_train_data *data = &out->parts->data;
-    if (index < 0 || find_dataset(data, &at) == data->count) {
+    if (index < 0 || pc_train_data_find(data, &at) == data->count) {
         return pc_fail(PC_ERR_USAGE, "there is no sample %" PRId64, index);
     }
     out->maker.options = pc_loader_options_of(data->loader);

@@ -159,6 +159,9 @@ static pc_status open_loader(pc_train_data *data, const pc_recipe *recipe, const
     if (model->llm.info.source && (stage->batches != PC_BATCH_LANGUAGE || options.turns != PC_TURNS_HISTORY)) {
         return pc_fail(PC_ERR_DATA, "an encoder-decoder trains in stages pt and sft, on turns that see their history");
     }
+    if (model->llm.info.by_distance && (stage->batches != PC_BATCH_LANGUAGE || options.turns != PC_TURNS_HISTORY)) {
+        return pc_fail(PC_ERR_DATA, "a language model that counts distances trains in stages pt and sft, on turns that see their history");
+    }
     if (model->llm.info.rotary_limit && recipe->cutoff_len > model->llm.info.rotary_limit) {
         return pc_fail(PC_ERR_DATA, "cutoff_len is %lld; beyond %lld tokens this model's rotary positions depend on the length "
                                     "of each text, which packed training can't follow",
@@ -186,6 +189,15 @@ pc_status pc_train_data_open(pc_train_data *out, const pc_recipe *recipe, const 
         PC_TRY(read_weights(out, recipe->interleave_probs));
     }
     return open_loader(out, recipe, model, stage);
+}
+
+int pc_train_data_find(const pc_train_data *data, int64_t *index)
+{
+    int d = 0;
+    while (d < data->count && *index >= pc_dataset_count(data->datasets[d])) {
+        *index -= pc_dataset_count(data->datasets[d++]);
+    }
+    return d;
 }
 
 void pc_train_data_close(pc_train_data *data)

@@ -19,6 +19,9 @@ typedef struct pc_train_data {
 /* recipe->dataset is a list of entries as pc_dataset_open takes them: PATH or PATH?key=value&key=value. Close also after a
  * failure. */
 pc_status pc_train_data_open(pc_train_data *out, const pc_recipe *recipe, const pc_model *model, const pc_stage *stage);
+/* Which dataset has sample *index, counted over all of them in their order; *index becomes the one in it. The number of datasets
+ * when there is no such sample. */
+int pc_train_data_find(const pc_train_data *data, int64_t *index);
 void pc_train_data_close(pc_train_data *data);
 
 #endif

@@ -78,7 +78,7 @@ static const pc_field fields[] = {
     FIELD(rollout.reward_model, "reward_model", PC_FIELD_TEXT, NULL, 0, 0,
           "stages ppo, grpo: what stage rm left (adapter of this model, or a model; with value_head.safetensors)"),
     FIELD(rollout.reward_rule, "reward_rule", PC_FIELD_TEXT, NULL, 0, 0,
-          "stages ppo, grpo: reward by comparison with the sample's own answer: match or words; may stand beside reward_model"),
+          "stages ppo, grpo: reward by comparison with the sample's own answer: match, words or scene; may stand beside reward_model"),
     REAL(rollout.rule_weight, "reward_rule_weight", "1", -1e6, 1e6, "what reward_rule's number counts"),
     REAL(rollout.missing_end, "missing_eos_penalty", "0", 0, 1e6, "taken off the reward of an answer that max_new_tokens cut"),
     REAL(rollout.length_penalty, "length_penalty", "0", -1e6, 1e6, "taken off the reward in the share length / max_new_tokens"),

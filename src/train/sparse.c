@@ -78,13 +78,23 @@ static pc_status set_keys(pc_json *language, const pc_sparse_keys *keys, int64_t
 static const pc_param *origin_of(const pc_model *dense, const char *name)
 {
     static const char EXPERTS[] = "block_sparse_moe.experts.";
+    static const struct {
+        const char *expert, *mlp;
+    } names[] = {
+        {"gate_proj", "gate_proj.weight"}, {"up_proj", "up_proj.weight"}, {"down_proj", "down_proj.weight"},
+        {"up_proj", "fc1.weight"},         {"up_bias", "fc1.bias"},       {"down_proj", "fc2.weight"},
+        {"down_bias", "fc2.bias"},
+    };
     const char *at = strstr(name, EXPERTS);
-    char wanted[600];
-    if (!at) {
-        return NULL;
+    const pc_param *found = NULL;
+    for (size_t i = 0; at && !found && i < sizeof names / sizeof names[0]; i++) {
+        if (strcmp(at + sizeof EXPERTS - 1, names[i].expert) == 0) {
+            char wanted[600];
+            snprintf(wanted, sizeof wanted, "%.*smlp.%s", (int)(at - name), name, names[i].mlp);
+            found = pc_params_find(&dense->params, wanted);
+        }
     }
-    snprintf(wanted, sizeof wanted, "%.*smlp.%s.weight", (int)(at - name), name, at + sizeof EXPERTS - 1);
-    return pc_params_find(&dense->params, wanted);
+    return found;
 }
 
 static pc_status fill(pc_model *sparse, const pc_model *dense)

@@ -121,3 +121,20 @@ EOF
     [ "$code" -eq 2 ]
     grep -q 'equally long' "$folder/err"
 }
+
+@test "data mistakes: pairs that stage dpo reads, the same twice" {
+    recipe() { "$percept" data mistakes recipes/align/mistakes.yaml "$1" dataset='scenes?seed=110&n=500&content=questions&turns=1' max_new_tokens=24 temperature=1.5 "${@:2}"; }
+    out=$(recipe "$folder/one" --pairs 3)
+    [[ $out == *"3 pairs of "* ]]
+    recipe "$folder/two" --pairs 3 threads=1
+    cmp "$folder/one/pairs.jsonl" "$folder/two/pairs.jsonl"
+    jq -es 'length == 3 and all(.[]; .chosen != .rejected and .chosen_score > .rejected_score and (.images | length) == 1)' \
+        "$folder/one/pairs.jsonl"
+    "$percept" train recipes/align/dpo.yaml dataset="$folder/one/pairs.jsonl" max_steps=1 per_device_train_batch_size=3 \
+        plot_loss=false output_dir="$folder/dpo"
+    run "$percept" data mistakes recipes/align/dpo.yaml "$folder/none"
+    [ "$status" -eq 2 ]
+    [[ $output == *"stage dpo learns from data"* ]]
+    run recipe "$folder/none" reward_rule=
+    [ "$status" -eq 2 ]
+}

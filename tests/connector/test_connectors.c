@@ -19,7 +19,7 @@
 static const double TOLERANCE = 1e-4;
 
 static const char *const fixtures[] = {"q_former_text", "perceiver", "resampler", "position_resampler", "abstractor",
-                                       "ldp",           "ldpv2",     "pool",               "pixel_shuffle"};
+                                       "ldp",           "ldpv2",     "pool",               "pixel_shuffle", "internvl"};
 
 typedef struct bench {
     const char *name;
@@ -232,6 +232,7 @@ static void test_refusals(void **state)
         {"pool", "{\"side\": 3}", "side 3", {8, 8, 4, 2, 2}},
         {"pool", "{\"side\": 2, \"projector_hidden_act\": \"x\"}", "'x' is unknown", {8, 8, 4, 2, 2}},
         {"pixel_shuffle", "{\"side\": 2}", "no multiple of side 2", {8, 8, 15, 3, 5}},
+        {"internvl", "{\"side\": 2}", "no multiple of side 2", {8, 8, 15, 3, 5}},
     };
     (void)state;
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {

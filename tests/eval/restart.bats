@@ -94,3 +94,14 @@ samples() {
     run "$percept" eval compare "$BATS_TEST_TMPDIR/none" "$BATS_TEST_TMPDIR/a"
     [ "$status" -eq 1 ]
 }
+
+@test "eval: scenes_captions counts made-up objects, again from the file of samples" {
+    for _ in 1 2; do
+        "$percept" eval $model --tasks scenes_captions --limit 12 --max_new_tokens 64 -o "$BATS_TEST_TMPDIR/captions" --json >"$BATS_TEST_TMPDIR/json"
+    done
+    jq -e '.results.scenes_captions | .asked == 12 and .scene_claims.chair_s >= 0 and .scene_claims.recall >= 0' "$BATS_TEST_TMPDIR/json"
+    jq '{id, references: [.truth]}' -c "$BATS_TEST_TMPDIR/captions/samples_scenes_captions.jsonl" >"$BATS_TEST_TMPDIR/truth.jsonl"
+    jq '{id, prediction: .truth}' -c "$BATS_TEST_TMPDIR/captions/samples_scenes_captions.jsonl" >"$BATS_TEST_TMPDIR/said.jsonl"
+    "$percept" score scene_claims --predictions "$BATS_TEST_TMPDIR/said.jsonl" --references "$BATS_TEST_TMPDIR/truth.jsonl" --json >"$BATS_TEST_TMPDIR/json"
+    jq -e '.corpus | .chair_s == 0 and .recall == 100 and .named > 1' "$BATS_TEST_TMPDIR/json"
+}

@@ -7,6 +7,7 @@
 #include "ops/nesterov.h"
 #include "ops/sgd.h"
 #include "ops/add.h"
+#include "ops/depthwise.h"
 #include "ops/log_scale.h"
 #include "ops/loss.h"
 #include "ops/dora.h"
@@ -92,6 +93,22 @@ static void test_log_scale(void **state)
         walker_begin(w, &pc_op_log_scale, &params);
         walker_float(w, PC_F32, pc_dims(3, i % 5 * 30, 3, widths[i % WIDTHS]));
         walker_int(w, i % 2 ? pc_dims(1, i % 5 * 30) : pc_dims(2, i % 5 * 30, 3), 200);
+        walker_check(w);
+    }
+}
+
+static void test_depthwise(void **state)
+{
+    walker *w = *state;
+    for (int i = 0; i < 4 * WIDTHS; i++) {
+        const int64_t width = widths[i % WIDTHS], kernel = i % 4 < 2 ? 3 : 5;
+        const pc_depthwise_params params = {.from = {4 + i % 3, 5}, .stride = 1 + i % 2};
+        walker_begin(w, &pc_op_depthwise, &params);
+        walker_float(w, PC_F32, pc_dims(3, i % 3, params.from.rows * params.from.columns, width));
+        walker_float(w, PC_F32, pc_dims(4, width, 1, kernel, kernel));
+        if (i % 4 == 1 || i % 4 == 2) {
+            walker_float(w, PC_F32, pc_dims(1, width));
+        }
         walker_check(w);
     }
 }
@@ -394,6 +411,7 @@ int main(void)
         cmocka_unit_test(test_elementwise),
         cmocka_unit_test(test_repeated),
         cmocka_unit_test(test_log_scale),
+        cmocka_unit_test(test_depthwise),
         cmocka_unit_test(test_row_lengths),
         cmocka_unit_test(test_activations),
         cmocka_unit_test(test_activation_edges),

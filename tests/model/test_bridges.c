@@ -102,7 +102,7 @@ static void check_answer(const char *folder, const char *truth_name, const char 
     pc_store_free(truth);
 }
 
-/* CogVLM, Qwen-VL: soft tokens stand in the text, in pieces that cut pictures anywhere. */
+/* CogVLM, Qwen-VL, MoE-LLaVA: soft tokens stand in the text, in pieces that cut pictures anywhere. */
 static void check_in_text(const char *const fixture[3], int64_t chunk, int64_t piece)
 {
     pc_store *truth = golden_store(fixture[1]);
@@ -159,10 +159,13 @@ static void test_answers(void **state)
             check_answer(fixtures[f][0], fixtures[f][1], fixtures[f][2], 4, piece);
         }
     }
-    for (int f = 0; f < 2; f++) {
+    for (int f = 0; f < 5; f++) {
         static const char *const in_text[][3] = {
             {GOLDEN("cogvlm/chat"), GOLDEN("cogvlm/chat.safetensors"), GOLDEN("cogvlm/expected.json")},
             {GOLDEN("qwen_vl/chat"), GOLDEN("qwen_vl/chat.safetensors"), GOLDEN("qwen_vl/expected.json")},
+            {GOLDEN("moe_llava/stablelm"), GOLDEN("moe_llava/stablelm.safetensors"), GOLDEN("moe_llava/stablelm.json")},
+            {GOLDEN("moe_llava/phi"), GOLDEN("moe_llava/phi.safetensors"), GOLDEN("moe_llava/phi.json")},
+            {GOLDEN("moe_llava/qwen"), GOLDEN("moe_llava/qwen.safetensors"), GOLDEN("moe_llava/qwen.json")},
         };
         for (int64_t piece = 1; piece < 24; piece += 1 + f) {
             check_in_text(in_text[f], 0, piece);

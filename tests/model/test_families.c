@@ -21,6 +21,7 @@ static const parity_fixture encoders[] = {
     {"open_clip", GOLDEN("open_clip/gelu"), GOLDEN("open_clip/gelu.safetensors"), true},
     {"open_clip custom", GOLDEN("open_clip/custom"), GOLDEN("open_clip/custom.safetensors"), true},
     {"llava over siglip", GOLDEN("siglip/llava"), GOLDEN("siglip/llava.safetensors"), false},
+    {"llava over vit", GOLDEN("vit/llava"), GOLDEN("vit/llava.safetensors"), false},
 };
 
 static void test_encoders(void **state)
@@ -52,6 +53,9 @@ static const parity_fixture systems[] = {
     {"open_flamingo", GOLDEN("open_flamingo/llama"), GOLDEN("open_flamingo/llama.safetensors"), false},
     {"idefics", GOLDEN("idefics/v1"), GOLDEN("idefics/v1.safetensors"), false},
     {"mobilevlm v2", GOLDEN("mobilevlm/v2"), GOLDEN("mobilevlm/v2.safetensors"), false},
+    {"moe-llava stablelm", GOLDEN("moe_llava/stablelm"), GOLDEN("moe_llava/stablelm.safetensors"), false},
+    {"moe-llava phi", GOLDEN("moe_llava/phi"), GOLDEN("moe_llava/phi.safetensors"), false},
+    {"moe-llava qwen", GOLDEN("moe_llava/qwen"), GOLDEN("moe_llava/qwen.safetensors"), false},
 };
 
 enum { SYSTEMS = sizeof systems / sizeof systems[0] };
@@ -66,6 +70,7 @@ static void test_systems(void **state)
 static const parity_fixture decoders[] = {
     DECODER("mistral"), DECODER("mistral_open"), DECODER("qwen2"),  DECODER("qwen2_window"), DECODER("linear"),
     DECODER("dynamic"), DECODER("llama3"),       DECODER("yarn"),   DECODER("yarn_factors"), DECODER("mixtral"),
+    DECODER("stablelm"), DECODER("stablelm_open"), DECODER("phi"),  DECODER("mpt"),          DECODER("mpt_three"),
 };
 
 static const parity_fixture both_sides[] = {

@@ -155,6 +155,9 @@ static void test_config_of_decoders(void **state)
     drill(*state, GOLDEN("decoders/yarn_factors"), "config.json");
     drill(*state, GOLDEN("decoders/qwen2_window"), "config.json");
     drill(*state, GOLDEN("decoders/mixtral"), "config.json");
+    drill(*state, GOLDEN("decoders/stablelm"), "config.json");
+    drill(*state, GOLDEN("decoders/phi"), "config.json");
+    drill(*state, GOLDEN("decoders/mpt"), "config.json");
 }
 
 static void test_config_of_queries(void **state)
@@ -181,6 +184,8 @@ static void test_config_of_qwen_vl(void **state)
 static void test_config_of_mobilevlm(void **state)
 {
     drill(*state, GOLDEN("mobilevlm/v2"), "config.json");
+    drill(*state, GOLDEN("moe_llava/phi"), "config.json");
+    drill(*state, GOLDEN("moe_llava/qwen"), "config.json");
 }
 
 static void test_config_of_owl(void **state)

@@ -398,17 +398,38 @@ static void moe_declare(bench *b, pc_scope *scope)
     pc_moe_declare(scope, new_weights(b, sizeof(pc_moe_weights)), &moe_config, 1, "mlp");
 }
 
-static void moe_build(bench *b, const pc_build *build)
+static void build_experts(bench *b, const pc_build *build, const pc_moe_config *config)
 {
     pc_side_losses side = {0};
     pc_build wants = *build;
-    pc_tensor *logits, *seen = NULL, *x = use(b, "x", pc_dims(2, TOKENS, moe_config.width));
+    pc_tensor *logits, *seen = NULL, *x = use(b, "x", pc_dims(2, TOKENS, config->width));
     wants.side = &side;
-    assert_int_equal(pc_moe_check(&moe_config, "moe"), PC_OK);
-    give(b, "y", pc_moe_forward(&wants, b->weights, &moe_config, x, NULL, &logits));
-    pc_moe_note(&wants, &moe_config, logits, &seen);
-    pc_moe_balance(&wants, &moe_config, seen);
+    assert_int_equal(pc_moe_check(config, "moe"), PC_OK);
+    give(b, "y", pc_moe_forward(&wants, b->weights, config, x, NULL, &logits));
+    pc_moe_note(&wants, config, logits, &seen);
+    pc_moe_balance(&wants, config, seen);
     give(b, "aux_loss", side.sum);
+}
+
+static void moe_build(bench *b, const pc_build *build)
+{
+    build_experts(b, build, &moe_config);
+}
+
+/* Switch Transformer: the best expert alone, weighted by its probability; an expert takes ceil(13 / 4 * 1.2) = 4 tokens. */
+static const pc_moe_config switch_config = {
+    .width = 16, .hidden = 24, .experts = 4, .top_k = 1, .plain = true, .activation = PC_ACT_RELU, .capacity = 1.2, .balance = 1,
+    .z = 0.5,
+};
+
+static void switch_declare(bench *b, pc_scope *scope)
+{
+    pc_moe_declare(scope, new_weights(b, sizeof(pc_moe_weights)), &switch_config, 1, "mlp");
+}
+
+static void switch_build(bench *b, const pc_build *build)
+{
+    build_experts(b, build, &switch_config);
 }
 
 /* --- the tests --- */
@@ -418,6 +439,7 @@ static const block t5_gated = {"t5_gated", "", t5_declare, t5_build, NULL};
 static const block gated = {"gated_xattn", "gated.", gated_declare, gated_build, NULL};
 static const block idefics_xattn = {"idefics_xattn", "gated_cross_attn_layers.0.", idefics_declare, idefics_build, NULL};
 static const block moe = {"moe", "mlp.", moe_declare, moe_build, moe_values};
+static const block switch_top1 = {"switch_top1", "mlp.", switch_declare, switch_build, NULL};
 
 static void compare_gradients(bench *b)
 {
@@ -482,7 +504,7 @@ static void learns(const block *which)
     pc_cpu_backend_free(backend);
 }
 
-#define TESTS(X) X(t5_relu) X(t5_gated) X(gated) X(idefics_xattn) X(moe)
+#define TESTS(X) X(t5_relu) X(t5_gated) X(gated) X(idefics_xattn) X(moe) X(switch_top1)
 
 #define DEFINE(name)                                                                                                   \
     static void name##_is_pytorchs(void **state) { (void)state; same_as_pytorch(&name); }                             \

@@ -1,6 +1,7 @@
 /* Every operation that has a gradient rule, against finite differences; the others by name. */
 #include "ops/activation.h"
 #include "ops/add.h"
+#include "ops/alibi.h"
 #include "ops/attention.h"
 #include "ops/sides.h"
 #include "ops/axis_frequencies.h"
@@ -17,6 +18,7 @@
 #include "ops/loss.h"
 #include "ops/matmul.h"
 #include "ops/multiply.h"
+#include "ops/nesterov.h"
 #include "ops/norm.h"
 #include "ops/patches.h"
 #include "ops/relative_bias.h"
@@ -63,13 +65,13 @@ static const pc_op *const without_gradient[] = {
     &pc_op_window_ranges, &pc_op_picture_ranges, &pc_op_picture_types, &pc_op_typed_linear_grad,    &pc_op_cross_ranges,       &pc_op_resize_grid_grad,    &pc_op_pool_grid_grad,
     &pc_op_depthwise_grad,    &pc_op_preference_grad,    &pc_op_hard_sigmoid_grad,
     &pc_op_policy_grad,       &pc_op_kto_grad,
-    &pc_op_grid,              &pc_op_axis_frequencies,
+    &pc_op_grid,              &pc_op_axis_frequencies,   &pc_op_alibi,
     &pc_op_expert_dispatch, &pc_op_store_rows,         &pc_op_adamw,
-    &pc_op_sgd,             &pc_op_part,               &pc_op_pick_ranges,       &pc_op_pick_ints,
+    &pc_op_sgd,             &pc_op_nesterov,           &pc_op_part,               &pc_op_pick_ranges,       &pc_op_pick_ints,
 };
 
 /* Of those, what no backward pass contains. */
-static const pc_op *const outside_training[] = {&pc_op_store_rows, &pc_op_adamw, &pc_op_sgd, &pc_op_pick_ints};
+static const pc_op *const outside_training[] = {&pc_op_store_rows, &pc_op_adamw, &pc_op_sgd, &pc_op_nesterov, &pc_op_pick_ints};
 
 static bool seen[OPS];
 
@@ -253,6 +255,7 @@ static void norms(check *c)
     pc_tensor *x = check_wanted(c, pc_dims(2, -3, 5)), *groups = check_wanted(c, pc_dims(3, -2, 2, 5));
     pc_tensor *w = check_wanted(c, pc_dims(1, 5)), *b = check_wanted(c, pc_dims(1, 5));
     check_out(c, pc_layer_norm(c->graph, x, w, b, 1e-5));
+    check_out(c, pc_layer_norm(c->graph, x, w, NULL, 1e-5));
     check_out(c, pc_layer_norm(c->graph, groups, w, b, 1e-1));
     check_out(c, pc_rms_norm(c->graph, x, w, 1e-6));
     check_out(c, pc_rms_norm(c->graph, groups, b, 1e-1));
@@ -365,6 +368,8 @@ static void relative_biases(check *c)
         pc_tensor *bias = pc_relative_bias(c->graph, table, params);
         check_out(c, pc_attention(c->graph, q, v, v, seen_keys, bias, 1));
     }
+    pc_tensor *slopes = pc_alibi(c->graph, q, (pc_alibi_params){.heads = 2, .most = 3, .highest = 2});
+    check_out(c, pc_attention(c->graph, q, v, v, seen_keys, slopes, 1));
 }
 
 /* Two texts of two and three source rows, and of one and two target rows behind them. */

@@ -12,6 +12,7 @@
 #include "ops/multiply.h"
 #include "ops/norm.h"
 #include "ops/patches.h"
+#include "ops/alibi.h"
 #include "ops/relative_bias.h"
 #include "ops/part.h"
 #include "ops/repeat.h"
@@ -104,6 +105,7 @@ static void expert_offsets(pc_graph *g) { pc_expert_linear(g, F(2, 6, 5), F(3, 2
 static void combined_rows(pc_graph *g) { pc_expert_combine(g, F(2, 5, 4), F(2, 3, 2), I(2, 3, 2), NULL); }
 static void combined_residual(pc_graph *g) { pc_expert_combine(g, F(2, 6, 4), F(2, 3, 2), I(2, 3, 2), F(2, 3, 5)); }
 static void one_bucket(pc_graph *g) { pc_relative_bias(g, F(2, 1, 2), near); }
+static void no_distance(pc_graph *g) { pc_alibi(g, F(1, 2), (pc_alibi_params){.heads = 2, .highest = 8}); }
 static void reshape_count(pc_graph *g) { pc_reshape(g, F(2, 3, 4), pc_dims(2, 5, -1)); }
 static void moment_size(pc_graph *g) { pc_adamw(g, F(1, 3), F(1, 3), F(1, 3), F(1, 4), (pc_adamw_params){0}); }
 static void vast_input(pc_graph *g) { F(3, (int64_t)1 << 30, (int64_t)1 << 30, (int64_t)1 << 30); }
@@ -143,7 +145,7 @@ static const struct {
     {target_rows, "one target"}, {weight_rows, "one weight"}, {pairs_not_square, "[B,B]"},
     {more_choices, "as many experts"}, {no_choices, "as many experts"}, {choices_in_floats, "[T,k] of i32"},
     {expert_width, "as wide"}, {expert_offsets, "[E+1]"}, {combined_rows, "[R,D]"}, {combined_residual, "residual"},
-    {one_bucket, "two buckets"}, {reshape_count, "reshape"},
+    {one_bucket, "two buckets"}, {no_distance, "alibi: 2 heads"}, {reshape_count, "reshape"},
     {moment_size, "parameter's shape"}, {vast_input, "too large"}, {vast_result, "too large"},
     {vector_loss, "one element"}, {gradient_of_lse, "no gradient"}, {gradient_of_attention_lse, "no gradient"},
 };
@@ -369,6 +371,32 @@ static void buckets_are_t5s(void **state)
     }
 }
 
+/* Slopes as transformers' build_mpt_alibi_tensor has them, for four heads and for three. */
+static void slopes_are_mpts(void **state)
+{
+    static const float four[] = {0.25f, 0.0625f, 0.015625f, 0.00390625f}, three[] = {0.0625f, 0.00390625f, 0.25f};
+    const float *const expected[] = {four, three};
+    (void)state;
+    for (int i = 0; i < 2; i++) {
+        const int64_t heads = i ? 3 : 4, most = 5;
+        pc_graph *g;
+        pc_exec *exec;
+        assert_int_equal(pc_graph_new(&g), PC_OK);
+        pc_tensor *like = F(1, 3);
+        pc_tensor *bias = pc_keep(g, pc_alibi(g, like, (pc_alibi_params){.heads = heads, .most = most, .highest = 8}));
+        assert_int_equal(pc_exec_new(&exec, g, NULL), PC_OK);
+        assert_int_equal(pc_exec_bind(exec, like, four, like->max), PC_OK);
+        assert_int_equal(pc_exec_run(exec), PC_OK);
+        for (int64_t h = 0; h < heads; h++) {
+            for (int64_t d = -most; d <= most; d++) {
+                assert_float_equal(((float *)bias->data)[h * (2 * most + 1) + most + d], expected[i][h] * (float)d, 1e-7);
+            }
+        }
+        pc_exec_free(exec);
+        pc_graph_free(g);
+    }
+}
+
 static void one_executor_at_a_time(void **state)
 {
     (void)state;
@@ -396,6 +424,7 @@ int main(void)
         cmocka_unit_test(sgd_is_torchs),
         cmocka_unit_test(dropout_drops),
         cmocka_unit_test(buckets_are_t5s),
+        cmocka_unit_test(slopes_are_mpts),
         cmocka_unit_test(one_executor_at_a_time),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -76,7 +76,7 @@ def randomise(model, seed, embed_gain=1.0):
             value = 1.0 + 0.1 * n
         elif "position_embedding" in name or "class_embedding" in name:
             value = 0.5 * n
-        elif "embed_tokens" in name or "token_embedding" in name:
+        elif "embed_tokens" in name or "token_embedding" in name or name.endswith("wte.weight"):
             value = embed_gain * n
         elif name.endswith("lm_head.weight"):
             value = 3.0 * n / math.sqrt(p.shape[-1])

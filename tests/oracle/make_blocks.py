@@ -6,6 +6,7 @@ t5_relu, t5_gated   encoder block + decoder block with relative position bias, R
 gated_xattn         cross-attention block with tanh gates and the latest-image mask (OpenFlamingo)
 idefics_xattn       the same of IDEFICS: RMS norms, gated MLP, norms of queries and keys, vectors as gates
 moe                 Mixtral layer: top 2 of 4 experts, load-balancing loss added
+switch_top1         Switch Transformer layer: the best of 4 plain experts (biases added), capacity of 4 tokens, both side losses
 
 Each file: in.* inputs, w.* weights, out.* outputs, up.* the gradient fed into each output, grad.in.*
 and grad.w.* what comes back. Computed in f64 wherever the reference allows, stored as f32.
@@ -13,10 +14,16 @@ and grad.w.* what comes back. Computed in f64 wherever the reference allows, sto
 
 import math
 
+import sys
+
 import torch
 from transformers import IdeficsConfig, MixtralConfig, T5Config, T5Model
 from transformers.models.idefics.modeling_idefics import IdeficsGatedCrossAttentionLayer
 from transformers.models.mixtral.modeling_mixtral import MixtralSparseMoeBlock, load_balancing_loss_func
+
+from transformers import SwitchTransformersConfig
+from transformers.models.switch_transformers.modeling_switch_transformers import (
+    SwitchTransformersSparseMLP, load_balancing_loss_func as switch_balance, router_z_loss_func)
 
 import common as c
 
@@ -162,9 +169,35 @@ def moe():
           "closest choice", (logits.sort(descending=True).values[:, 1] - logits.sort(descending=True).values[:, 2]).min().item())
 
 
-t5("t5_relu", "relu")
-t5("t5_gated", "gated-gelu")
-gated_cross_attention()
-idefics_cross_attention()
-moe()
+def switch_top1():
+    config = SwitchTransformersConfig(d_model=16, d_ff=24, num_experts=4, expert_capacity=4, router_jitter_noise=0.0,
+                                      dropout_rate=0.0, dense_act_fn="relu")
+    block = SwitchTransformersSparseMLP(config).eval()
+    for e in range(4):
+        block.experts[f"expert_{e}"].wi = torch.nn.Linear(16, 24)
+        block.experts[f"expert_{e}"].wo = torch.nn.Linear(24, 16)
+    w = {"gate.weight": noise(61, 4, 16, gain=0.5), "experts.up_proj": noise(62, 4, 24, 16, gain=0.25),
+         "experts.up_bias": noise(63, 4, 24, gain=0.2), "experts.down_proj": noise(64, 4, 16, 24, gain=0.2),
+         "experts.down_bias": noise(65, 4, 16, gain=0.2)}
+    w = {k: v.float().requires_grad_() for k, v in w.items()}
+    names = {"router.classifier.weight": w["gate.weight"]}
+    for e in range(4):
+        for ours, theirs in (("up", "wi"), ("down", "wo")):
+            names[f"experts.expert_{e}.{theirs}.weight"] = w[f"experts.{ours}_proj"][e]
+            names[f"experts.expert_{e}.{theirs}.bias"] = w[f"experts.{ours}_bias"][e]
+    x = noise(60, 1, 13, 16).float().requires_grad_()
+    y = torch.func.functional_call(block, names, (x,))
+    logits = x @ w["gate.weight"].T
+    chosen = logits.argmax(-1)
+    aux = switch_balance(logits.softmax(-1), chosen) + 0.5 * router_z_loss_func(logits)
+    record("switch_top1", {"x": x}, w, {"y": y, "aux_loss": aux},
+           {"y": noise(66, 1, 13, 16).float(), "aux_loss": torch.tensor(0.02)})
+    top = logits[0].sort(descending=True).values
+    print("tokens per expert", [int((chosen == e).sum()) for e in range(4)], "closest choice", (top[:, 0] - top[:, 1]).min().item())
+
+
+makers = {"t5_relu": lambda: t5("t5_relu", "relu"), "t5_gated": lambda: t5("t5_gated", "gated-gelu"),
+          "gated": gated_cross_attention, "idefics": idefics_cross_attention, "moe": moe, "switch_top1": switch_top1}
+for name in sys.argv[1:] or makers:
+    makers[name]()
 c.readable(OUT)

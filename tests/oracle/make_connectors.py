@@ -8,12 +8,14 @@ position_resampler   Qwen-VL's, through torch.nn.MultiheadAttention and interpol
 abstractor           mPLUG-Owl's
 ldp, ldpv2           MobileVLM's, through torch's convolutions
 pool, pixel_shuffle  adaptive_avg_pool2d; patches joined by hand
+internvl        after OpenGVLab's modeling_internvl_chat.py (pixel_shuffle v2, mlp1)
 
 Each .safetensors: in.features (in.ids, in.lengths), w.* weights, out tokens, up the gradient fed into them, grad.features
 and grad.w.*. Each .json: name of the connector, dims, config. f64, stored as f32 (Q-Former: f32).
 """
 
 import math
+import sys
 
 import torch
 from torch.nn import functional as F
@@ -237,6 +239,19 @@ def pixel_shuffle():
     record("pixel_shuffle", "pixel_shuffle", x, w, tokens, grid_dims(M, D, rows, columns), {"side": side, "depth": 2})
 
 
-for make in (q_former_text, perceiver, resampler, position_resampler, abstractor, ldp, ldpv2, pool, pixel_shuffle):
-    make()
+def internvl():
+    M, D, rows, columns, side = 3, 8, 4, 6, 2
+    w = weights({"0.weight": (4 * M,), "0.bias": (4 * M,), "1.weight": (D, 4 * M), "1.bias": (D,), "3.weight": (D, D), "3.bias": (D,)})
+    x = features("internvl", rows * columns, M)
+    y = x.reshape(N, rows, columns // side, side * M).permute(0, 2, 1, 3)
+    y = y.reshape(N, columns // side, rows // side, side * side * M).permute(0, 2, 1, 3).reshape(N, -1, side * side * M)
+    y = F.layer_norm(y, (4 * M,), w["0.weight"], w["0.bias"])
+    tokens = linear(w, F.gelu(linear(w, y, "1")), "3")
+    record("internvl", "internvl", x, w, tokens, grid_dims(M, D, rows, columns), {"side": side})
+
+
+makers = (q_former_text, perceiver, resampler, position_resampler, abstractor, ldp, ldpv2, pool, pixel_shuffle, internvl)
+for make in makers:
+    if not sys.argv[1:] or make.__name__ in sys.argv[1:]:
+        make()
 c.readable(OUT)

@@ -6,6 +6,9 @@ mistral_open  sliding_window null: none
 qwen2         biases at q, k, v; tied head; bf16 file
 qwen2_window  use_sliding_window, from layer 1 on
 mixtral       two of four experts, whose choice is clear at each token; bf16 file
+stablelm      LayerNorms, biases at q, k, v, a quarter of a head rotates; stablelm_open: attention and MLP side by side, tied head
+phi           attention and MLP side by side, biases everywhere, 0.4 of a head of 10 rotates; bf16 file
+mpt           linear biases by distance; mpt_three: three heads, whose slopes stand in an order of their own; bf16 files
 linear, dynamic, llama3, yarn, yarn_factors   LLaMA over more tokens than it was made for
 greedy ids of each with transformers' cache are in expected.json. Usage: make_decoders.py [NAME ...]
 """
@@ -15,7 +18,8 @@ import sys
 
 import torch
 from transformers import (LlamaConfig, LlamaForCausalLM, MistralConfig, MistralForCausalLM, MixtralConfig,
-                          MixtralForCausalLM, Qwen2Config, Qwen2ForCausalLM)
+                          MixtralForCausalLM, MptConfig, MptForCausalLM, PhiConfig, PhiForCausalLM, Qwen2Config,
+                          Qwen2ForCausalLM, StableLmConfig, StableLmForCausalLM)
 
 import common as c
 
@@ -32,6 +36,12 @@ def rope(**keys):
     return LlamaForCausalLM, LlamaConfig(**short, head_dim=16, rope_parameters={"rope_theta": 10000.0, **keys})
 
 
+def share(factor):
+    return {"rope_type": "default", "rope_theta": 10000.0, "partial_rotary_factor": factor}
+
+
+MPT = dict(vocab_size=40, n_layers=2, max_seq_len=64, bos_token_id=1, eos_token_id=None, pad_token_id=None)
+
 MODELS = {
     "mistral": (MistralForCausalLM, MistralConfig(**SIZES, sliding_window=5)),
     "mistral_open": (MistralForCausalLM, MistralConfig(**SIZES, sliding_window=None)),
@@ -40,6 +50,12 @@ MODELS = {
                                                    max_window_layers=1)),
     "mixtral": (MixtralForCausalLM, MixtralConfig(**dict(SIZES, intermediate_size=12), num_local_experts=4,
                                                   num_experts_per_tok=2, sliding_window=None)),
+    "stablelm": (StableLmForCausalLM, StableLmConfig(**SIZES, use_qkv_bias=True, rope_parameters=share(0.25))),
+    "stablelm_open": (StableLmForCausalLM, StableLmConfig(**SIZES, use_parallel_residual=True, tie_word_embeddings=True,
+                                                          rope_parameters=share(0.5))),
+    "phi": (PhiForCausalLM, PhiConfig(**dict(SIZES, hidden_size=20), rope_parameters=share(0.4))),
+    "mpt": (MptForCausalLM, MptConfig(**MPT, d_model=16, n_heads=2)),
+    "mpt_three": (MptForCausalLM, MptConfig(**MPT, d_model=12, n_heads=3)),
     "linear": rope(rope_type="linear", factor=2.5),
     "dynamic": rope(rope_type="dynamic", factor=3.0),
     "llama3": rope(rope_type="llama3", factor=8.0, low_freq_factor=1.0, high_freq_factor=4.0,
@@ -85,7 +101,7 @@ for name in wanted:
     kind, config = MODELS[name]
     model, found, gap = separated(kind, config)
     out = OUT / name
-    if name in ("qwen2", "mixtral"):
+    if name in ("qwen2", "mixtral", "phi", "mpt", "mpt_three"):
         c.save_bf16(model, out)
     else:
         model.save_pretrained(out)

@@ -121,6 +121,16 @@ static void test_rules(void **state)
     near(score, 2 * 4.0 / 13);
     assert_int_equal(words->score("", "", &score), PC_OK);
     near(score, 1);
+    const pc_reward_rule *scene = pc_reward_rule_find("scene");
+    static const char CAPTION[] = "A small solid red circle at the top left, a large dotted blue star at the top right. The background is dark.";
+    assert_int_equal(scene->score(CAPTION, CAPTION, &score), PC_OK);
+    near(score, 1);
+    assert_int_equal(scene->score("A red circle, a green ring, a blue ring.", CAPTION, &score), PC_OK);
+    near(score, -0.5);
+    assert_int_equal(scene->score("yes", CAPTION, &score), PC_OK);
+    near(score, 0);
+    assert_int_equal(scene->score("Yes, there is a red circle.", "No, there is no red circle.", &score), PC_OK);
+    near(score, 0);
     assert_null(pc_reward_rule_find("luck"));
     const pc_reward reward = {.rule = match, .rule_weight = 2, .missing_end = 8, .length = 10, .most = 20};
     assert_int_equal(pc_reward_of(&reward, 0.5, "no", "no", 4, false, &score), PC_OK);

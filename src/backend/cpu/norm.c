@@ -45,7 +45,7 @@ static void layer_norm_piece(void *context, int64_t from, int64_t to, int thread
 static void run_layer_norm(const pc_call *call, const pc_cpu_level *level)
 {
     work w = begin(call, level);
-    w.b = pc_f32(call->node->in[2]);
+    w.b = call->node->in[2] ? pc_f32(call->node->in[2]) : NULL;
     run_rows(call, &w, layer_norm_piece);
 }
 

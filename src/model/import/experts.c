@@ -10,16 +10,20 @@ bool pc_import_expert(const pc_param *param, const pc_import_experts *names, int
 {
     const struct {
         const char *ours, *theirs;
-    } layers[] = {{"gate_proj", names->gate}, {"up_proj", names->up}, {"down_proj", names->down}};
+        bool bias;
+    } layers[] = {
+        {"gate_proj", names->gate, false}, {"up_proj", names->up, false}, {"down_proj", names->down, false},
+        {"up_bias", names->up, true},      {"down_bias", names->down, true},
+    };
     const char *at = strstr(param->name, OURS);
-    if (!at || param->shape.ndim != 3 || i >= param->shape.dim[0]) {
+    if (!at || i >= param->shape.dim[0]) {
         return false;
     }
-    for (int l = 0; l < 3; l++) {
-        if (strcmp(at + sizeof OURS - 1, layers[l].ours) == 0) {
-            int length = snprintf(out->tensor, sizeof out->tensor, "%.*s%s.%d.%s.weight", (int)(at - param->name), param->name,
-                                  names->folder, i, layers[l].theirs);
-            out->shape = pc_dims(2, param->shape.dim[1], param->shape.dim[2]);
+    for (size_t l = 0; l < sizeof layers / sizeof layers[0]; l++) {
+        if (strcmp(at + sizeof OURS - 1, layers[l].ours) == 0 && param->shape.ndim == (layers[l].bias ? 2 : 3)) {
+            int length = snprintf(out->tensor, sizeof out->tensor, "%.*s%s.%d.%s.%s", (int)(at - param->name), param->name,
+                                  names->folder, i, layers[l].theirs, layers[l].bias ? "bias" : "weight");
+            out->shape = layers[l].bias ? pc_dims(1, param->shape.dim[1]) : pc_dims(2, param->shape.dim[1], param->shape.dim[2]);
             return length >= 0 && (size_t)length < sizeof out->tensor;
         }
     }

@@ -4,8 +4,8 @@
 
 #include "model/model.h"
 
-/* A family that another one turns into. */
-extern const pc_import pc_import_clip;
+/* Families that another one turns into. */
+extern const pc_import pc_import_clip, pc_import_llava_original, pc_import_qwen;
 
 /* Names that begin with `ours` may begin with `theirs` in a file. */
 typedef struct pc_import_rename {
@@ -26,14 +26,17 @@ pc_status pc_import_grids(pc_image_recipe *recipe, const pc_json *config, bool w
 /* The layers whose features are taken: a number, or a list of 1 to PC_ENCODER_STATES; null or NULL = `usual`. */
 pc_status pc_import_layers(pc_encoder_select *select, const pc_json *node, int64_t usual, const char *key, const char *where);
 
-/* How files name one expert's linear layers: `folder` in place of ours, then <expert>.<layer>.weight. */
+/* How files name one expert's linear layers: `folder` in place of ours, then <expert>.<layer>.weight and .bias. */
 typedef struct pc_import_experts {
     const char *folder; /* "block_sparse_moe.experts" */
-    const char *gate, *up, *down;
+    const char *gate, *up, *down; /* gate may be NULL where experts are plain */
 } pc_import_experts;
 
 /* pc_import.piece for the experts of nn/moe.h, an array each. */
 bool pc_import_expert(const pc_param *param, const pc_import_experts *names, int i, pc_import_piece *out);
+
+/* describe of LLaVA's own layout. */
+pc_status pc_import_describe_llava_original(const pc_model *model, pc_json *config);
 
 /* For describe. Add the keys of a part's configuration that its object lacks; 0 and false, which mean "the usual", stay
  * out. `model_type` (or NULL) is added as well. json may be NULL: then nothing happens. */

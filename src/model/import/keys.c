@@ -101,6 +101,10 @@ static pc_json *rope_of(const pc_json *json, bool *scaled)
     if (status == PC_OK) {
         status = pc_json_set(rope, "rope_type", pc_json_new_text(type));
     }
+    const pc_json *share = pc_json_get(json, "partial_rotary_factor");
+    if (status == PC_OK && !pc_json_is_null(share) && pc_json_is_null(pc_json_get(rope, "partial_rotary_factor"))) {
+        status = pc_json_set(rope, "partial_rotary_factor", pc_json_copy(share));
+    }
     if (status != PC_OK) {
         pc_json_free(rope);
         return NULL;

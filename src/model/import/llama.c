@@ -1,5 +1,5 @@
-/* Directories of a language model alone: LlamaForCausalLM, MistralForCausalLM, MixtralForCausalLM, Qwen2ForCausalLM of Hugging
- * Face. The name of the family is that of the language model, and their tensors are named alike; Mixtral's files have an array
+/* Directories of a language model alone: LlamaForCausalLM, MistralForCausalLM, MixtralForCausalLM, Qwen2ForCausalLM,
+ * StableLmForCausalLM, PhiForCausalLM, MptForCausalLM of Hugging Face. The name of the family is that of the language model, and their tensors are named alike; Mixtral's files have an array
  * for each expert. */
 #include "model/import/import.h"
 
@@ -41,3 +41,6 @@ FAMILY(llama, "LlamaForCausalLM");
 FAMILY(mistral, "MistralForCausalLM");
 FAMILY(mixtral, "MixtralForCausalLM");
 FAMILY(qwen2, "Qwen2ForCausalLM");
+FAMILY(stablelm, "StableLmForCausalLM");
+FAMILY(phi, "PhiForCausalLM");
+FAMILY(mpt, "MptForCausalLM");

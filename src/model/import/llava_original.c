@@ -6,7 +6,7 @@
  * absolute path says. There are no chat template and no picture recipe: the tower's directory has the recipe,
  * image_aspect_ratio changes it.
  *
- * MobileVLM 1 and 2 lay their checkpoints out alike, with a projector of their own (mm_projector_type ldpnet, ldpnetv2).
+ * MoE-LLaVA's keys are turned into these (moe_llava.c). MobileVLM 1 and 2 lay their checkpoints out alike, with a projector of their own (mm_projector_type ldpnet, ldpnetv2).
  *
  * Source: LLaVA (Liu et al. 2023, arXiv:2304.08485, 2310.03744), llava_arch.py, mm_utils.py, clip_encoder.py; MobileVLM
  * (Chu et al. 2023, arXiv:2312.16886; 2024, arXiv:2402.03766), vision_projector.py.
@@ -30,6 +30,12 @@ static const struct {
     {"llava_mistral", "mistral"},
     {"llava_qwen", "qwen2"},
     {"mobilevlm", "llama"},
+    {"moe_llava_llama", "llama"},
+    {"moe_llava_mistral", "mistral"},
+    {"moe_llava_phi", "phi"},
+    {"moe_llava_qwen", "qwen"},
+    {"moe_llava_qwen1_5", "qwen2"},
+    {"moe_llava_stablelm", "stablelm"},
 };
 
 static const char *llm_of(const pc_json *config)
@@ -228,6 +234,9 @@ static const char *connector_of(const pc_json *config)
 
 static pc_status configure(pc_model *model, const char *where)
 {
+    if (!llm_of(model->config)) {
+        return pc_fail(PC_ERR_DATA, "%s: model_type '%s' is not supported", where, pc_json_get_text(model->config, "model_type", ""));
+    }
     const char *extra[] = {"mm_resampler_type", "mm_spatial_pool_mode", "faster_token_stride"};
     for (size_t i = 0; i < sizeof extra / sizeof extra[0]; i++) {
         if (!pc_json_is_null(pc_json_get(model->config, extra[i])) && pc_json_is_string(pc_json_get(model->config, extra[i]))) {
@@ -289,7 +298,7 @@ static bool alias(const char *name, int i, char *out, size_t size)
     return pc_import_alias_of(name, i, renames, sizeof renames / sizeof renames[0], out, size);
 }
 
-static pc_status describe(const pc_model *model, pc_json *config)
+pc_status pc_import_describe_llava_original(const pc_model *model, pc_json *config)
 {
     const pc_encoder_part *encoder = &model->encoder;
     PC_TRY(pc_import_complete_llm(config, model));
@@ -305,5 +314,5 @@ const pc_import pc_import_llava_original = {
     .configure = configure,
     .finish = finish,
     .alias = alias,
-    .describe = describe,
+    .describe = pc_import_describe_llava_original,
 };

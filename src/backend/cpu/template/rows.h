@@ -127,7 +127,7 @@ static void rows_layer_norm(float *out, const float *x, const float *w, const fl
     const float scale = 1.0f / sqrtf(sum_of_squares(x, mean, n) / (float)n + eps);
     for (int64_t i = 0; i < n; i += LANES) {
         const vf centred = (take(x + i, n - i) - vf_set(mean)) * vf_set(scale);
-        put(out + i, vf_fma(centred, take(w + i, n - i), take(b + i, n - i)), n - i);
+        put(out + i, vf_fma(centred, take(w + i, n - i), b ? take(b + i, n - i) : vf_set(0)), n - i);
     }
 }
 
