@@ -1,7 +1,7 @@
 /* What a decoding costs or saves on captions of unseen scenes, in pairs that take turns; and how soon a second question about
  * a picture begins to be answered.
  *
- *   decoding MODEL DECODING [SCENES [THREADS]]        decoding models/percept-tiny draft=ngram 50 1
+ *   decoding MODEL DECODING [SCENES [THREADS [REQUEST]]]        decoding models/percept-tiny draft=ngram 50 1 "List the objects."
  *
  * Prints one JSON object. Both answerers share the weights. "seconds" are the processor's, of this process, so that other
  * programs on the machine count for little; "same" counts equal answers. "first_token_ms" (elapsed, medians): of the first
@@ -27,6 +27,7 @@ typedef struct bench {
     double seconds[2], *first[2];
     long tokens[2], same;
     pc_ids kept;
+    const char *request; /* for a caption */
 } bench;
 
 static double processor_seconds(void)
@@ -70,9 +71,9 @@ static bool same_ids(const pc_ids *a, const pc_ids *b)
 static pc_status time_caption(bench *b, int which, const pc_image *image)
 {
     pc_local *local = b->locals[which];
-    PC_TRY(ask(local, image, "Describe the picture.", 1));
+    PC_TRY(ask(local, image, b->request, 1));
     double start = processor_seconds();
-    PC_TRY(ask(local, image, "Describe the picture.", 0));
+    PC_TRY(ask(local, image, b->request, 0));
     b->seconds[which] += processor_seconds() - start;
     const pc_ids *ids = &pc_local_last(local)->ids;
     b->tokens[which] += (long)ids->count;
@@ -147,10 +148,10 @@ static pc_status run(bench *b, const char *path, const char *decoding, long scen
 
 int main(int argc, char **argv)
 {
-    bench b = {0};
+    bench b = {.request = argc > 5 ? argv[5] : "Describe the picture."};
     long scenes = argc > 3 ? strtol(argv[3], NULL, 10) : 20, threads = argc > 4 ? strtol(argv[4], NULL, 10) : 1;
     if (argc < 3 || scenes < 1 || scenes > MOST_SCENES || threads < 1 || threads > 1024) {
-        fprintf(stderr, "usage: decoding MODEL DECODING [SCENES [THREADS]]\n");
+        fprintf(stderr, "usage: decoding MODEL DECODING [SCENES [THREADS [REQUEST]]]\n");
         return 2;
     }
     pc_status status = run(&b, argv[1], argv[2], scenes, (int)threads);

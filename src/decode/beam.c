@@ -301,6 +301,82 @@ pc_status pc_beams_advance(pc_beams *beams, const float *scores, int32_t *parent
     return PC_OK;
 }
 
+/* --- going back --- */
+
+struct pc_beams_state {
+    size_t written;
+    pc_rng rng;
+    group *group;       /* [groups]: what is said of them; their sequences lie below */
+    sequence *sequences; /* [groups * 2 * b]: those that run, then those that ended, of each group */
+    int32_t *ids;       /* [groups * 2 * b, written], as the next */
+    float *parts;
+};
+
+void pc_beams_state_free(pc_beams_state *state)
+{
+    if (state) {
+        pc_free(state->group);
+        pc_free(state->sequences);
+        pc_free(state->ids);
+        pc_free(state->parts);
+        pc_free(state);
+    }
+}
+
+/* The i-th sequence that a state knows of. */
+static sequence *sequence_at(const pc_beams *beams, int64_t i)
+{
+    const group *of = &beams->group[i / (2 * beams->each)];
+    int64_t in_group = i % (2 * beams->each);
+    return in_group < beams->each ? &of->running[in_group] : &of->ended[in_group - beams->each];
+}
+
+pc_status pc_beams_save(const pc_beams *beams, pc_beams_state **out)
+{
+    pc_beams_state *state = NULL;
+    const size_t count = (size_t)(beams->groups * 2 * beams->each), written = beams->written;
+    pc_status status;
+    *out = NULL;
+    PC_TRY(PC_NEW(state, "beams"));
+    state->written = written;
+    state->rng = beams->rng;
+    PC_GO(PC_NEW_ARRAY(state->group, (size_t)beams->groups, "beams"));
+    PC_GO(PC_NEW_ARRAY(state->sequences, count, "beams"));
+    PC_GO(PC_NEW_ARRAY(state->ids, count * written + 1, "beams"));
+    PC_GO(PC_NEW_ARRAY(state->parts, count * written + 1, "beams"));
+    memcpy(state->group, beams->group, (size_t)beams->groups * sizeof *state->group);
+    for (size_t i = 0; i < count; i++) {
+        state->sequences[i] = *sequence_at(beams, (int64_t)i);
+        memcpy(state->ids + i * written, state->sequences[i].ids + beams->prompt, written * sizeof *state->ids);
+        memcpy(state->parts + i * written, state->sequences[i].parts, written * sizeof *state->parts);
+    }
+    *out = state;
+    return PC_OK;
+done:
+    pc_beams_state_free(state);
+    return status;
+}
+
+void pc_beams_restore(pc_beams *beams, const pc_beams_state *state)
+{
+    const size_t count = (size_t)(beams->groups * 2 * beams->each), written = state->written;
+    beams->written = written;
+    beams->rng = state->rng;
+    for (int64_t g = 0; g < beams->groups; g++) { /* which memory is whose stays as it is now */
+        beams->group[g].improvable = state->group[g].improvable;
+        beams->group[g].over = state->group[g].over;
+    }
+    for (size_t i = 0; i < count; i++) {
+        sequence *to = sequence_at(beams, (int64_t)i);
+        const sequence *from = &state->sequences[i];
+        memcpy(to->ids + beams->prompt, state->ids + i * written, written * sizeof *state->ids);
+        memcpy(to->parts, state->parts + i * written, written * sizeof *state->parts);
+        to->count = from->count;
+        to->score = from->score;
+        to->ended = from->ended;
+    }
+}
+
 pc_beam_answer pc_beams_best(const pc_beams *beams)
 {
     const sequence *best = NULL;

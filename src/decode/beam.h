@@ -34,6 +34,12 @@ const int32_t *pc_beams_history(const pc_beams *beams, int64_t beam, size_t *cou
  * reads ids[i]. *over: the search has ended, and there is nothing more to read. PC_ERR_DATA when no candidate is left. */
 pc_status pc_beams_advance(pc_beams *beams, const float *scores, int32_t *parents, int32_t *ids, bool *over);
 
+/* Where a search stands, to go back there; pc_beams_state_free. */
+typedef struct pc_beams_state pc_beams_state;
+pc_status pc_beams_save(const pc_beams *beams, pc_beams_state **out);
+void pc_beams_restore(pc_beams *beams, const pc_beams_state *state); /* of the same search */
+void pc_beams_state_free(pc_beams_state *state);                     /* NULL is fine */
+
 /* The best answer so far: an ended one, or else the best that runs; log_probabilities [count] as they were given. */
 typedef struct pc_beam_answer {
     const int32_t *ids;

@@ -87,6 +87,7 @@ static pc_status choose_method(pc_decoding *out, const char *name)
         if (strcmp(methods[i]->name, name) == 0) {
             PC_TRY(pc_new_array(&out->config, 1, methods[i]->config_size, "a decoding method"));
             out->method = methods[i];
+            out->beams = out->beams == 1 && methods[i]->beams ? methods[i]->beams : out->beams;
             return pc_fields_default(&methods[i]->fields, out->config);
         }
     }
@@ -106,6 +107,9 @@ static pc_status check(const pc_decoding *d)
     if (d->beams % d->groups) {
         return pc_fail(PC_ERR_USAGE, "decoding: %lld beams cannot be cut into %lld groups", (long long)d->beams,
                        (long long)d->groups);
+    }
+    if (d->groups > 1 && d->method && d->method->over_trust) {
+        return pc_fail(PC_ERR_USAGE, "decoding: %s goes with one group of beams", d->method->name);
     }
     if (d->draft && (d->beams > 1 || d->method)) {
         return pc_fail(PC_ERR_USAGE, "decoding: draft goes with plain decoding, neither with beams nor with a method");

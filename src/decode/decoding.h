@@ -3,6 +3,7 @@
  *   "beams=4,length_penalty=0.8"     beam search
  *   "vcd,alpha=1"                    a method with its settings, sampled or greedy
  *   "dola,layers=high,beams=3"       both
+ *   "opera,beams=3"                  beam search that distrusts
  *   "draft=ngram"                    speculative decoding: the same answer, sooner
  */
 #ifndef PC_DECODE_DECODING_H

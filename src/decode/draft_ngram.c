@@ -1,7 +1,7 @@
 /* Drafts by counting: what most often followed the last few tokens, in this text and in the ones before.
  *
- *   guess(c) = the id seen most often behind the longest known end of c, of at most ORDERS tokens
- *   p(c)     = times seen / (1 + times that end was seen)
+ *   of each known end of c, of at most ORDERS tokens: the id seen most often behind it, p = times seen / (2 + times that end was seen)
+ *   guess(c) = the one of the largest p
  *
  * A draft goes on while the product of its p says that a further token is worth reading. Source of the idea: prompt look-up
  * (Saxena 2023) and the n-gram caches of llama.cpp. Counts are found by hashes of 64 bits; a table that is half full is begun
@@ -15,8 +15,9 @@
 
 enum { ORDERS = 5, PLACES = 1 << 17, FULL = PLACES / 2 };
 
-/* A token read ahead in vain costs about this share of a run. */
-static const double WORTH = 0.1;
+/* A token read ahead in vain costs about this share of a run: a model of 5 million parameters reads two tokens in 1.06, four in 1.38
+ * and eight in 2.27 times the time of one. */
+static const double WORTH = 0.2;
 
 typedef struct count {
     uint64_t key; /* 0 = free */
@@ -119,17 +120,20 @@ static void observe(ngram *n, const int32_t *end, size_t before)
     }
 }
 
-/* The likeliest id behind the `before` ids that end at `end`, and its probability; 0 when nothing is known. */
+/* The likeliest id behind the `before` ids that end at `end`, and its probability; 0 when nothing is known. A long end that was seen
+ * once says less than a short one that was seen often. */
 static double predict(const ngram *n, const int32_t *end, size_t before, int32_t *id)
 {
+    double best = 0;
     for (size_t order = before < ORDERS ? before : ORDERS; order > 0; order--) {
         const count *text = find(n, key_of(end, order));
-        if (text->key) {
+        double p = text->key ? (double)text->most / (2 + (double)text->times) : 0;
+        if (p > best) {
+            best = p;
             *id = text->next;
-            return (double)text->most / (1 + (double)text->times);
         }
     }
-    return 0;
+    return best;
 }
 
 static pc_status guess(void *self, const pc_ids *history, size_t answer, size_t most, int32_t *out, size_t *found)

@@ -35,7 +35,7 @@ static int64_t row_of(const pc_lanes *lanes, int64_t set, int64_t lane, int64_t 
 static void score(pc_lanes *lanes, float *scores, int64_t row)
 {
     const float *plain = pc_session_row_logits(lanes->session, row);
-    if (!lanes->method) {
+    if (!lanes->method || !lanes->method->mix) {
         memcpy(scores, plain, (size_t)lanes->vocabulary * sizeof *scores);
         return;
     }
@@ -82,12 +82,34 @@ static void change_places(pc_lanes *lanes, const int32_t *parents)
                                  pc_session_row_length(lanes->session, from));
         }
     }
-    for (int64_t lane = 0; lane < lanes->count; lane++) {
+    for (int64_t lane = 0; lane < lanes->most; lane++) {
         for (int64_t view = 0; view < lanes->views; view++) {
             pc_session_row_rewind(lanes->session, row_of(lanes, lanes->set, lane, view), 0);
         }
     }
     lanes->set = other;
+}
+
+pc_status pc_lanes_reread(pc_lanes *lanes, int64_t count, const int64_t *lengths, const int32_t *const *ids, int64_t each)
+{
+    int64_t pieces = 0;
+    pc_lanes_begin(lanes, count, lengths);
+    for (int64_t lane = 0; lane < count; lane++) {
+        for (int64_t view = 0; view < lanes->views; view++) {
+            lanes->pieces[pieces++] = (pc_session_piece){.row = row_of(lanes, 0, lane, view), .ids = ids[lane], .count = each};
+        }
+    }
+    PC_TRY(pc_session_read_rows(lanes->session, lanes->pieces, pieces));
+    lanes->written = each;
+    for (int64_t lane = 0; lane < count; lane++) {
+        score(lanes, pc_lanes_scores(lanes, lane), row_of(lanes, 0, lane, 0));
+    }
+    return PC_OK;
+}
+
+const float *pc_lanes_attention(const pc_lanes *lanes, int64_t lane)
+{
+    return pc_session_attention(lanes->session, row_of(lanes, lanes->set, lane, 0));
 }
 
 pc_status pc_lanes_step(pc_lanes *lanes, const int32_t *parents, const int32_t *ids)

@@ -21,7 +21,7 @@ typedef struct pc_lanes {
     const pc_method *method; /* NULL = the model's own logits */
     const void *config;
 
-    int64_t count;   /* lanes in use */
+    int64_t count;   /* lanes in use; whoever steps with parents may set it to that of the lanes to come */
     int64_t written; /* tokens that the lanes have read */
     int64_t set;
     float *scores;   /* [L,V] */
@@ -41,6 +41,10 @@ void pc_lanes_ready(pc_lanes *lanes);
 void pc_lanes_begin(pc_lanes *lanes, int64_t count, const int64_t *lengths);
 /* Lane i becomes what lane parents[i] was (NULL: stays) and reads ids[i]; a negative id: it reads nothing more. */
 pc_status pc_lanes_step(pc_lanes *lanes, const int32_t *parents, const int32_t *ids);
+/* `count` lanes begin behind the prompts and read ids[lane] [each >= 1]. */
+pc_status pc_lanes_reread(pc_lanes *lanes, int64_t count, const int64_t *lengths, const int32_t *const *ids, int64_t each);
+/* pc_session_attention of a lane that has just read, in its first view */
+const float *pc_lanes_attention(const pc_lanes *lanes, int64_t lane);
 /* [V], the caller's to change until the next step. -INFINITY = never. */
 float *pc_lanes_scores(const pc_lanes *lanes, int64_t lane);
 

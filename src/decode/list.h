@@ -11,4 +11,5 @@ PC_METHOD(vcd)
 PC_METHOD(icd)
 PC_METHOD(m3id)
 PC_METHOD(dola)
+PC_METHOD(opera)
 #endif

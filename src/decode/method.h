@@ -28,6 +28,12 @@ typedef struct pc_method_step {
     int64_t written;     /* tokens of the answer so far */
 } pc_method_step;
 
+/* A search over beams that distrusts candidates by what attention makes of the answer so far (over_trust.h). */
+typedef struct pc_over_trust {
+    double scale_factor, penalty_weights;
+    int64_t threshold, candidates, window;
+} pc_over_trust;
+
 typedef struct pc_method {
     const char *name, *help;
     pc_field_table fields;
@@ -36,7 +42,10 @@ typedef struct pc_method {
     bool (*view)(const void *config, pc_view *view);
     /* Layers of a model of `layers` layers (0 = the embeddings) into out [PC_METHOD_LAYERS]; their number. NULL = none. */
     int (*layers)(const void *config, int64_t layers, int *out);
-    /* scores [V] for step; -INFINITY = never. */
+    /* The settings within `config` of a search in place of the usual one over beams; NULL = the usual one. */
+    const pc_over_trust *(*over_trust)(const void *config);
+    int64_t beams; /* where nobody says how many; 0 = 1 */
+    /* scores [V] for step; -INFINITY = never. NULL = the logits of the input. */
     void (*mix)(const void *config, const pc_method_step *step, float *scores);
 } pc_method;
 

@@ -2,7 +2,6 @@
 
 #include "base/memory.h"
 #include "base/signal.h"
-#include "decode/beam.h"
 
 #include <string.h>
 
@@ -31,12 +30,10 @@ static void normalise(float *scores, int64_t count)
     }
 }
 
-/* Log-probabilities of a beam's next token, the samplers applied: as transformers, to log-probabilities. */
-static pc_status weigh(const pc_search *search, const pc_beams *beams, int64_t beam)
+pc_status pc_search_weigh(const pc_search *search, const pc_beams *beams, int64_t beam, float *scores)
 {
     size_t count;
     const int32_t *history = pc_beams_history(beams, beam, &count);
-    float *scores = pc_lanes_scores(search->lanes, beam);
     normalise(scores, search->lanes->vocabulary);
     return search->draws ? pc_sampling_apply(search->sampling, scores, history, count)
                          : pc_sampling_penalise(search->sampling, scores, history, count);
@@ -45,7 +42,7 @@ static pc_status weigh(const pc_search *search, const pc_beams *beams, int64_t b
 static pc_status step_beams(const pc_search *search, pc_beams *beams, int32_t *parents, int32_t *ids, bool *over)
 {
     for (int64_t i = 0; i < search->how->beams; i++) {
-        PC_TRY(weigh(search, beams, i));
+        PC_TRY(pc_search_weigh(search, beams, i, pc_lanes_scores(search->lanes, i)));
     }
     PC_TRY(pc_beams_advance(beams, search->lanes->scores, parents, ids, over));
     return *over ? PC_OK : pc_lanes_step(search->lanes, parents, ids);
@@ -71,6 +68,9 @@ done:
 pc_status pc_search_beams(const pc_search *search, pc_found *out)
 {
     pc_beams *beams = NULL;
+    if (search->how->method && search->how->method->over_trust) {
+        return pc_search_over_trust(search, out);
+    }
     const pc_beams_setup setup = {.how = search->how, .vocabulary = (size_t)search->lanes->vocabulary,
                                   .prompt = search->prompt, .ends = search->ends, .most = search->most,
                                   .draws = search->draws, .seed = search->sampling->seed};

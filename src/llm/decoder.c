@@ -305,6 +305,7 @@ pc_tensor *pc_decoder_forward(const pc_build *build, const void *any, const void
     const bool narrow = narrows(build, config, io);
     pc_tensor *routed = NULL;
     near.ranges = windowed(graph, config, io->ranges);
+    near.look = NULL; /* what a window leaves out would be told as nothing */
     pc_stack_tap(build, io, 0, x, &weights->norm, eps);
     if (config->block.rotary_share > 0) {
         all.frequencies = near.frequencies = pc_part_of(graph, io->frequencies, 0, rotary_size(config) / 2);

@@ -7,6 +7,7 @@
 
 #include "base/field.h"
 #include "nn/hook.h"
+#include "ops/look.h"
 
 /* Memory of one layer's keys and values: rows [S, K*E] in pages that all sequences of a session share. */
 typedef struct pc_layer_cache {
@@ -21,6 +22,15 @@ typedef struct pc_llm_tap {
     pc_tensor *hidden; /* [T,D] behind the final norm; NULL when the model has no such layer or gives none */
 } pc_llm_tap;
 
+/* A look at what attention layer `layer` gives weight to, for chosen rows. */
+typedef struct pc_llm_look {
+    int layer;            /* from 0 */
+    pc_look_heads heads;
+    pc_tensor *rows;      /* i32 [R] */
+    int64_t columns;      /* C: most keys of a row */
+    pc_tensor *weights;   /* f32 [R,C] (ops/look.h); NULL when the model has no such layer or shows none */
+} pc_llm_look;
+
 typedef struct pc_llm_io {
     pc_tensor *embeddings; /* f32 [T,D] */
     pc_tensor *positions;  /* i32 [T], or [T,A] when a position has A numbers (pc_llm_info.axes) */
@@ -34,6 +44,7 @@ typedef struct pc_llm_io {
     const pc_hooks *hooks; /* or NULL */
     pc_llm_tap *taps;      /* [tap_count]: filled by forward */
     int tap_count;
+    pc_llm_look *look;     /* filled by forward; or NULL */
 } pc_llm_io;
 
 typedef struct pc_llm_info {
@@ -74,6 +85,10 @@ typedef struct pc_llm_type {
     /* hidden [R,D] -> logits f32 [R,V]. */
     pc_tensor *(*head)(const pc_build *build, const void *config, const void *weights, pc_tensor *hidden);
 } pc_llm_type;
+
+/* For the attention of layer `index` of a forward pass: io->look, if it is about this layer. q [T,H,E], or [R,H,E] when it is
+ * of the wanted rows alone (`narrow`, io->rows, which are then those looked at). */
+void pc_llm_look_at(pc_graph *graph, const pc_llm_io *io, int index, pc_tensor *q, pc_tensor *k, double scale);
 
 const pc_llm_type *pc_llm_find(const char *model_type); /* NULL when unknown */
 const char *pc_llm_names(void);

@@ -124,6 +124,7 @@ pc_tensor *pc_model_read(const pc_build *build, const pc_model *model, const pc_
         .hooks = hooks.count ? &hooks : NULL,
         .taps = reading->taps,
         .tap_count = reading->tap_count,
+        .look = reading->look,
     };
     pc_tensor *hidden = llm->type->forward(build, llm->config, llm->weights, &io);
     return reading->rows && !llm->type->narrows ? pc_take_rows(build->graph, hidden, reading->rows) : hidden;

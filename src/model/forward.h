@@ -33,6 +33,7 @@ typedef struct pc_reading {
     pc_bridge_input bridge; /* of a session; without memory and types, pc_model_read makes them of soft and soft_rows */
     pc_llm_tap *taps;      /* [tap_count] or NULL: filled by pc_model_read */
     int tap_count;
+    pc_llm_look *look;     /* or NULL: filled by pc_model_read */
 } pc_reading;
 
 /* The inputs of a reading that is planned for `tokens` rows: ids, positions, ranges, frequencies, and the rows of either side

@@ -30,6 +30,7 @@ typedef struct text_graph {
     pc_tensor *last;   /* i32 [R]: the rows whose logits are wanted */
     pc_tensor *logits; /* [R,V] */
     pc_tensor *hidden; /* [T,D'], or NULL */
+    pc_llm_look look;  /* of the last layer */
     pc_llm_tap taps[PC_SESSION_TAPS];
     pc_tensor *tapped[PC_SESSION_TAPS]; /* [R,V] */
 } text_graph;
@@ -49,6 +50,7 @@ struct pc_session {
     float *logits;      /* [rows,tail,V]: of the last tokens, the last one at the end */
     float *tapped;      /* [rows,taps,V] */
     float *hidden;      /* [rows,context,D'] or NULL */
+    float *attention;   /* [rows,context] or NULL */
     /* Staging of one chunk. */
     int32_t *ids, *positions /* [chunk,A] */, *rows, *soft_rows, *types;
     pc_attention_range *ranges;
@@ -224,11 +226,22 @@ static pc_status build_text(pc_session *session)
     for (int i = 0; i < session->options.tap_count; i++) {
         text->taps[i].layer = session->options.taps[i];
     }
+    if (session->options.keep_attention) {
+        text->look = (pc_llm_look){.layer = (int)model->llm.info.layers - 1, .heads = PC_LOOK_MOST, .rows = text->last,
+                                   .columns = session->options.context};
+        text->in.look = &text->look;
+    }
     const bool keep = session->options.keep_hidden;
     text->in.rows = keep ? NULL : text->last;
     pc_tensor *hidden = pc_model_read(&build, model, &text->in); /* [T,D'] with keep, else [R,D'] */
     text->logits = head_of(session, &build, keep ? lasts_of(session, hidden) : hidden);
     PC_TRY(build_taps(session, &build));
+    if (text->in.look && !text->look.weights) {
+        return pc_fail(PC_ERR_DATA, "%s: its last layer shows no weights of attention", model->path ? model->path : "the model");
+    }
+    if (text->in.look) {
+        pc_keep(text->graph, text->look.weights);
+    }
     if (keep) {
         text->hidden = pc_keep(text->graph, hidden);
     }
@@ -248,6 +261,9 @@ static pc_status allocate_results(pc_session *session)
     PC_TRY(PC_NEW_ARRAY(session->last, lasts, "a session"));
     PC_TRY(PC_NEW_ARRAY(session->last_places, lasts, "a session"));
     PC_TRY(PC_NEW_ARRAY(session->tails, rows, "a session"));
+    if (options->keep_attention) {
+        PC_TRY(pc_new_array(&session->attention, rows, (size_t)options->context * sizeof(float), "weights of attention"));
+    }
     if (!options->keep_hidden) {
         return PC_OK;
     }
@@ -362,6 +378,7 @@ void pc_session_free(pc_session *session)
     pc_free(session->last);
     pc_free(session->tapped);
     pc_free(session->hidden);
+    pc_free(session->attention);
     pc_free(session->last_places);
     pc_free(session->tails);
     pc_free(session->token_rows);
@@ -564,6 +581,11 @@ static void keep_results(pc_session *session, const chunk *now)
         int64_t place = session->last_places[i], row = place / tail;
         memcpy(session->logits + (size_t)place * vocabulary, pc_f32(text->logits) + (size_t)i * vocabulary,
                vocabulary * sizeof(float));
+        if (session->attention && place % tail == tail - 1) {
+            const size_t context = (size_t)session->options.context;
+            memcpy(session->attention + (size_t)row * context, pc_f32(text->look.weights) + (size_t)i * context,
+                   context * sizeof(float));
+        }
         for (int64_t t = 0; t < taps && place % tail == tail - 1; t++) {
             memcpy(session->tapped + (size_t)(row * taps + t) * vocabulary, pc_f32(text->tapped[t]) + (size_t)i * vocabulary,
                    vocabulary * sizeof(float));
@@ -756,6 +778,11 @@ const float *pc_session_tap_logits(const pc_session *session, int64_t row, int t
 const float *pc_session_hidden(const pc_session *session, int64_t row, int64_t place)
 {
     return session->hidden + (row * session->options.context + place) * session->model->llm.info.width;
+}
+
+const float *pc_session_attention(const pc_session *session, int64_t row)
+{
+    return session->attention + row * session->options.context;
 }
 
 size_t pc_session_activation_bytes(const pc_session *session)

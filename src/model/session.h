@@ -23,6 +23,7 @@ typedef struct pc_session_options {
     int taps[PC_SESSION_TAPS]; /* layers whose states pass through the head, too (0 = the embeddings) */
     int tap_count;
     bool keep_hidden;          /* pc_session_hidden is wanted */
+    bool keep_attention;       /* pc_session_attention is wanted */
 } pc_session_options;
 
 /* model and backend are borrowed. */
@@ -81,6 +82,9 @@ const float *pc_session_tail_logits(const pc_session *session, int64_t row, int6
 const float *pc_session_tap_logits(const pc_session *session, int64_t row, int tap);
 /* [D]: what the head was given for the token at `place` of a row; needs keep_hidden */
 const float *pc_session_hidden(const pc_session *session, int64_t row, int64_t place);
+/* [the row's tokens]: the weights that the last layer's attention gave them for the newest token, of all heads the largest;
+ * needs keep_attention */
+const float *pc_session_attention(const pc_session *session, int64_t row);
 int64_t pc_session_row_length(const pc_session *session, int64_t row);
 void pc_session_row_rewind(pc_session *session, int64_t row, int64_t length);
 /* Row `to` forgets everything and begins with the first `length` tokens of `from`; pages are shared until one is written. */

@@ -7,8 +7,10 @@
 #include "ops/nesterov.h"
 #include "ops/sgd.h"
 #include "ops/add.h"
+#include "ops/attention.h"
 #include "ops/depthwise.h"
 #include "ops/log_scale.h"
+#include "ops/look.h"
 #include "ops/loss.h"
 #include "ops/dora.h"
 #include "ops/multiply.h"
@@ -81,6 +83,36 @@ static void test_repeated(void **state)
         walker_float(w, PC_F32, whole);
         walker_float(w, PC_F32, whole);
         w->absolute = 2e-4;
+        walker_check(w);
+    }
+}
+
+/* Ranges of two parts, one part and none; keys in pages and as they are. */
+static void test_look(void **state)
+{
+    walker *w = *state;
+    static const pc_dtype types[] = {PC_F32, PC_BF16, PC_F16};
+    enum { ROWS = 9, KEYS = 70, PAGE = 10 };
+    for (int i = 0; i < 2 * WIDTHS; i++) {
+        const int64_t width = widths[i % WIDTHS], heads = i % 3 ? 4 : 2;
+        const pc_look_params params = {.scale = 0.3, .page_rows = PAGE, .columns = KEYS + i % 5,
+                                       .heads = i % 2 ? PC_LOOK_MEAN : PC_LOOK_MOST};
+        walker_begin(w, &pc_op_look, &params);
+        walker_float(w, PC_F32, pc_dims(3, ROWS, heads, width));
+        walker_float(w, types[i % 3], pc_dims(3, KEYS, 2, width));
+        pc_tensor *ranges = walker_int(w, pc_dims(2, ROWS, 4), 1);
+        for (int r = 0; r < ROWS; r++) {
+            const int32_t edges[] = {r % 3, r % 3 ? 12 : 0, 20 + r, r == 7 ? 20 : KEYS - 2 * r};
+            for (int k = 0; k < 4; k++) {
+                walker_set(w, ranges, 4 * r + k, edges[k]);
+            }
+        }
+        if (i % 4 < 2) {
+            walker_distinct(w, KEYS / PAGE, KEYS / PAGE);
+        } else {
+            walker_absent(w);
+        }
+        w->absolute = 2e-6;
         walker_check(w);
     }
 }
@@ -425,6 +457,7 @@ int main(void)
         cmocka_unit_test(test_sgd),
         cmocka_unit_test(test_nesterov),
         cmocka_unit_test(test_dropout),
+        cmocka_unit_test(test_look),
     };
     return cmocka_run_group_tests(tests, walker_setup, walker_teardown);
 }

@@ -5,6 +5,7 @@
 #include "ops/sgd.h"
 #include "ops/add.h"
 #include "ops/attention.h"
+#include "ops/look.h"
 #include "ops/experts.h"
 #include "ops/grid.h"
 #include "ops/loss.h"
@@ -74,6 +75,8 @@ static void bias_size(pc_graph *g)
 {
     pc_attention(g, F(3, 3, 4, 2), F(3, 5, 2, 2), F(3, 5, 2, 2), I(2, 3, 4), F(2, 3, 5), 1);
 }
+static void look_ranges(pc_graph *g) { pc_look(g, F(3, 3, 4, 2), F(3, 5, 2, 2), I(2, 3, 2), NULL, (pc_look_params){1, 0, 5, PC_LOOK_MOST}); }
+static void look_nowhere(pc_graph *g) { pc_look(g, F(3, 3, 4, 2), F(3, 5, 2, 2), I(2, 3, 4), NULL, (pc_look_params){1, 0, 0, PC_LOOK_MOST}); }
 static void window_of_floats(pc_graph *g) { pc_window_ranges(g, F(2, 3, 4), 2); }
 static void empty_window(pc_graph *g) { pc_window_ranges(g, I(2, 3, 4), 0); }
 static void group_of_vector(pc_graph *g) { pc_group_ranges(g, F(1, 3)); }
@@ -139,7 +142,7 @@ static const struct {
     {key_heads, "K dividing H"}, {value_rows, "the keys' shape"}, {range_rows, "'ids' has shape [3,2], expected [T,4]"},
     {bias_size, "[H,2M+1]"}, {group_of_vector, "[N,G,..]"},
     {grid_of_odd_rows, "3 x 5 patches in blocks of 2"}, {rope_sections, "the sections have"},
-    {window_of_floats, "ranges i32"}, {empty_window, "a window of 0"}, {table_of_scalar, "a table"}, {added_rows, "for each id"},
+    {look_ranges, "expected [R,4]"}, {look_nowhere, "0 columns"}, {window_of_floats, "ranges i32"}, {empty_window, "a window of 0"}, {table_of_scalar, "a table"}, {added_rows, "for each id"},
     {put_width, "for each id"}, {store_width, "for each id"}, {prepend_width, "[C,D]"}, {repeat_vector, "[Q,D]"}, {part_of_table, "a list"}, {part_before_start, "a list"}, {slice_outside, "inside P"},
     {slice_backwards, "inside P"}, {patch_size, "smaller than the patch"}, {transpose_of_cube, "a matrix"},
     {target_rows, "one target"}, {weight_rows, "one weight"}, {pairs_not_square, "[B,B]"},

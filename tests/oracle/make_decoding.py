@@ -5,6 +5,7 @@
 alone), with the groups of diverse beam search by a few lines here. "beams": transformers' beam search with golden/llava/hf.
 "mix": each method's scores for given logits, from its paper's equations in doubles. "answers": greedy answers of
 golden/llava/hf by each method, every step computed anew from whole prompts. `gap`: as in make_local.py.
+"opera": the authors' search, step by step, with golden/llava/hf; its `gap` is the least distance of two candidates of a step.
 """
 
 import json
@@ -21,6 +22,8 @@ import common as c
 LLAVA = c.GOLDEN / "llava"
 V, END, STEPS = 12, 2, 9
 QUESTION = "What is the colour?"
+# beams, candidates, sigma, threshold, alpha, tokens
+OPERA = ((3, 3, 50, 15, 1, 12), (3, 4, 30, 15, 40, 14), (1, 2, 30, 2, 1, 30), (2, 2, 30, 0, 1, 24), (1, 3, 40, 1, 1, 28))
 INSTRUCTION = "You are a confused object detector to provide a fuzzy overview or impression of the image. "
 
 
@@ -196,12 +199,122 @@ def answer_cases(model, proc):
     return cases
 
 
+def commonest(values):
+    """torch.mode's choice: of several the smallest."""
+    return max(sorted(set(values)), key=values.count)
+
+
+def penalties(rows, prompt, images, sigma):
+    """OPERA's penalty of a sequence whose attention rows of answer tokens are `rows`, and where it leans."""
+    a = torch.zeros(len(rows), len(rows))
+    for i, row in enumerate(rows):
+        a[i, :i + 1] = sigma * row[prompt:prompt + i + 1] / row.sum()
+    s = torch.stack([(1e-7 * a[j:, j].prod()).half() for j in range(len(rows))])
+    if len(rows) <= 10:
+        penalty = -float((rows[-1] / rows[-1].sum())[images].sum())
+    else:
+        penalty = float(s.max())
+    return penalty, int(s.float().argmax())
+
+
+class Opera:
+    """The authors' opera_beam_search for one picture, without a cache: every step reads everything."""
+
+    def __init__(self, model, inputs, n, candidates, sigma, threshold, alpha, most):
+        self.model, self.inputs, self.n, self.candidates = model, inputs, n, candidates
+        self.sigma, self.threshold, self.alpha, self.most = sigma, threshold, alpha, most
+        ids = inputs["input_ids"][0]
+        self.prompt = len(ids)
+        self.images = (ids == model.config.image_token_id).nonzero()[:, 0]
+        self.gap, self.returned, self.seen = math.inf, [], {}
+
+    def read(self, ids):
+        """Logits behind an answer, and the last layer's rows (largest of the heads) of its tokens."""
+        if tuple(ids) not in self.seen:
+            inputs = {**self.inputs}
+            inputs["input_ids"] = torch.cat([inputs["input_ids"], torch.tensor([ids], dtype=torch.long)], 1)
+            inputs["attention_mask"] = torch.ones_like(inputs["input_ids"])
+            out = self.model(**inputs, output_attentions=True)
+            self.seen[tuple(ids)] = out.logits[0, -1], list(out.attentions[-1][0].max(0).values[self.prompt:])
+        return self.seen[tuple(ids)]
+
+    def advance(self, state, scores):
+        """One step of the beams (early_stopping False, length_penalty 1): chosen (beam, id), new state, whether it is over."""
+        n, step = self.n, len(state["run"][0][1])
+        logp = torch.log_softmax(scores, -1)
+        best, where = (logp + torch.tensor([run[0] for run in state["run"]])[:, None]).flatten().topk(2 * n + 1)
+        found = [(float(s), int(w) // logp.shape[1], int(w) % logp.shape[1]) for s, w in zip(best, where)]
+        self.gap = min([self.gap] + [x[0] - y[0] for x, y in zip(found, found[1:]) if y[0] > -900])
+        found, end, last = found[:2 * n], list(state["end"]), step + 1 == self.most
+        for i, (score, b, t) in enumerate(found):
+            if (t == 2 or last) and i < n:
+                end.append((score / (step + 1), state["run"][b][1] + [t]))
+        end = sorted(end, key=lambda f: -f[0])[:n]
+        chosen = [(b, t) for _, b, t in found if t != 2][:n]
+        run = [(s, state["run"][b][1] + [t]) for s, b, t in found if t != 2][:n]
+        over = last or (len(end) == n and run[0][0] / (step + 1) <= end[-1][0])
+        return chosen, {"run": run, "end": end}, over
+
+    def search(self):
+        n = self.n
+        state = {"run": [(0.0, [])] + [(-1e9, [])] * (n - 1), "end": []}
+        states, leans, chosen, refused, times = [], [], [], {}, {}
+        while True:
+            step = len(state["run"][0][1])
+            read = [self.read(run[1]) for run in state["run"]]
+            scores = torch.full((n, read[0][0].shape[0]), -999.)
+            lean = []
+            for b, (logits, _) in enumerate(read):
+                found = []
+                for t in logits.topk(self.candidates).indices.tolist():
+                    rows = self.read(state["run"][b][1] + [t])[1]
+                    penalty, at = penalties(rows, self.prompt, self.images, self.sigma)
+                    scores[b, t] = logits[t] - self.alpha * penalty
+                    found.append(at)
+                lean.append(commonest(found))
+            states.append(state)
+            leans.append(lean)
+            at = commonest(lean)
+            if at >= 10 and all(sum(l[b] == at for l in leans) > self.threshold for b in range(n)):
+                back = at + 1
+                back -= times.get(back, 0) >= self.candidates
+                if times.get(back, 0) < self.candidates:
+                    times[back] = times.get(back, 0) + 1
+                    self.returned.append((step, back))
+                    to = min(back, step - 1)
+                    states, leans, state = states[:to + 1], leans[:to + 1], states[to]
+                    refused[back + 1] = []
+                    refused[back] = refused.get(back, []) + chosen[to]
+                    chosen = chosen[:to]
+                    scores = torch.stack([self.read(run[1])[0] for run in state["run"]])
+                    scores -= 999. + scores.min(-1, keepdim=True).values
+                    for b, t in refused[back]:
+                        scores[b, t] = -999.
+            now, state, over = self.advance(state, scores)
+            chosen.append(now)
+            if over:
+                return state["end"][0]
+
+
+def opera_cases(inputs):
+    model = LlavaForConditionalGeneration.from_pretrained(LLAVA / "hf", dtype=torch.float32, attn_implementation="eager").eval()
+    cases = []
+    for n, candidates, sigma, threshold, alpha, most in OPERA:
+        opera = Opera(model, inputs, n, candidates, sigma, threshold, alpha, most)
+        score, ids = opera.search()
+        cases.append({"decoding": f"opera,beams={n},num_attn_candidates={candidates},scale_factor={sigma},"
+                                  f"threshold={threshold},penalty_weights={alpha}",
+                      "most": most, "ids": ids, "score": score, "gap": opera.gap, "returned": opera.returned})
+        print(cases[-1])
+    return cases
+
+
 @torch.no_grad()
 def main():
     c.quiet()
     model, proc = llava(), AutoProcessor.from_pretrained(LLAVA / "hf", backend="pil")
     out = {"question": QUESTION, "bigram": bigram_cases(), "beams": beam_cases(model, inputs_of(proc, QUESTION)),
-           "mix": mix_cases(), "answers": answer_cases(model, proc)}
+           "mix": mix_cases(), "answers": answer_cases(model, proc), "opera": opera_cases(inputs_of(proc, QUESTION))}
     c.save_json(c.GOLDEN / "decode" / "decoding.json", out)
     print(json.dumps(out["beams"]))
 
