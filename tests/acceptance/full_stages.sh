@@ -55,7 +55,7 @@ check() {
     shift 2
     wanted "$name" || return 0
     local keys=(threads=1 max_steps=$steps save_steps=$half save_total_limit=0 logging_steps=1 plot_loss=false "$@")
-    planned=$("$percept" plan "$recipe" "${keys[@]}" output_dir="$whole" --seconds 2 --json | jq '.memory_bytes / 1e6 | round')
+    planned=$("$percept" plan "$recipe" "${keys[@]}" output_dir="$whole" --seconds 2 --json 2>/dev/null | jq '.memory_bytes / 1e6 | round')
     if ! "$percept" train "$recipe" "${keys[@]}" output_dir="$whole" >"$work/log" 2>&1; then
         tell 1 "$name: $(tail -n 1 "$work/log")"
         return 0
