@@ -26,6 +26,7 @@ typedef struct pc_field {
     const char *const *choices; /* NULL-terminated, for PC_FIELD_CHOICE */
     const char *help;    /* one line */
     const char *alias;   /* another accepted spelling, or NULL */
+    const char *only_with; /* key of a number; at 0 this one means nothing, and completed configurations leave it out */
 } pc_field;
 
 typedef struct pc_field_table {

@@ -35,7 +35,8 @@ typedef struct pc_moe_weights {
 /* Keys of a configuration with a `pc_moe_config moe`; they are Mixtral's where Mixtral has them. moe_layers_idx, read beside
  * these, is the list of layers that have experts, null = all. */
 #define PC_MOE_KEY(config, spelling, key, kind, def, lo, hi, text)                                                  \
-    {.name = spelling, .type = kind, .offset = offsetof(config, moe.key), .fallback = def, .low = lo, .high = hi, .help = text}
+    {.name = spelling, .type = kind, .offset = offsetof(config, moe.key), .fallback = def, .low = lo, .high = hi, .help = text, \
+     .only_with = "num_local_experts"}
 #define PC_MOE_FIELDS(config, number, chosen, coefficient)                                                          \
     PC_MOE_KEY(config, "num_local_experts", experts, PC_FIELD_INT, number, 0, 1024, "experts of a sparse layer; 0 = none"), \
     PC_MOE_KEY(config, "num_experts_per_tok", top_k, PC_FIELD_INT, chosen, 1, 1024, "experts that a token goes to"), \

@@ -345,6 +345,9 @@ static void test_sparse_config(void **state)
     pc_json *found = saved_json(f, "sparse-f32", "config.json");
     must(pc_json_parse(&wanted, wanted_text, strlen(wanted_text), "wanted"), "parse");
     check_covers(wanted, found, "config.json");
+    const pc_json *text = pc_json_get(found, "text_config");
+    assert_null(pc_json_get(text, "num_experts_per_tok")); /* a dense model says nothing of experts */
+    assert_null(pc_json_get(text, "moe_capacity_factor"));
     pc_json_free(wanted);
     pc_json_free(found);
     pc_model_free(model);

@@ -62,6 +62,13 @@ static bool is_usual(const pc_json *value)
            (pc_json_is_integer(value) && pc_json_integer(value, 0) == 0);
 }
 
+/* Does the field count, or does it belong to something that this model does without? */
+static bool counts(const pc_field_table *table, const char *key, const pc_json *all)
+{
+    const pc_field *field = pc_fields_find(table, key);
+    return !field || !field->only_with || pc_json_integer(pc_json_get(all, field->only_with), 0) != 0;
+}
+
 pc_status pc_import_complete(pc_json *json, const pc_field_table *table, const void *config, const char *model_type)
 {
     if (!json) {
@@ -70,8 +77,9 @@ pc_status pc_import_complete(pc_json *json, const pc_field_table *table, const v
     pc_json *all = pc_json_new_object();
     pc_status status = all ? pc_fields_to_json(table, config, all) : pc_fail_memory(0, "a configuration");
     for (void *it = pc_json_first(all); it && status == PC_OK; it = pc_json_next(all, it)) {
-        if (pc_json_is_null(pc_json_get(json, pc_json_key(it))) && !is_usual(pc_json_value(it))) {
-            status = pc_json_set(json, pc_json_key(it), pc_json_copy(pc_json_value(it)));
+        const char *key = pc_json_key(it);
+        if (pc_json_is_null(pc_json_get(json, key)) && !is_usual(pc_json_value(it)) && counts(table, key, all)) {
+            status = pc_json_set(json, key, pc_json_copy(pc_json_value(it)));
         }
     }
     if (status == PC_OK && model_type && !pc_json_get(json, "model_type")) {
