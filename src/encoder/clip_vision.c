@@ -18,32 +18,16 @@
 
 #include <stdio.h>
 
-enum { MAX_LAYERS = 128 };
-
 typedef struct clip_config {
-    int64_t hidden_size, intermediate_size, num_hidden_layers, num_attention_heads, image_size, patch_size;
-    int64_t num_channels, input_size;
-    char *hidden_act;
-    double layer_norm_eps, position_grid;
+    pc_vit_config vit;
+    double position_grid;
 } clip_config;
 
-#define FIELD(key, kind, def, lo, hi, text) \
-    {.name = #key, .type = kind, .offset = offsetof(clip_config, key), .fallback = def, .low = lo, .high = hi, .help = text}
-
 static const pc_field fields[] = {
-    FIELD(hidden_size, PC_FIELD_INT, "768", 1, 65536, "width of the tower"),
-    FIELD(intermediate_size, PC_FIELD_INT, "3072", 1, 262144, "width of the MLP"),
-    FIELD(num_hidden_layers, PC_FIELD_INT, "12", 1, MAX_LAYERS, "blocks"),
-    FIELD(num_attention_heads, PC_FIELD_INT, "12", 1, 1024, "attention heads"),
-    FIELD(image_size, PC_FIELD_INT, "224", 1, 16384, "side of the picture in pixels"),
-    FIELD(patch_size, PC_FIELD_INT, "32", 1, 1024, "side of a patch in pixels"),
-    FIELD(input_size, PC_FIELD_INT, "0", 0, 16384,
-          "side of pictures that are larger or smaller than image_size: positions are interpolated; 0 = image_size"),
-    FIELD(num_channels, PC_FIELD_INT, "3", 3, 3, "colour channels"),
-    FIELD(hidden_act, PC_FIELD_TEXT, "quick_gelu", 0, 0, "activation"),
-    FIELD(layer_norm_eps, PC_FIELD_FLOAT, "1e-5", 0, 1, "epsilon of the norms"),
-    FIELD(position_grid, PC_FIELD_FLOAT, "0", 0, 100,
-          "new models: positions start as 2-D sines and cosines of this amplitude; 0 = at random"),
+    PC_VIT_FIELDS(clip_config, "768", "3072", "12", "12", "32", "quick_gelu", "1e-5"),
+    PC_VIT_CHANNELS(clip_config),
+    {.name = "position_grid", .type = PC_FIELD_FLOAT, .offset = offsetof(clip_config, position_grid), .fallback = "0", .high = 100,
+     .help = "new models: positions start as 2-D sines and cosines of this amplitude; 0 = at random"},
 };
 
 typedef struct clip_weights {
@@ -51,46 +35,24 @@ typedef struct clip_weights {
     pc_param *patch_embedding; /* [D,3,p,p] */
     pc_param *positions;       /* [P+1,D] */
     pc_norm_weights pre_norm, post_norm;
-    pc_block_weights blocks[MAX_LAYERS];
+    pc_block_weights blocks[PC_VIT_MAX_LAYERS];
 } clip_weights;
 
-static pc_block_config block_config(const clip_config *config)
+static pc_status check(const void *config, const char *where)
 {
-    return (pc_block_config){
-        .width = config->hidden_size,
-        .hidden = config->intermediate_size,
-        .heads = config->num_attention_heads,
-        .layers = config->num_hidden_layers,
-        .activation = (pc_activation)pc_activation_from_name(config->hidden_act),
-        .eps = config->layer_norm_eps,
-    };
+    return pc_vit_check(&((const clip_config *)config)->vit, true, where);
 }
 
-static pc_status check(const void *any, const char *where)
+static void info(const void *config, pc_encoder_info *out)
 {
-    const clip_config *config = any;
-    const pc_vit_sizes sizes = {config->hidden_size, config->num_attention_heads, config->image_size, config->patch_size,
-                                config->input_size, config->hidden_act};
-    return pc_vit_check(&sizes, where);
-}
-
-static void info(const void *any, pc_encoder_info *out)
-{
-    const clip_config *config = any;
-    *out = (pc_encoder_info){
-        .width = config->hidden_size,
-        .layers = config->num_hidden_layers,
-        .image_size = config->input_size ? config->input_size : config->image_size,
-        .patch_size = config->patch_size,
-        .prefix = 1,
-    };
+    pc_vit_info(&((const clip_config *)config)->vit, 1, out);
 }
 
 static void declare(pc_scope *scope, const void *any, void *any_weights)
 {
     const clip_config *config = any;
     clip_weights *weights = any_weights;
-    int64_t width = config->hidden_size, patch = config->patch_size, side = config->image_size / patch;
+    int64_t width = config->vit.hidden_size, patch = config->vit.patch_size, side = config->vit.image_size / patch;
     double std = pc_scope_std(scope, width);
     pc_init positions = config->position_grid > 0 ? (pc_init){PC_INIT_GRID, config->position_grid} : PC_NORMAL(std);
     weights->class_embedding = pc_declare(scope, PC_NORMAL(std), pc_dims(1, width), "embeddings.class_embedding");
@@ -104,8 +66,8 @@ static void declare(pc_scope *scope, const void *any, void *any_weights)
         weights->positions->any_type = false;
     }
     pc_norm_declare(scope, &weights->pre_norm, width, true, "pre_layrnorm");
-    pc_block_config block = block_config(config);
-    for (int64_t i = 0; i < config->num_hidden_layers; i++) {
+    pc_block_config block = pc_vit_blocks(&config->vit);
+    for (int64_t i = 0; i < config->vit.num_hidden_layers; i++) {
         char name[64];
         snprintf(name, sizeof name, "encoder.layers.%d", (int)i);
         pc_block_declare(scope, &weights->blocks[i], &block, name);
@@ -118,13 +80,13 @@ static pc_tensor *hidden_states(const pc_build *build, const clip_config *config
                                 pc_tensor *images, const pc_encoder_select *select)
 {
     pc_graph *graph = build->graph;
-    int64_t patch = config->patch_size, side = config->image_size / patch;
-    pc_block_config block = block_config(config);
+    int64_t patch = config->vit.patch_size, side = config->vit.image_size / patch;
+    pc_block_config block = pc_vit_blocks(&config->vit);
     pc_tensor *x = pc_patches(graph, images, patch); /* [N,P,3pp] */
     x = pc_linear(graph, x, pc_use(build, weights->patch_embedding), NULL, NULL, build->compute); /* [N,P,D] */
     x = pc_prepend(graph, x, pc_use(build, weights->class_embedding)); /* [N,P+1,D] */
     x = pc_add(graph, x, pc_positions_for(build, weights->positions, images, patch, side, 1));
-    x = pc_norm_forward(build, &weights->pre_norm, x, config->layer_norm_eps);
+    x = pc_norm_forward(build, &weights->pre_norm, x, config->vit.layer_norm_eps);
     return pc_blocks_forward(build, weights->blocks, &block, &weights->post_norm, x, select);
 }
 
@@ -139,11 +101,11 @@ static pc_tensor *pool(const pc_build *build, const void *any, const void *any_w
 {
     const clip_config *config = any;
     const clip_weights *weights = any_weights;
-    const pc_encoder_select last = {.layer = {config->num_hidden_layers}, .count = 1};
+    const pc_encoder_select last = {.layer = {config->vit.num_hidden_layers}, .count = 1};
     pc_tensor *x = hidden_states(build, config, weights, images, &last);
     x = pc_slice(build->graph, x, 0, 1);                                    /* [N,1,D] */
-    x = pc_reshape(build->graph, x, pc_dims(2, -1, config->hidden_size));  /* [N,D] */
-    return pc_norm_forward(build, &weights->post_norm, x, config->layer_norm_eps);
+    x = pc_reshape(build->graph, x, pc_dims(2, -1, config->vit.hidden_size));  /* [N,D] */
+    return pc_norm_forward(build, &weights->post_norm, x, config->vit.layer_norm_eps);
 }
 
 const pc_encoder_type pc_encoder_clip_vision = {

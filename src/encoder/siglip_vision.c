@@ -19,31 +19,16 @@
 #include <math.h>
 #include <stdio.h>
 
-enum { MAX_LAYERS = 128 };
-
 typedef struct siglip_config {
-    int64_t hidden_size, intermediate_size, num_hidden_layers, num_attention_heads, image_size, patch_size;
-    int64_t num_channels, input_size;
-    char *hidden_act;
-    double layer_norm_eps;
+    pc_vit_config vit;
     bool vision_use_head;
 } siglip_config;
 
-#define FIELD(key, kind, def, lo, hi, text) \
-    {.name = #key, .type = kind, .offset = offsetof(siglip_config, key), .fallback = def, .low = lo, .high = hi, .help = text}
-
 static const pc_field fields[] = {
-    FIELD(hidden_size, PC_FIELD_INT, "768", 1, 65536, "width of the tower"),
-    FIELD(intermediate_size, PC_FIELD_INT, "3072", 1, 262144, "width of the MLP"),
-    FIELD(num_hidden_layers, PC_FIELD_INT, "12", 1, MAX_LAYERS, "blocks"),
-    FIELD(num_attention_heads, PC_FIELD_INT, "12", 1, 1024, "attention heads"),
-    FIELD(image_size, PC_FIELD_INT, "224", 1, 16384, "side of the picture in pixels"),
-    FIELD(patch_size, PC_FIELD_INT, "16", 1, 1024, "side of a patch in pixels"),
-    FIELD(input_size, PC_FIELD_INT, "0", 0, 16384, "side of pictures that are larger or smaller than image_size: positions are interpolated; 0 = image_size"),
-    FIELD(num_channels, PC_FIELD_INT, "3", 3, 3, "colour channels"),
-    FIELD(hidden_act, PC_FIELD_TEXT, "gelu_pytorch_tanh", 0, 0, "activation"),
-    FIELD(layer_norm_eps, PC_FIELD_FLOAT, "1e-6", 0, 1, "epsilon of the norms"),
-    FIELD(vision_use_head, PC_FIELD_BOOL, "true", 0, 0, "the pooling head is there"),
+    PC_VIT_FIELDS(siglip_config, "768", "3072", "12", "12", "16", "gelu_pytorch_tanh", "1e-6"),
+    PC_VIT_CHANNELS(siglip_config),
+    {.name = "vision_use_head", .type = PC_FIELD_BOOL, .offset = offsetof(siglip_config, vision_use_head), .fallback = "true",
+     .help = "the pooling head is there"},
 };
 
 typedef struct siglip_head {
@@ -58,57 +43,22 @@ typedef struct siglip_weights {
     pc_param *positions;               /* [P,D] */
     pc_norm_weights post_norm;
     siglip_head head;
-    pc_block_weights blocks[MAX_LAYERS];
+    pc_block_weights blocks[PC_VIT_MAX_LAYERS];
 } siglip_weights;
 
-static pc_block_config block_config(const siglip_config *config)
+static pc_status check(const void *config, const char *where)
 {
-    return (pc_block_config){
-        .width = config->hidden_size,
-        .hidden = config->intermediate_size,
-        .heads = config->num_attention_heads,
-        .layers = config->num_hidden_layers,
-        .activation = (pc_activation)pc_activation_from_name(config->hidden_act),
-        .eps = config->layer_norm_eps,
-    };
+    return pc_vit_check(&((const siglip_config *)config)->vit, false, where);
 }
 
-static pc_status check(const void *any, const char *where)
+static void info(const void *config, pc_encoder_info *out)
 {
-    const siglip_config *config = any;
-    if (config->hidden_size % config->num_attention_heads) {
-        return pc_fail(PC_ERR_DATA, "%s: hidden_size %lld is not a multiple of num_attention_heads %lld", where,
-                       (long long)config->hidden_size, (long long)config->num_attention_heads);
-    }
-    if (config->input_size && config->input_size < config->patch_size) {
-        return pc_fail(PC_ERR_DATA, "%s: input_size %lld is smaller than patch_size %lld", where,
-                       (long long)config->input_size, (long long)config->patch_size);
-    }
-    if (config->image_size < config->patch_size) {
-        return pc_fail(PC_ERR_DATA, "%s: image_size %lld is smaller than patch_size %lld", where,
-                       (long long)config->image_size, (long long)config->patch_size);
-    }
-    if (pc_activation_from_name(config->hidden_act) < 0) {
-        return pc_fail(PC_ERR_DATA, "%s: hidden_act '%s' is unknown", where, config->hidden_act);
-    }
-    return PC_OK;
-}
-
-static void info(const void *any, pc_encoder_info *out)
-{
-    const siglip_config *config = any;
-    *out = (pc_encoder_info){
-        .width = config->hidden_size,
-        .layers = config->num_hidden_layers,
-        .image_size = config->input_size ? config->input_size : config->image_size,
-        .patch_size = config->patch_size,
-        .prefix = 0,
-    };
+    pc_vit_info(&((const siglip_config *)config)->vit, 0, out);
 }
 
 static void declare_head(pc_scope *scope, const siglip_config *config, siglip_head *head)
 {
-    int64_t width = config->hidden_size, hidden = config->intermediate_size;
+    int64_t width = config->vit.hidden_size, hidden = config->vit.intermediate_size;
     pc_init init = PC_NORMAL(pc_scope_std(scope, width));
     head->probe = pc_declare(scope, init, pc_dims(3, 1, 1, width), "head.probe");
     if (scope->status == PC_OK) {
@@ -126,7 +76,7 @@ static void declare(pc_scope *scope, const void *any, void *any_weights)
 {
     const siglip_config *config = any;
     siglip_weights *weights = any_weights;
-    int64_t width = config->hidden_size, patch = config->patch_size, side = config->image_size / patch;
+    int64_t width = config->vit.hidden_size, patch = config->vit.patch_size, side = config->vit.image_size / patch;
     weights->patch_embedding.weight = pc_declare(scope, PC_NORMAL(pc_scope_std(scope, 3 * patch * patch)),
                                                  pc_dims(4, width, 3, patch, patch), "embeddings.patch_embedding.weight");
     weights->patch_embedding.bias = pc_declare(scope, PC_ZEROS, pc_dims(1, width), "embeddings.patch_embedding.bias");
@@ -135,8 +85,8 @@ static void declare(pc_scope *scope, const void *any, void *any_weights)
     if (scope->status == PC_OK) {
         weights->positions->any_type = false;
     }
-    pc_block_config block = block_config(config);
-    for (int64_t i = 0; i < config->num_hidden_layers; i++) {
+    pc_block_config block = pc_vit_blocks(&config->vit);
+    for (int64_t i = 0; i < config->vit.num_hidden_layers; i++) {
         char name[64];
         snprintf(name, sizeof name, "encoder.layers.%d", (int)i);
         pc_block_declare(scope, &weights->blocks[i], &block, name);
@@ -151,8 +101,8 @@ static void declare(pc_scope *scope, const void *any, void *any_weights)
 static pc_tensor *hidden_states(const pc_build *build, const siglip_config *config, const siglip_weights *weights,
                                 pc_tensor *images, const pc_encoder_select *select)
 {
-    int64_t patch = config->patch_size, side = config->image_size / patch;
-    pc_block_config block = block_config(config);
+    int64_t patch = config->vit.patch_size, side = config->vit.image_size / patch;
+    pc_block_config block = pc_vit_blocks(&config->vit);
     pc_tensor *x = pc_patches(build->graph, images, patch);            /* [N,P,3pp] */
     x = pc_linear_forward(build, &weights->patch_embedding, x, NULL);  /* [N,P,D] */
     x = pc_add(build->graph, x, pc_positions_for(build, weights->positions, images, patch, side, 0));
@@ -169,10 +119,10 @@ static pc_tensor *forward(const pc_build *build, const void *any, const void *we
 /* One of the three matrices of a packed product: y [..,3D] -> [..,H,E]. */
 static pc_tensor *third(const pc_build *build, const siglip_config *config, pc_tensor *y, int64_t which)
 {
-    pc_tensor *part = pc_reshape(build->graph, y, pc_dims(3, -1, 3, config->hidden_size));
+    pc_tensor *part = pc_reshape(build->graph, y, pc_dims(3, -1, 3, config->vit.hidden_size));
     part = pc_slice(build->graph, part, which, which + 1); /* [..,1,D] */
-    int64_t heads = config->num_attention_heads;
-    return pc_reshape(build->graph, part, pc_dims(3, -1, heads, config->hidden_size / heads));
+    int64_t heads = config->vit.num_attention_heads;
+    return pc_reshape(build->graph, part, pc_dims(3, -1, heads, config->vit.hidden_size / heads));
 }
 
 static pc_tensor *pool(const pc_build *build, const void *any, const void *any_weights, pc_tensor *images)
@@ -181,22 +131,22 @@ static pc_tensor *pool(const pc_build *build, const void *any, const void *any_w
     const siglip_weights *weights = any_weights;
     const siglip_head *head = &weights->head;
     pc_graph *graph = build->graph;
-    int64_t width = config->hidden_size;
-    const pc_encoder_select last = {.layer = {config->num_hidden_layers}, .count = 1};
+    int64_t width = config->vit.hidden_size;
+    const pc_encoder_select last = {.layer = {config->vit.num_hidden_layers}, .count = 1};
     pc_tensor *x = hidden_states(build, config, weights, images, &last);
-    x = pc_norm_forward(build, &weights->post_norm, x, config->layer_norm_eps); /* [N,P,D] */
+    x = pc_norm_forward(build, &weights->post_norm, x, config->vit.layer_norm_eps); /* [N,P,D] */
     pc_tensor *kv = pc_linear_forward(build, &head->qkv, x, NULL);              /* [N,P,3D] */
     pc_tensor *probe = pc_reshape(graph, pc_use(build, head->probe), pc_dims(2, 1, width));
     probe = pc_slice(graph, pc_prepend(graph, x, probe), 0, 1);                 /* [N,1,D]: the query of each picture */
     pc_tensor *q = pc_linear_forward(build, &head->qkv, probe, NULL);           /* [N,1,3D] */
     pc_tensor *ranges = pc_reshape(graph, pc_group_ranges(graph, x), pc_dims(3, -1, x->max.dim[1], 4));
     ranges = pc_reshape(graph, pc_slice(graph, ranges, 0, 1), pc_dims(2, -1, 4)); /* [N,4] */
-    double scale = 1 / sqrt((double)width / (double)config->num_attention_heads);
+    double scale = 1 / sqrt((double)width / (double)config->vit.num_attention_heads);
     x = pc_attention(graph, third(build, config, q, 0), third(build, config, kv, 1), third(build, config, kv, 2), ranges,
                      NULL, scale);                                              /* [N,H,E] */
     x = pc_linear_forward(build, &head->out, pc_reshape(graph, x, pc_dims(2, -1, width)), NULL); /* [N,D] */
-    pc_tensor *h = pc_norm_forward(build, &head->norm, x, config->layer_norm_eps);
-    return pc_mlp_forward(build, &head->mlp, h, block_config(config).activation, x);
+    pc_tensor *h = pc_norm_forward(build, &head->norm, x, config->vit.layer_norm_eps);
+    return pc_mlp_forward(build, &head->mlp, h, pc_vit_blocks(&config->vit).activation, x);
 }
 
 const pc_encoder_type pc_encoder_siglip_vision = {

@@ -12,24 +12,51 @@
 #include <math.h>
 #include <stdio.h>
 
-pc_status pc_vit_check(const pc_vit_sizes *sizes, const char *where)
+pc_status pc_vit_check(const pc_vit_config *config, bool whole, const char *where)
 {
-    if (sizes->width % sizes->heads) {
+    if (config->hidden_size % config->num_attention_heads) {
         return pc_fail(PC_ERR_DATA, "%s: hidden_size %lld is not a multiple of num_attention_heads %lld", where,
-                       (long long)sizes->width, (long long)sizes->heads);
+                       (long long)config->hidden_size, (long long)config->num_attention_heads);
     }
-    if (sizes->input_size && sizes->input_size < sizes->patch_size) {
+    if (config->input_size && config->input_size < config->patch_size) {
         return pc_fail(PC_ERR_DATA, "%s: input_size %lld is smaller than patch_size %lld", where,
-                       (long long)sizes->input_size, (long long)sizes->patch_size);
+                       (long long)config->input_size, (long long)config->patch_size);
     }
-    if (sizes->image_size % sizes->patch_size) {
+    if (config->image_size < config->patch_size) {
+        return pc_fail(PC_ERR_DATA, "%s: image_size %lld is smaller than patch_size %lld", where,
+                       (long long)config->image_size, (long long)config->patch_size);
+    }
+    if (whole && config->image_size % config->patch_size) {
         return pc_fail(PC_ERR_DATA, "%s: image_size %lld is not a multiple of patch_size %lld", where,
-                       (long long)sizes->image_size, (long long)sizes->patch_size);
+                       (long long)config->image_size, (long long)config->patch_size);
     }
-    if (pc_activation_from_name(sizes->activation) < 0) {
-        return pc_fail(PC_ERR_DATA, "%s: hidden_act '%s' is unknown", where, sizes->activation);
+    if (pc_activation_from_name(config->hidden_act) < 0) {
+        return pc_fail(PC_ERR_DATA, "%s: hidden_act '%s' is unknown", where, config->hidden_act);
     }
     return PC_OK;
+}
+
+void pc_vit_info(const pc_vit_config *config, int64_t prefix, pc_encoder_info *out)
+{
+    *out = (pc_encoder_info){
+        .width = config->hidden_size,
+        .layers = config->num_hidden_layers,
+        .image_size = config->input_size ? config->input_size : config->image_size,
+        .patch_size = config->patch_size,
+        .prefix = prefix,
+    };
+}
+
+pc_block_config pc_vit_blocks(const pc_vit_config *config)
+{
+    return (pc_block_config){
+        .width = config->hidden_size,
+        .hidden = config->intermediate_size,
+        .heads = config->num_attention_heads,
+        .layers = config->num_hidden_layers,
+        .activation = (pc_activation)pc_activation_from_name(config->hidden_act),
+        .eps = config->layer_norm_eps,
+    };
 }
 
 static const pc_block_names clip_names = {

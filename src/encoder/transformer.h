@@ -35,12 +35,39 @@ typedef struct pc_block_weights {
     pc_mlp_weights mlp;
 } pc_block_weights;
 
-/* The sizes that a tower of square patches has, and what must hold of them: PC_ERR_DATA else. */
-typedef struct pc_vit_sizes {
-    int64_t width, heads, image_size, patch_size, input_size;
-    const char *activation;
-} pc_vit_sizes;
-pc_status pc_vit_check(const pc_vit_sizes *sizes, const char *where);
+/* What the configuration of every tower of square patches begins with, as member `vit`. */
+typedef struct pc_vit_config {
+    int64_t hidden_size, intermediate_size, num_hidden_layers, num_attention_heads, image_size, patch_size;
+    int64_t input_size, num_channels;
+    char *hidden_act;
+    double layer_norm_eps;
+} pc_vit_config;
+
+enum { PC_VIT_MAX_LAYERS = 128 };
+
+#define PC_VIT_FIELD(config, key, kind, def, lo, hi, text) \
+    {.name = #key, .type = kind, .offset = offsetof(config, vit.key), .fallback = def, .low = lo, .high = hi, .help = text}
+/* Its keys, with the defaults of a family. */
+#define PC_VIT_FIELDS(config, width, hidden, layers, heads, patch, activation, eps)                                         \
+    PC_VIT_FIELD(config, hidden_size, PC_FIELD_INT, width, 1, 65536, "width of the tower"),                                 \
+    PC_VIT_FIELD(config, intermediate_size, PC_FIELD_INT, hidden, 1, 262144, "width of the MLP"),                           \
+    PC_VIT_FIELD(config, num_hidden_layers, PC_FIELD_INT, layers, 1, PC_VIT_MAX_LAYERS, "blocks"),                          \
+    PC_VIT_FIELD(config, num_attention_heads, PC_FIELD_INT, heads, 1, 1024, "attention heads"),                             \
+    PC_VIT_FIELD(config, image_size, PC_FIELD_INT, "224", 1, 16384, "side of the picture in pixels"),                       \
+    PC_VIT_FIELD(config, patch_size, PC_FIELD_INT, patch, 1, 1024, "side of a patch in pixels"),                            \
+    PC_VIT_FIELD(config, input_size, PC_FIELD_INT, "0", 0, 16384,                                                           \
+                 "side of pictures that are larger or smaller than image_size: positions are interpolated; 0 = image_size"), \
+    PC_VIT_FIELD(config, hidden_act, PC_FIELD_TEXT, activation, 0, 0, "activation"),                                        \
+    PC_VIT_FIELD(config, layer_norm_eps, PC_FIELD_FLOAT, eps, 0, 1, "epsilon of the norms")
+#define PC_VIT_CHANNELS(config) PC_VIT_FIELD(config, num_channels, PC_FIELD_INT, "3", 3, 3, "colour channels")
+
+/* PC_ERR_DATA with `where` in front unless heads divide the width, a picture has a patch and the activation is known; with
+ * `whole` patches also divide the side. */
+pc_status pc_vit_check(const pc_vit_config *config, bool whole, const char *where);
+/* prefix: tokens before the patches. */
+void pc_vit_info(const pc_vit_config *config, int64_t prefix, pc_encoder_info *out);
+/* Blocks of the tower's sizes, of CLIP's make. */
+pc_block_config pc_vit_blocks(const pc_vit_config *config);
 
 /* Names as Hugging Face's CLIP: <name>.self_attn.{q,k,v,out}_proj, .layer_norm1, .mlp.{fc1,fc2}, .layer_norm2; or the
  * configuration's. */

@@ -21,7 +21,7 @@ static pc_status refuse_others(const pc_json *config, const char *where)
     return pc_json_get_bool(config, "no_bias", true) ? PC_OK : pc_fail(PC_ERR_DATA, "%s: no_bias false is not supported", where);
 }
 
-/* The keys of the tower as src/encoder/eva_vision.c has them. */
+/* The keys of the tower as src/encoder/vit.c has them. */
 static pc_status set_tower(pc_model *model, const pc_json *visual, const char *where)
 {
     int64_t width = pc_json_get_integer(visual, "width", 1664), patch = pc_json_get_integer(visual, "patch_size", 14);
