@@ -1,73 +1,13 @@
-/* A session: two graphs, one from pixels to soft tokens, one from a chunk of tokens to the next token's logits. */
-#include "model/session.h"
+/* A session: two graphs, one from pixels to soft tokens, one from a chunk of tokens to the next token's logits. What a chunk is
+ * put together from: session_stage.c. */
+#include "model/session_internal.h"
 
-#include "model/memory.h"
-#include "ops/attention.h"
 #include "ops/rows.h"
-#include "ops/sides.h"
 #include "model/tiles.h"
-#include "tensor/exec.h"
 
 #include <string.h>
 
 enum { DEFAULT_CONTEXT = 4096, DEFAULT_CHUNK = 512 };
-
-typedef struct vision_graph {
-    pc_graph *graph;
-    pc_exec *exec;
-    pc_tensor *pixels; /* [1,3,Y,X] */
-    pc_tensor *tokens; /* [Q,D'] */
-    pc_tensor *question, *length; /* i32 [1,L], [1], of a connector that reads, or NULL */
-    int64_t room;      /* L */
-    int32_t *ids;      /* [L] */
-    int32_t asked;     /* ids that count */
-} vision_graph;
-
-typedef struct text_graph {
-    pc_graph *graph;
-    pc_exec *exec;
-    pc_reading in;
-    pc_tensor *last;   /* i32 [R]: the rows whose logits are wanted */
-    pc_tensor *logits; /* [R,V] */
-    pc_tensor *hidden; /* [T,D'], or NULL */
-    pc_llm_look look;  /* of the last layer */
-    pc_llm_tap taps[PC_SESSION_TAPS];
-    pc_tensor *tapped[PC_SESSION_TAPS]; /* [R,V] */
-} text_graph;
-
-struct pc_session {
-    const pc_model *model;
-    const pc_backend *backend;
-    pc_session_options options;
-    vision_graph vision;
-    text_graph text;
-    pc_layer_cache *layers; /* cache inputs of the text graph */
-    pc_cache *cache;
-    pc_memory *memory;  /* or NULL */
-    int32_t *follow;    /* [rows,context]: the position behind what a row holds up to each place */
-    int64_t horizon;    /* length that the frequencies in use are for; counts beyond rotary_limit only */
-    float *frequencies; /* [E/2] */
-    float *logits;      /* [rows,tail,V]: of the last tokens, the last one at the end */
-    float *tapped;      /* [rows,taps,V] */
-    float *hidden;      /* [rows,context,D'] or NULL */
-    float *attention;   /* [rows,context] or NULL */
-    /* Staging of one chunk. */
-    int32_t *ids, *positions /* [chunk,A] */, *rows, *soft_rows, *types;
-    pc_attention_range *ranges;
-    float *soft; /* [chunk,D'] */
-    int32_t *sides;     /* [2,chunk]: rows of the source, and of the target */
-    int64_t *sources;   /* [rows]: tokens of the source of each row that holds something; encoder-decoders */
-    int32_t *last;      /* [R] */
-    int64_t *last_places; /* [R]: where in `logits` */
-    int64_t *tails;       /* [rows]: logits that the newest piece of a row has left */
-    int64_t *token_rows;  /* [chunk]: whose token, and its place there; with keep_hidden */
-    int64_t *token_places;
-};
-
-static int64_t least(int64_t a, int64_t b)
-{
-    return a < b ? a : b;
-}
 
 static void complete_options(const pc_model *model, pc_session_options *options)
 {
@@ -313,7 +253,7 @@ static pc_status bind_cache(pc_session *session)
                         pc_dims(1, info->head_size / 2));
 }
 
-static void turn_for(pc_session *session, int64_t length)
+void pc_session_turn_for(pc_session *session, int64_t length)
 {
     const pc_llm_part *llm = &session->model->llm;
     llm->type->frequencies(llm->config, length, session->frequencies);
@@ -326,7 +266,7 @@ bool pc_session_expect(pc_session *session, int64_t total)
     if (!limit || (total <= limit && session->horizon <= limit)) {
         return true;
     }
-    turn_for(session, total);
+    pc_session_turn_for(session, total);
     return pc_session_length(session) == 0;
 }
 
@@ -347,7 +287,7 @@ pc_status pc_session_new(pc_session **out, const pc_model *model, const pc_backe
     complete_options(model, &session->options);
     pc_status status = allocate(session);
     if (status == PC_OK) {
-        turn_for(session, 0);
+        pc_session_turn_for(session, 0);
         status = build_text(session);
     }
     if (status == PC_OK) {
@@ -494,250 +434,6 @@ done:
     if (status != PC_OK) {
         pc_free(*soft);
         *soft = NULL;
-    }
-    return status;
-}
-
-/* A chunk that is being put together. */
-typedef struct chunk {
-    int64_t tokens, soft, lasts;
-    int64_t pictures; /* new ones, of a session with a memory */
-} chunk;
-
-/* The numbers of token `i` of a piece, at place `place` of its row and `at` of the chunk; and the position behind it, beyond
- * the largest so far. */
-static void give_position(pc_session *session, const pc_session_piece *piece, int64_t i, int64_t place, int64_t at)
-{
-    int64_t axes = session->model->llm.info.axes;
-    int32_t *follow = session->follow + piece->row * session->options.context + place;
-    int32_t next = place ? follow[-1] : 0;
-    *follow = piece->positions ? next : next + 1;
-    for (int64_t a = 0; a < axes; a++) {
-        int32_t number = piece->positions ? piece->positions[i * axes + a] : next;
-        session->positions[at * axes + a] = number;
-        *follow = number >= *follow ? number + 1 : *follow;
-    }
-}
-
-/* True when token i is a row of a picture for the bridge's weights: another of its rows follows. */
-static bool is_inside(const pc_session_piece *piece, int64_t i)
-{
-    bool next = i + 1 < piece->count ? piece->soft && piece->soft[i + 1] : piece->picture_goes_on;
-    return next && piece->soft && piece->soft[i];
-}
-
-/* What the token at `place` of a row sees: with a source, its tokens see the rows of the run, what is written sees the cache. */
-static pc_attention_range range_of(const pc_session *session, int64_t row, int64_t address, int64_t place, int64_t at)
-{
-    const int64_t source = session->sources[row];
-    if (place < source) {
-        const int32_t first = (int32_t)(at - place);
-        return (pc_attention_range){0, 0, first, first + (int32_t)source};
-    }
-    const int32_t begin = (int32_t)address, target = (int32_t)(address + source);
-    return (pc_attention_range){begin, target, target, (int32_t)(address + place + 1)};
-}
-
-/* Stage tokens [from, to) of a piece whose row has them counted in already. */
-static void stage(pc_session *session, chunk *now, const pc_session_piece *piece, int64_t from, int64_t to)
-{
-    size_t width = (size_t)session->model->llm.info.width;
-    int64_t address = pc_cache_address(session->cache, piece->row);
-    int64_t before = pc_cache_length(session->cache, piece->row) - piece->count;
-    int64_t tail = least(least(piece->tail > 0 ? piece->tail : 1, session->options.tail), piece->count);
-    session->tails[piece->row] = tail;
-    for (int64_t i = from; i < to; i++) {
-        int64_t at = now->tokens++, place = before + i;
-        bool is_soft = piece->soft && piece->soft[i];
-        session->types[at] = is_inside(piece, i);
-        session->ids[at] = is_soft && !session->memory ? 0 : piece->ids[i];
-        pc_memory_put(session->memory, piece->row, place, at, piece->ids[i], is_soft ? piece->soft[i] : NULL);
-        give_position(session, piece, i, place, at);
-        session->rows[at] = pc_cache_place(session->cache, piece->row, place);
-        session->ranges[at] = range_of(session, piece->row, address, place, at);
-        if (is_soft && !session->memory) {
-            memcpy(session->soft + (size_t)now->soft * width, piece->soft[i], width * sizeof(float));
-            session->soft_rows[now->soft++] = (int32_t)at;
-        }
-        now->pictures += is_soft;
-        if (session->hidden) {
-            session->token_rows[at] = piece->row;
-            session->token_places[at] = place;
-        }
-        if (piece->count - i <= tail) {
-            session->last[now->lasts] = (int32_t)at;
-            session->last_places[now->lasts++] = (piece->row + 1) * session->options.tail - (piece->count - i);
-        }
-    }
-}
-
-/* Copy out what a run has found. */
-static void keep_results(pc_session *session, const chunk *now)
-{
-    text_graph *text = &session->text;
-    size_t vocabulary = (size_t)session->model->llm.info.vocabulary, width = (size_t)session->model->llm.info.width;
-    int64_t tail = session->options.tail, taps = session->options.tap_count;
-    for (int64_t i = 0; i < now->lasts; i++) {
-        int64_t place = session->last_places[i], row = place / tail;
-        memcpy(session->logits + (size_t)place * vocabulary, pc_f32(text->logits) + (size_t)i * vocabulary,
-               vocabulary * sizeof(float));
-        if (session->attention && place % tail == tail - 1) {
-            const size_t context = (size_t)session->options.context;
-            memcpy(session->attention + (size_t)row * context, pc_f32(text->look.weights) + (size_t)i * context,
-                   context * sizeof(float));
-        }
-        for (int64_t t = 0; t < taps && place % tail == tail - 1; t++) {
-            memcpy(session->tapped + (size_t)(row * taps + t) * vocabulary, pc_f32(text->tapped[t]) + (size_t)i * vocabulary,
-                   vocabulary * sizeof(float));
-        }
-    }
-    for (int64_t i = 0; session->hidden && i < now->tokens; i++) {
-        int64_t place = session->token_rows[i] * session->options.context + session->token_places[i];
-        memcpy(session->hidden + (size_t)place * width, pc_f32(text->hidden) + (size_t)i * width, width * sizeof(float));
-    }
-}
-
-static pc_status run_chunk(pc_session *session, const chunk *now)
-{
-    text_graph *text = &session->text;
-    int64_t count = now->tokens, width = session->model->llm.info.width;
-    PC_TRY(pc_exec_bind(text->exec, text->in.ids, session->ids, pc_dims(1, count)));
-    PC_TRY(pc_exec_bind(text->exec, text->in.positions, session->positions,
-                        pc_dims(2, count, session->model->llm.info.axes)));
-    PC_TRY(pc_exec_bind(text->exec, text->in.ranges, session->ranges, pc_dims(2, count, 4)));
-    PC_TRY(pc_exec_bind(text->exec, text->in.cache_rows, session->rows, pc_dims(1, count)));
-    if (text->in.source_rows) {
-        int32_t *target = session->sides + session->options.chunk;
-        int64_t sources = pc_sides_rows(session->ranges, count, session->sides, target);
-        PC_TRY(pc_exec_bind(text->exec, text->in.source_rows, session->sides, pc_dims(1, sources)));
-        PC_TRY(pc_exec_bind(text->exec, text->in.target_rows, target, pc_dims(1, count - sources)));
-    }
-    if (text->in.soft) {
-        PC_TRY(pc_exec_bind(text->exec, text->in.soft, session->soft, pc_dims(2, now->soft, width)));
-        PC_TRY(pc_exec_bind(text->exec, text->in.soft_rows, session->soft_rows, pc_dims(1, now->soft)));
-    }
-    PC_TRY(pc_memory_bind_run(session->memory, text->exec, count));
-    if (text->in.bridge.types) {
-        PC_TRY(pc_exec_bind(text->exec, text->in.bridge.types, session->types, pc_dims(1, count)));
-    }
-    PC_TRY(pc_exec_bind(text->exec, text->last, session->last, pc_dims(1, now->lasts)));
-    PC_TRY(pc_exec_run(text->exec));
-    keep_results(session, now);
-    pc_memory_begin(session->memory);
-    return PC_OK;
-}
-
-/* How far a piece goes on in this run: as far as its tokens and its pictures fit. */
-static int64_t end_of_run(const pc_session *session, const chunk *now, const pc_session_piece *piece, int64_t done)
-{
-    int64_t end = least(piece->count, done + session->options.chunk - now->tokens), pictures = now->pictures;
-    for (int64_t i = done; session->memory && piece->soft && i < end; i++) {
-        pictures += piece->soft[i] != NULL;
-        if (pictures > PC_MEMORY_AT_ONCE) {
-            return i;
-        }
-    }
-    return end;
-}
-
-/* Tokens of the source at the beginning of a piece whose row has them counted in already. */
-static int64_t source_left(const pc_session *session, const pc_session_piece *piece)
-{
-    return pc_cache_length(session->cache, piece->row) == piece->count ? session->sources[piece->row] : 0;
-}
-
-static pc_status run_pieces(pc_session *session, const pc_session_piece *pieces, int64_t count)
-{
-    chunk now = {0};
-    pc_memory_begin(session->memory);
-    for (int64_t i = 0; i < count; i++) {
-        if (source_left(session, &pieces[i]) > session->options.chunk - now.tokens) {
-            PC_TRY(run_chunk(session, &now)); /* a source is read in one run */
-            now = (chunk){0};
-        }
-        for (int64_t done = 0; done < pieces[i].count;) {
-            int64_t end = end_of_run(session, &now, &pieces[i], done);
-            stage(session, &now, &pieces[i], done, end);
-            done = end;
-            if (now.tokens == session->options.chunk || done < pieces[i].count) {
-                PC_TRY(run_chunk(session, &now));
-                now = (chunk){0};
-            }
-        }
-    }
-    return now.tokens ? run_chunk(session, &now) : PC_OK;
-}
-
-static pc_status check_ids(const pc_session *session, const pc_session_piece *piece)
-{
-    for (int64_t i = 0; i < piece->count; i++) {
-        int32_t id = piece->ids[i];
-        bool looked_up = session->memory || !(piece->soft && piece->soft[i]);
-        if (looked_up && (id < 0 || id >= session->model->llm.info.vocabulary)) {
-            return pc_fail(PC_ERR_DATA, "token id %d at position %lld is outside the vocabulary of %lld", id,
-                           (long long)i, (long long)session->model->llm.info.vocabulary);
-        }
-    }
-    return PC_OK;
-}
-
-/* Where the source of a row ends, before the piece is counted in: the piece that begins a row has the whole of it. */
-static pc_status find_source(pc_session *session, const pc_session_piece *piece)
-{
-    const int64_t length = pc_cache_length(session->cache, piece->row);
-    int64_t *source = &session->sources[piece->row];
-    if (length == 0) {
-        return pc_model_find_source(session->model, piece->ids, piece->soft, piece->count, source);
-    }
-    return length >= *source ? PC_OK
-                             : pc_fail(PC_ERR_DATA, "a source of %lld tokens is read at once, %lld are left", (long long)*source,
-                                       (long long)length);
-}
-
-/* What is in the cache stays as it turned, as in transformers. */
-static void turn_for_pieces(pc_session *session, const pc_session_piece *pieces, int64_t count)
-{
-    for (int64_t i = 0; session->model->llm.info.rotary_limit && i < count; i++) {
-        int64_t length = pc_cache_length(session->cache, pieces[i].row);
-        bool stays = session->model->llm.info.rotary_of_prompt && length > pieces[i].count;
-        if (length > session->horizon && !stays) {
-            turn_for(session, length);
-        }
-    }
-}
-
-static int64_t soft_tokens(const pc_session_piece *piece)
-{
-    int64_t count = 0;
-    for (int64_t i = 0; piece->soft && i < piece->count; i++) {
-        count += piece->soft[i] != NULL;
-    }
-    return count;
-}
-
-pc_status pc_session_read_rows(pc_session *session, const pc_session_piece *pieces, int64_t count)
-{
-    int64_t extended = 0, pictures = 0;
-    pc_status status = PC_OK;
-    for (int64_t i = 0; i < count; i++) {
-        PC_TRY(check_ids(session, &pieces[i]));
-        pictures += soft_tokens(&pieces[i]);
-        PC_TRY(find_source(session, &pieces[i]));
-    }
-    PC_TRY(pc_memory_check(session->memory, pictures));
-    for (; extended < count; extended++) {
-        status = pc_cache_extend(session->cache, pieces[extended].row, pieces[extended].count);
-        if (status != PC_OK) {
-            break;
-        }
-    }
-    if (status == PC_OK) {
-        turn_for_pieces(session, pieces, count);
-        status = run_pieces(session, pieces, count);
-    }
-    for (int64_t i = 0; status != PC_OK && i < extended; i++) {
-        int64_t length = pc_cache_length(session->cache, pieces[i].row);
-        pc_cache_truncate(session->cache, pieces[i].row, length - pieces[i].count);
     }
     return status;
 }
