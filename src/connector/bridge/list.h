@@ -2,3 +2,4 @@
 PC_BRIDGE(gated_cross_attention)
 PC_BRIDGE(idefics_cross_attention)
 PC_BRIDGE(visual_expert)
+PC_BRIDGE(cogagent)
