@@ -337,6 +337,44 @@ static void test_groups(void **state)
     }
 }
 
+/* Rows with none, two or three targets. */
+static pc_tensor *starts_of(walker *w, int64_t rows)
+{
+    int32_t starts[256];
+    pc_tensor *tensor = walker_int(w, pc_dims(1, rows + 1), 1);
+    for (int32_t r = 0; r <= rows; r++) {
+        starts[r] = 2 * r + r % 3;
+    }
+    memcpy(w->original[w->node.inputs - 1], starts, pc_tensor_bytes(tensor));
+    return tensor;
+}
+
+static void test_grouped_entropy(walker *w)
+{
+    const int64_t rows = 129, targets = 2 * rows;
+    for (int i = 0; i < 2 * WIDTHS; i++) {
+        const pc_cross_entropy_params params = {i % 2 ? 0.1 : 0};
+        for (int grad = 0; grad < 2; grad++) {
+            walker_begin(w, grad ? &pc_op_cross_entropy_grad : &pc_op_cross_entropy, &params);
+            walker_float(w, PC_F32, pc_dims(2, rows, widths[i % WIDTHS]));
+            walker_int(w, pc_dims(1, targets), widths[i % WIDTHS]);
+            walker_float(w, PC_F32, pc_dims(1, targets));
+            if (grad) {
+                pc_tensor *lse = walker_float(w, PC_F32, pc_dims(1, rows));
+                for (int64_t r = 0; r < rows; r++) {
+                    walker_set(w, lse, r, 9);
+                }
+                walker_float(w, PC_F32, pc_dims(1, 1));
+            }
+            starts_of(w, rows);
+            w->node.outputs = grad ? 1 : 2;
+            w->absolute = 5e-5;
+            w->relative = 1e-5;
+            walker_check(w);
+        }
+    }
+}
+
 static void test_cross_entropy(void **state)
 {
     walker *w = *state;
@@ -364,6 +402,7 @@ static void test_cross_entropy(void **state)
             walker_check(w);
         }
     }
+    test_grouped_entropy(w);
     for (int i = 0; i < WIDTHS; i++) {
         walker_begin(w, &pc_op_token_losses, NULL);
         walker_float(w, PC_F32, pc_dims(2, 130, widths[i]));
