@@ -67,7 +67,7 @@ pc_status pc_batch_new(pc_batch **out, pc_local *local, const pc_model *model, c
     self->most = most;
     self->plain = is_plain(options->decoding);
     pc_session_options session = {.context = options->context, .chunk = READ_AT_ONCE, .compute = options->compute,
-                                  .adapter = options->adapter, .tail = 1, .rows = most};
+                                  .cache = options->cache, .adapter = options->adapter, .tail = 1, .rows = most};
     PC_GO(pc_session_new(&self->session, model, backend, &session));
     self->pictures.session = self->session;
     self->pictures.model = model;

@@ -124,7 +124,7 @@ static void ask_session(pc_local *local, const pc_local_options *options, pc_ses
     local->lanes.most = most_lanes(how);
     local->lanes.views = how->method && how->method->view && how->method->view(how->config, &view) ? 2 : 1;
     *session = (pc_session_options){.context = options->context, .chunk = READ_AT_ONCE, .compute = options->compute,
-                                    .adapter = options->adapter};
+                                    .cache = options->cache, .adapter = options->adapter};
     session->tail = how->draft ? 1 + how->draft_tokens : 1;
     session->keep_attention = how->method && how->method->over_trust;
     session->rows = pc_lanes_rows(local->lanes.most, local->lanes.views);

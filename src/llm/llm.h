@@ -11,7 +11,7 @@
 
 /* Memory of one layer's keys and values: rows [S, K*E] in pages that all sequences of a session share. */
 typedef struct pc_layer_cache {
-    pc_tensor *keys, *values; /* inputs of the graph, f32, bf16 or f16, [S,K,E] */
+    pc_tensor *keys, *values; /* inputs of the graph, f32, bf16, f16, q8_0 or q4_0, [S,K,E] */
 } pc_layer_cache;
 
 enum { PC_CACHE_PAGE = 64 }; /* rows of a page */

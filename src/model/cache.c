@@ -13,8 +13,8 @@ struct pc_cache {
     pc_cache_shape shape;
     int64_t pages;        /* of the pool */
     int64_t row_pages;    /* places of the table for each row */
-    size_t page_bytes;    /* of one layer's keys */
-    char *pool;           /* [2 * layers][pages][PC_CACHE_PAGE][width] */
+    size_t page_bytes[2]; /* of one layer's keys, and of its values */
+    char *pool;           /* [layers]: keys, then values, [pages][PC_CACHE_PAGE][width] */
     size_t pool_bytes;
     int32_t *table;       /* [rows][row_pages] */
     int64_t *lengths;     /* [rows] */
@@ -34,15 +34,29 @@ static int64_t pool_pages(const pc_cache_shape *shape)
     return shape->tokens ? pages_for(shape->tokens) : shape->rows * pages_for(shape->context);
 }
 
+/* Bytes of a key and of a value, all heads together. */
+static pc_status row_bytes(const pc_cache_shape *shape, size_t out[2])
+{
+    const pc_dtype types[2] = {shape->keys, shape->values};
+    for (int i = 0; i < 2; i++) {
+        if (!pc_dtype_bytes(types[i], (size_t)shape->width, &out[i])) {
+            return pc_fail(PC_ERR_DATA, "the KV cache: %s of %lld numbers are no whole blocks of %s, which has %zu",
+                           i ? "values" : "keys", (long long)shape->width, pc_dtype_name(types[i]), pc_dtype_unit(types[i]));
+        }
+    }
+    return PC_OK;
+}
+
 pc_status pc_cache_bytes(const pc_cache_shape *shape, size_t *bytes)
 {
-    size_t row = (size_t)shape->width * pc_dtype_size(shape->dtype), rows, all;
+    size_t row[2], rows, all;
+    PC_TRY(row_bytes(shape, row));
     if (shape->rows < 1 || shape->context < 1 || shape->context > INT32_MAX / 2 / shape->rows) {
         return pc_fail(PC_ERR_DATA, "a cache of %lld x %lld tokens is too large", (long long)shape->rows,
                        (long long)shape->context);
     }
-    if (!pc_mul_size((size_t)pool_pages(shape) * PC_CACHE_PAGE, 2 * (size_t)shape->layers, &rows) ||
-        !pc_mul_size(rows, row, &all)) {
+    if (!pc_mul_size((size_t)pool_pages(shape) * PC_CACHE_PAGE, (size_t)shape->layers, &rows) ||
+        !pc_mul_size(rows, row[0] + row[1], &all)) {
         return pc_fail_memory(SIZE_MAX, "the KV cache");
     }
     *bytes = all;
@@ -53,13 +67,16 @@ pc_status pc_cache_new(pc_cache **out, const pc_cache_shape *shape)
 {
     pc_cache *cache = NULL;
     pc_status status;
+    size_t row[2];
     *out = NULL;
+    PC_TRY(row_bytes(shape, row));
     PC_TRY(PC_NEW(cache, "the KV cache"));
     cache->shape = *shape;
     PC_GO(pc_cache_bytes(shape, &cache->pool_bytes));
     cache->pages = pool_pages(shape);
     cache->row_pages = pages_for(shape->context);
-    cache->page_bytes = PC_CACHE_PAGE * (size_t)shape->width * pc_dtype_size(shape->dtype);
+    cache->page_bytes[0] = PC_CACHE_PAGE * row[0];
+    cache->page_bytes[1] = PC_CACHE_PAGE * row[1];
     PC_GO(pc_pages_new((void **)&cache->pool, cache->pool_bytes, "the KV cache"));
     PC_GO(PC_NEW_ARRAY(cache->table, (size_t)(shape->rows * cache->row_pages), "the KV cache"));
     PC_GO(PC_NEW_ARRAY(cache->lengths, (size_t)shape->rows, "the KV cache"));
@@ -106,17 +123,20 @@ static void drop_page(pc_cache *cache, int32_t page)
     }
 }
 
-static char *page_at(const pc_cache *cache, int64_t array, int64_t page)
+/* part: 0 = keys, 1 = values */
+static char *page_at(const pc_cache *cache, int64_t layer, int part, int64_t page)
 {
-    return cache->pool + (size_t)(array * cache->pages + page) * cache->page_bytes;
+    const size_t pages = (size_t)cache->pages, keys = pages * cache->page_bytes[0], both = keys + pages * cache->page_bytes[1];
+    return cache->pool + (size_t)layer * both + (part ? keys : 0) + (size_t)page * cache->page_bytes[part];
 }
 
 /* A page of its own for the row's last, unfinished one. */
 static void own_page(pc_cache *cache, int32_t *place)
 {
     int32_t page = take_page(cache);
-    for (int64_t array = 0; array < 2 * cache->shape.layers; array++) {
-        memcpy(page_at(cache, array, page), page_at(cache, array, *place), cache->page_bytes);
+    for (int64_t i = 0; i < 2 * cache->shape.layers; i++) {
+        const int part = (int)(i % 2);
+        memcpy(page_at(cache, i / 2, part, page), page_at(cache, i / 2, part, *place), cache->page_bytes[part]);
     }
     drop_page(cache, *place);
     *place = page;
@@ -210,10 +230,10 @@ int64_t pc_cache_pool_rows(const pc_cache *cache)
 
 void *pc_cache_keys(const pc_cache *cache, int64_t layer)
 {
-    return page_at(cache, 2 * layer, 0);
+    return page_at(cache, layer, 0, 0);
 }
 
 void *pc_cache_values(const pc_cache *cache, int64_t layer)
 {
-    return page_at(cache, 2 * layer + 1, 0);
+    return page_at(cache, layer, 1, 0);
 }

@@ -16,14 +16,15 @@ typedef struct pc_cache_shape {
     int64_t rows;    /* sequences */
     int64_t context; /* most tokens of a sequence */
     int64_t tokens;  /* of the pool in all; 0 = rows * context */
-    pc_dtype dtype;  /* PC_F32, PC_BF16 or PC_F16 */
+    pc_dtype keys, values; /* PC_F32, PC_BF16 or PC_F16; PC_Q8_0 or PC_Q4_0 where the width is whole blocks */
 } pc_cache_shape;
 
 typedef struct pc_cache pc_cache;
 
 pc_status pc_cache_new(pc_cache **out, const pc_cache_shape *shape);
 void pc_cache_free(pc_cache *cache);
-pc_status pc_cache_bytes(const pc_cache_shape *shape, size_t *bytes); /* of the pool, without making it */
+pc_status pc_cache_bytes(const pc_cache_shape *shape, size_t *bytes); /* of the pool, without making it; PC_ERR_DATA for a width
+                                                                        * that is no whole blocks */
 
 int64_t pc_cache_length(const pc_cache *cache, int64_t row);
 /* Make place for `count` more tokens of a row, and count them in. PC_ERR_DATA when the row would be longer than its context,
@@ -39,7 +40,8 @@ int64_t pc_cache_free_tokens(const pc_cache *cache); /* that pages without an ow
 int64_t pc_cache_address(const pc_cache *cache, int64_t row);
 int32_t pc_cache_place(const pc_cache *cache, int64_t row, int64_t i);
 
-/* For attention: the table i32 [pc_cache_table_size], and keys and values [pc_cache_pool_rows, width] of a layer. */
+/* For attention: the table i32 [pc_cache_table_size], and keys and values [pc_cache_pool_rows, width] of a layer, each in
+ * its type. */
 const int32_t *pc_cache_table(const pc_cache *cache);
 int64_t pc_cache_table_size(const pc_cache *cache);
 int64_t pc_cache_pool_rows(const pc_cache *cache);

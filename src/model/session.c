@@ -24,6 +24,9 @@ static void complete_options(const pc_model *model, pc_session_options *options)
         options->chunk = options->context; /* a source is read in one run */
     }
     options->tail = options->tail > 0 ? options->tail : 1;
+    if (!options->cache.typed) {
+        options->cache.keys = options->cache.values = options->compute;
+    }
 }
 
 /* R: most tokens of a chunk whose logits are wanted. */
@@ -41,7 +44,8 @@ static pc_cache_shape cache_shape(const pc_model *model, const pc_session_option
         .rows = options->rows,
         .context = options->context,
         .tokens = options->tokens,
-        .dtype = options->compute,
+        .keys = options->cache.keys,
+        .values = options->cache.values,
     };
 }
 
@@ -103,11 +107,11 @@ static pc_status declare_cache(pc_session *session)
 {
     const pc_llm_info *info = &session->model->llm.info;
     pc_shape shape = pc_dims(3, pc_cache_pool_rows(session->cache), info->key_heads, info->head_size);
-    pc_dtype dtype = session->options.compute;
+    const pc_cache_options *cache = &session->options.cache;
     PC_TRY(PC_NEW_ARRAY(session->layers, (size_t)info->layers, "the KV cache"));
     for (int64_t i = 0; i < info->layers; i++) {
-        session->layers[i].keys = pc_graph_input(session->text.graph, "keys", dtype, shape);
-        session->layers[i].values = pc_graph_input(session->text.graph, "values", dtype, shape);
+        session->layers[i].keys = pc_graph_input(session->text.graph, "keys", cache->keys, shape);
+        session->layers[i].values = pc_graph_input(session->text.graph, "values", cache->values, shape);
     }
     return PC_OK;
 }

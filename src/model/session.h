@@ -6,6 +6,7 @@
 #ifndef PC_MODEL_SESSION_H
 #define PC_MODEL_SESSION_H
 
+#include "model/cache_options.h"
 #include "model/forward.h"
 
 typedef struct pc_session pc_session;
@@ -15,7 +16,8 @@ enum { PC_SESSION_TAPS = 64 };
 typedef struct pc_session_options {
     int64_t context; /* tokens that the cache holds for a row; 0 = the model's context, at most 4096 */
     int64_t chunk;   /* tokens of a prompt that are read at once; 0 = 512 */
-    pc_dtype compute;/* PC_F32 or PC_BF16; the cache holds numbers of this type */
+    pc_dtype compute;/* PC_F32 or PC_BF16 */
+    pc_cache_options cache;
     int64_t rows;    /* conversations; 0 = 1 */
     int64_t tokens;  /* that the caches of all rows hold together; 0 = rows * context */
     const pc_adapter *adapter; /* borrowed; NULL = the weights alone */
@@ -26,7 +28,7 @@ typedef struct pc_session_options {
     bool keep_attention;       /* pc_session_attention is wanted */
 } pc_session_options;
 
-/* model and backend are borrowed. */
+/* model and backend are borrowed. PC_ERR_DATA for a cache in blocks when the model's keys are no whole ones. */
 pc_status pc_session_new(pc_session **out, const pc_model *model, const pc_backend *backend,
                          const pc_session_options *options);
 void pc_session_free(pc_session *session);

@@ -27,7 +27,8 @@ typedef struct pc_attention_params {
 /* in[0] q [T,H,E]; in[1] k [S,K,E]; in[2] v [S,K,E]; H a multiple of K (query head h reads key head h / (H/K));
  * in[3] ranges i32 [T,4]; in[4] bias f32 [H,2M+1] or NULL, added to the scaled products: of key row s and a query at
  * key row p, bias[h, M + s - p], distances beyond M counting as M; in[5] pages i32 [P] or NULL: key row r of the ranges is
- * then row pages[r / page_rows] * page_rows + r % page_rows of k and v.
+ * then row pages[r / page_rows] * page_rows + r % page_rows of k and v. k and v may lie in a cache's types
+ * (store_rows), each in its own: a row of all heads is whole blocks, a head need not be.
  * out[0] [T,H,E]; out[1] log-sum-exp of each row f32 [T,H] (for the gradient). */
 extern const pc_op pc_op_attention;
 /* in q, k, v, ranges, bias or NULL, out, lse, dout; out dq, dk, dv, and dbias when there is a bias. */

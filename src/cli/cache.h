@@ -1,0 +1,28 @@
+/* What commands that run a model take about its cache of keys and values. */
+#ifndef PC_CLI_CACHE_H
+#define PC_CLI_CACHE_H
+
+#include "base/field.h"
+#include "base/json.h"
+#include "model/cache_options.h"
+
+#include <stddef.h>
+
+typedef struct pc_cli_cache {
+    char *keys, *values; /* names of types, as llama.cpp spells them; NULL = that of the products */
+} pc_cli_cache;
+
+/* Fields of a struct with a member `pc_cli_cache cache`, and their short spellings. */
+#define PC_CLI_CACHE_FIELDS(struct_type)                                                                                      \
+    {.name = "cache_type_k", .type = PC_FIELD_TEXT, .offset = offsetof(struct_type, cache.keys),                              \
+     .help = "how the KV cache keeps keys: f32, f16, bf16, q8_0 or q4_0; unset = as --dtype computes"},                      \
+    {.name = "cache_type_v", .type = PC_FIELD_TEXT, .offset = offsetof(struct_type, cache.values),                            \
+     .help = "how it keeps values, of the same types"}
+#define PC_CLI_CACHE_ALIASES {"-ctk", "cache_type_k"}, {"-ctv", "cache_type_v"}
+
+/* PC_ERR_USAGE for other types. compute: of the products. */
+pc_status pc_cli_cache_options(pc_cache_options *out, const pc_cli_cache *given, pc_dtype compute);
+/* What was chosen, into the settings of a run; nothing where nothing was. */
+pc_status pc_cli_cache_note(pc_json *settings, const pc_cli_cache *given);
+
+#endif
