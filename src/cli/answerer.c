@@ -10,7 +10,8 @@ static pc_status open_endpoint(pc_cli_answerer *out, const pc_cli_answerer_optio
     const struct {
         const char *name, *value;
     } idle[] = {{"--adapter", o->adapter}, {"--decoding", o->decoding}, {"--template", o->template_name},
-                {"--mmproj", o->mmproj}, {"--cache_type_k", o->cache.keys}, {"--cache_type_v", o->cache.values}};
+                {"--mmproj", o->mmproj}, {"--cache_type_k", o->cache.keys}, {"--cache_type_v", o->cache.values},
+                {"--window", o->cache.window ? "" : NULL}};
     for (size_t i = 0; i < sizeof idle / sizeof *idle; i++) {
         if (idle[i].value) {
             return pc_fail(PC_ERR_USAGE, "%s: an endpoint answers in its own way; this is for local models", idle[i].name);

@@ -6,7 +6,8 @@
  * Source: Touvron et al. 2023 (arXiv:2302.13971, 2307.09288); transformers models/llama/modeling_llama.py.
  * Easy to get wrong: Hugging Face's q and k rows are permuted for rotate-half pairs (j, j + E/2), and so are all that
  * come here: the import of llama2.c, whose pairs are interleaved, puts them in this order; statistics of the norm in f32;
- * key head of query head h is h / (H/K); yarn's factor stands at queries and keys, so that its square scales the products.
+ * key head of query head h is h / (H/K); with attention sinks keys keep the rotation of their position for good, and it is the
+ * query that turns twice, for the sinks and for its window: products depend on differences alone; yarn's factor stands at queries and keys, so that its square scales the products.
  */
 #include "llm/decoder.h"
 
@@ -147,6 +148,7 @@ void pc_decoder_info(const void *any, pc_llm_info *out)
         .head_size = head_size(config),
         .tied = config->tie_word_embeddings,
         .axes = config->rotary.sections[0] ? PC_ROPE_AXES : 1,
+        .streams = !config->rotary.sections[0],
         .rotary_limit = config->rotary.kind == PC_ROTARY_DYNAMIC  ? config->max_position_embeddings
                         : config->rotary.kind == PC_ROTARY_PROMPT ? (int64_t)config->rotary.original
                                                                   : 0,
@@ -241,10 +243,12 @@ static pc_tensor *attention(const pc_build *build, const pc_decoder_config *conf
     q = pc_reshape(graph, q, pc_dims(3, -1, config->num_attention_heads, size)); /* [T,H,E] */
     k = pc_reshape(graph, k, pc_dims(3, -1, key_heads(config), size));           /* [T,K,E] */
     v = pc_reshape(graph, v, pc_dims(3, -1, key_heads(config), size));
+    pc_tensor *inside = io->inside ? pc_stack_only(graph, io->inside, io->rows) : positions;
+    q = config->logn && !build->side ? pc_log_scale(graph, q, inside, config->seq_length) : q;
+    pc_tensor *sinks = io->inside ? pc_rope(graph, q, inside, io->frequencies, rope) : NULL;
     q = pc_rope(graph, q, positions, io->frequencies, rope);
-    q = config->logn && !build->side ? pc_log_scale(graph, q, positions, config->seq_length) : q;
     k = pc_rope(graph, k, io->positions, io->frequencies, rope);
-    const pc_stack_attention how = {config->num_attention_heads, key_heads(config), size, scale, NULL};
+    const pc_stack_attention how = {config->num_attention_heads, key_heads(config), size, scale, NULL, sinks};
     pc_tensor *mixed = pc_stack_attend(build, io, index, (pc_tensor *[]){q, k, v}, &how);
     return pc_stack_end(build, io->hooks, index, PC_PROJECT_O, &layer->o, mixed, pc_stack_only(graph, residual, io->rows));
 }

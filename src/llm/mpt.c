@@ -192,7 +192,7 @@ static pc_tensor *attention(const pc_build *build, const mpt_config *config, con
     for (int i = 0; i < 3; i++) {
         qkv[i] = pc_reshape(graph, pc_slice(graph, all, i, i + 1), pc_dims(3, -1, heads, size)); /* [T,H,E] */
     }
-    const pc_stack_attention how = {heads, heads, size, scale, bias};
+    const pc_stack_attention how = {heads, heads, size, scale, bias, NULL};
     pc_tensor *mixed = pc_stack_attend(build, io, index, qkv, &how);
     return pc_stack_end(build, io->hooks, index, PC_PROJECT_O, &layer->o, mixed, residual);
 }

@@ -55,6 +55,21 @@ refuses() {
         jq -e '.cache_type_k == "q8_0" and .cache_type_v == "q4_0" and .kv_cache_bytes > 0 and (.results | any(.test == "tg4 @ 8"))'
 }
 
+@test "run: with a window a text goes on behind the context it was made for, in the same memory, for any number of threads" {
+    run=("$percept" run $model "Once upon a time" --template raw -c 1000 --window 60 --sinks 4 -n 400 --json --temp 1 --seed 4)
+    one=$("${run[@]}" -t 1 | jq -c .ids)
+    [ "$(jq length <<<"$one")" -eq 400 ]
+    [ "$one" = "$("${run[@]}" -t 2 | jq -c .ids)" ]
+    [ "$one" != "$("${run[@]}" --sinks 0 | jq -c .ids)" ]
+    [ "$one" = "$("${run[@]}" --decoding draft=ngram | jq -c .ids)" ]
+    few=$("$percept" show $model -c 10000 --window 60 --json | jq .memory_bytes.kv_cache)
+    [ "$few" -eq "$("$percept" show $model -c 1000000 --window 60 --json | jq .memory_bytes.kv_cache)" ]
+    refuses 2 "$percept" run $model x --template raw --sinks 4
+    grep -q "needs --window" "$BATS_TEST_TMPDIR/err"
+    refuses 3 "$percept" show tests/golden/decoders/mpt --window 20
+    refuses 2 "$percept" run $model x --template raw --window 20 --choice a --choice b
+}
+
 @test "refused: types that no cache has, keys that are no whole blocks, an endpoint" {
     refuses 2 "$percept" run $model x -ctk q6_k
     grep -q "expected f32, f16, bf16, q8_0 or q4_0" "$BATS_TEST_TMPDIR/err"

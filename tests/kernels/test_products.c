@@ -306,6 +306,31 @@ static void test_attention_blocks(void **state)
     }
 }
 
+/* Other queries for the keys of the prefix range: in pages and not, with several heads to a key head. */
+static void test_attention_sinks(void **state)
+{
+    enum { ROWS = 30 };
+    walker *w = *state;
+    for (size_t i = 0; i < sizeof attention_sizes / sizeof attention_sizes[0]; i++) {
+        for (mask kind = 0; kind < MASKS; kind++) {
+            const struct attention_size s = attention_sizes[i];
+            const pc_attention_params params = {.scale = 1 / sqrt((double)s.size), .page_rows = ROWS};
+            const bool paged = (i + kind) % 2 && s.keys % ROWS == 0;
+            walker_begin(w, &pc_op_attention, &params);
+            add_attention(w, PC_F32, s.queries, s.keys, s.heads, s.key_heads, s.size, kind);
+            if (paged) {
+                walker_distinct(w, s.keys / ROWS, s.keys / ROWS);
+            } else {
+                walker_absent(w);
+            }
+            walker_float(w, PC_F32, pc_dims(3, s.queries, s.heads, s.size));
+            w->node.outputs = 2;
+            w->absolute = 3e-6;
+            walker_check(w);
+        }
+    }
+}
+
 static void test_attention_grad(void **state)
 {
     walker *w = *state;
@@ -509,6 +534,7 @@ int main(void)
         cmocka_unit_test(test_attention_grad),
         cmocka_unit_test(test_attention_rows),
         cmocka_unit_test(test_attention_blocks),
+        cmocka_unit_test(test_attention_sinks),
     };
     return cmocka_run_group_tests(tests, walker_setup, walker_teardown);
 }

@@ -65,6 +65,47 @@ static void test_shared_pages(void **state)
     pc_cache_free(cache);
 }
 
+/* With a window the pages behind the sinks' move up when the oldest goes; the pages of others that share them stay. */
+static void test_window_pages(void **state)
+{
+    const pc_cache_shape shape = {.layers = 1, .width = 2, .rows = 2, .context = 100000, .sinks = 65, .window = 100, .chunk = 20,
+                                  .keys = PC_F32, .values = PC_F32};
+    enum { PAGES = 2 + 2 + 2 };
+    pc_cache *cache;
+    size_t bytes;
+    (void)state;
+    assert_int_equal(pc_cache_bytes(&shape, &bytes), PC_OK);
+    assert_int_equal(bytes, 2 * 2 * PAGES * 64 * 2 * 4);
+    assert_int_equal(pc_cache_new(&cache, &shape), PC_OK);
+    assert_int_equal(pc_cache_table_size(cache), 2 * PAGES);
+    float *keys = pc_cache_keys(cache, 0);
+    for (int i = 0; i < 3000; i += 20) {
+        assert_int_equal(pc_cache_extend(cache, 0, 20), PC_OK);
+        for (int k = i; k < i + 20; k++) {
+            keys[2 * pc_cache_place(cache, 0, k)] = (float)k;
+        }
+        for (int k = i - 100 > 128 ? i - 100 : 0; k < i + 20; k++) { /* the window of every token that was read now */
+            assert_true(keys[2 * pc_cache_place(cache, 0, k)] == (float)k);
+        }
+        assert_true(keys[2 * pc_cache_place(cache, 0, 64)] == 64 || i < 60);
+    }
+    assert_int_equal(pc_cache_length(cache, 0), 3000);
+    assert_int_equal(pc_cache_offset(cache, 0, 127), 127);
+    assert_int_equal(pc_cache_offset(cache, 0, 2999) % 64, 2999 % 64);
+    pc_cache_share(cache, 1, 0, 2990);
+    assert_int_equal(pc_cache_length(cache, 1), 2990);
+    for (int i = 0; i < 50; i++) {
+        assert_int_equal(pc_cache_extend(cache, 1, 20), PC_OK);
+    }
+    assert_true(keys[2 * pc_cache_place(cache, 0, 2950)] == 2950);
+    pc_cache_truncate(cache, 0, 1000);
+    assert_int_equal(pc_cache_length(cache, 0), 128);
+    pc_cache_truncate(cache, 0, 0);
+    pc_cache_truncate(cache, 1, 0);
+    assert_int_equal(pc_cache_free_tokens(cache), 2 * PAGES * 64);
+    pc_cache_free(cache);
+}
+
 enum { ROWS = 3, TEXT = 150 };
 
 /* How the sessions of a test compute, and keep what they have read. */
@@ -272,6 +313,7 @@ int main(void)
         cmocka_unit_test(test_rows_f32),
         cmocka_unit_test(test_rows_bf16),
         cmocka_unit_test(test_tails),
+        cmocka_unit_test(test_window_pages),
         cmocka_unit_test(test_rows_typed),
         cmocka_unit_test(test_types),
         cmocka_unit_test(test_narrow_keys),

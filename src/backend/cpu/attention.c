@@ -37,6 +37,7 @@ typedef struct work {
     pc_attention_view v;
     const pc_cpu_level *level;
     const pc_tensor *q, *k, *values;
+    const pc_tensor *sinks; /* q for the keys of the prefix range, or NULL */
     const pc_attention_range *ranges;
     const int32_t *pages; /* or NULL */
     int64_t page_rows;
@@ -75,10 +76,10 @@ typedef struct job {
     scratch_of_thread s;
 } job;
 
-static void pack_queries(const job *j)
+static void pack_queries(const job *j, const pc_tensor *from)
 {
     const pc_attention_view *v = &j->w->v;
-    const float *q = pc_f32(j->w->q);
+    const float *q = pc_f32(from);
     const pc_cpu_gemm *gemm = j->w->level->f32;
     const int64_t first = pc_attention_row(v, j->block->first, j->key_head, j->chunk, 0);
     pc_cpu_matrix rows = {q + first * v->size, PC_F32, v->heads * v->size, 1};
@@ -222,11 +223,13 @@ static void run_item(void *context, int64_t item, int thread)
     j.s = place(v, w->of_threads + w->thread_bytes * (size_t)thread);
     j.rows = j.block->count * pc_attention_chunk_heads(v, j.chunk);
     j.width = pc_round_up(j.rows, w->level->f32->lanes);
-    pack_queries(&j);
     find_seen(&j);
     float *scores = j.s.scores;
     for (int i = 0; i < 2; i++) {
         const int64_t keys = j.block->piece[i].high - j.block->piece[i].low;
+        if (i == 0 || w->sinks) {
+            pack_queries(&j, i == 0 && w->sinks ? w->sinks : w->q);
+        }
         score_piece(&j, j.block->piece[i], scores);
         add_bias(&j, j.block->piece[i], scores);
         rows->score_max(j.s.max, scores, j.width, (int)j.width, keys, j.s.low + i * j.width, j.s.high + i * j.width, v->scale);
@@ -270,7 +273,8 @@ static void run(const pc_call *call, const pc_cpu_level *level)
         .k = node->in[1],
         .values = node->in[2],
         .ranges = node->in[3]->data,
-        .pages = node->inputs > 5 ? pc_i32(node->in[5]) : NULL,
+        .sinks = node->inputs > 6 ? node->in[6] : NULL,
+        .pages = node->inputs > 5 && node->in[5] ? pc_i32(node->in[5]) : NULL,
         .page_rows = ((const pc_attention_params *)node->params)->page_rows,
         .bias = node->in[4] ? pc_f32(node->in[4]) : NULL,
         .out = pc_f32_mut(node->out[0]),
@@ -290,7 +294,8 @@ static bool supports(const pc_node *node)
 {
     const bool stored = pc_cpu_stored(node->in[1]->dtype) && pc_cpu_stored(node->in[2]->dtype);
     return (!node->in[4] || node->in[4]->dtype == PC_F32) && node->in[0]->dtype == PC_F32 && stored
-           && node->in[3]->dtype == PC_I32 && node->out[0]->dtype == PC_F32;
+           && node->in[3]->dtype == PC_I32 && node->out[0]->dtype == PC_F32
+           && (node->inputs < 7 || !node->in[6] || node->in[6]->dtype == PC_F32);
 }
 
 const pc_cpu_kernel pc_cpu_kernel_attention = {
