@@ -1,14 +1,16 @@
 /* Stages pt (captions) and sft (instructions): next-token cross-entropy on the answers' tokens.
  *
  *   pixels -> encoder -> connector -> spliced into the ids' embeddings -> llm -> hidden of the rows that predict an answer
- *   token -> logits [R,V] -> sum_r w_r CE
+ *   token -> logits [U,V] -> sum of w CE
  *
- * Only those R rows reach the head, in chunks (vocabulary.c), so that neither [T,V] nor [R,V] logits exist. The two stages
- * differ in their data and in what a recipe freezes, not in the loss. Source: LLaVA, Liu et al. 2023, section 4.2.
+ * Only those U rows reach the head, in chunks (vocabulary.c), so that neither [T,V] nor [U,V] logits exist. With pictures, whose
+ * rows seldom have targets, the last layer works for the rows that have some: the others matter by their keys and values. The
+ * two stages differ in their data and in what a recipe freezes, not in the loss. Source: LLaVA, Liu et al. 2023, section 4.2.
  */
 #include "train/stage/language.h"
 
-#include "ops/rows.h"
+#include "ops/loss.h"
+#include "train/targets.h"
 
 pc_status pc_stage_check_language(const pc_model *model)
 {
@@ -53,8 +55,8 @@ pc_tensor *pc_stage_soft_tokens(const pc_build *build, const pc_stage_setting *s
     return pc_model_connect(build, model, pc_stage_pictures(build, model, limits, in)); /* [S,D'] */
 }
 
-pc_tensor *pc_stage_hidden_rows(const pc_build *build, const pc_model *model, const pc_stage_inputs *in, pc_tensor *soft,
-                                pc_tensor *rows)
+pc_tensor *pc_stage_hidden(const pc_build *build, const pc_model *model, const pc_stage_inputs *in, pc_tensor *soft,
+                           pc_tensor *rows)
 {
     pc_reading reading = {
         .ids = in->ids,
@@ -70,14 +72,9 @@ pc_tensor *pc_stage_hidden_rows(const pc_build *build, const pc_model *model, co
     return pc_model_read(build, model, &reading);
 }
 
-pc_tensor *pc_stage_hidden(const pc_build *build, const pc_model *model, const pc_stage_inputs *in, pc_tensor *soft)
-{
-    return pc_stage_hidden_rows(build, model, in, soft, NULL);
-}
-
 pc_tensor *pc_stage_logits(const pc_build *build, const pc_model *model, const pc_stage_inputs *in, pc_tensor *soft)
 {
-    pc_tensor *hidden = pc_stage_hidden_rows(build, model, in, soft, in->target_rows); /* [R,D'] */
+    pc_tensor *hidden = pc_stage_hidden(build, model, in, soft, in->target_rows); /* [R,D'] */
     return pc_model_logits(build, model, hidden);                     /* [R,V] */
 }
 
@@ -96,9 +93,13 @@ pc_tensor *pc_stage_reference_losses(const pc_build *build, const pc_stage_setti
 static pc_stage_loss loss(const pc_build *build, const pc_stage_setting *setting, pc_stage_inputs *in)
 {
     pc_stage_reading_inputs(build, setting, in);
-    pc_stage_target_inputs(build, setting, in);
+    pc_stage_wanted_inputs(build, setting, in);
     pc_tensor *soft = pc_stage_soft_tokens(build, setting, in);
-    pc_tensor *hidden = pc_stage_hidden(build, setting->model, in, soft); /* [T,D'] */
+    if (soft) { /* without pictures most rows have a target */
+        in->wanted_numbers = pc_graph_input(build->graph, "wanted_numbers", PC_I32,
+                                            pc_dims(1, pc_targets_most_rows(setting->limits)));
+    }
+    pc_tensor *hidden = pc_stage_hidden(build, setting->model, in, soft, soft ? in->wanted_rows : NULL);
     return (pc_stage_loss){.value = pc_stage_vocabulary_loss(build, setting, in, hidden, NULL)};
 }
 
