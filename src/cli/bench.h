@@ -9,7 +9,7 @@
 #include "cli/cache.h"
 
 typedef struct pc_bench_options {
-    bool kernels, train, json;
+    bool kernels, train, json, pin;
     int64_t threads;
     int level;
     char *filter, *prompts, *dtype, *mmproj;
