@@ -128,6 +128,7 @@ static const pc_command parts[] = {
     {.name = "check", .summary = "go over every sample of a recipe's data", .run = pc_data_check},
     {.name = "show", .summary = "show a sample of a recipe's data as the model sees it", .run = pc_data_show},
     {.name = "mistakes", .summary = "preference pairs from a model's own answers", .run = pc_data_mistakes},
+    {.name = "clean", .summary = "keep the pairs of picture and caption that are worth training on", .run = pc_data_clean},
     {.name = "measure", .summary = "how diverse instructions are, and which tasks they cover", .run = pc_data_measure},
 };
 enum { PARTS = sizeof parts / sizeof parts[0] };
