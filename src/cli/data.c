@@ -129,6 +129,7 @@ static const pc_command parts[] = {
     {.name = "show", .summary = "show a sample of a recipe's data as the model sees it", .run = pc_data_show},
     {.name = "mistakes", .summary = "preference pairs from a model's own answers", .run = pc_data_mistakes},
     {.name = "clean", .summary = "keep the pairs of picture and caption that are worth training on", .run = pc_data_clean},
+    {.name = "adapt", .summary = "instruction conversations from annotations, by templates", .run = pc_data_adapt},
     {.name = "measure", .summary = "how diverse instructions are, and which tasks they cover", .run = pc_data_measure},
 };
 enum { PARTS = sizeof parts / sizeof parts[0] };

@@ -1,6 +1,7 @@
 /* Every kind of dataset, in the order in which they are asked whether they know a path. */
 PC_DATASET(scenes)
 PC_DATASET(scene_pairs)
+PC_DATASET(scene_problems)
 PC_DATASET(easy_vqa)
 PC_DATASET(emoji)
 PC_DATASET(nlvr)

@@ -57,11 +57,27 @@ static bool begins_with_word(const char *text, const char *word)
     return strncasecmp(text, word, length) == 0 && !isalnum((unsigned char)text[length]);
 }
 
+/* "Is there a dog?", also behind another sentence; not "Is it red or blue?". */
+static bool asks_yes_or_no(const char *question)
+{
+    static const char *const openings[] = {"is", "are", "was", "were", "do", "does", "did", "can", "could", "has", "have", "had", "will"};
+    bool begins = true;
+    for (const char *at = question; *at; at++) {
+        for (size_t i = 0; begins && i < sizeof openings / sizeof *openings; i++) {
+            if (begins_with_word(at, openings[i])) {
+                return !strstr(at, " or ") || strstr(at, "yes or no");
+            }
+        }
+        begins = strchr(".?!:\n", *at) || (begins && *at == ' ');
+    }
+    return false;
+}
+
 static bool is_yes_or_no(const pc_exchange *exchange)
 {
     static const char *const chinese[] = {"是", "否", "不是", "没有", "有。", "对", "不对"};
     const char *answer = exchange->answer;
-    if (begins_with_word(answer, "yes") || begins_with_word(answer, "no")) {
+    if (begins_with_word(answer, "yes") || begins_with_word(answer, "no") || asks_yes_or_no(exchange->question)) {
         return true;
     }
     for (size_t i = 0; i < sizeof chinese / sizeof *chinese; i++) {

@@ -46,3 +46,79 @@ YAML
     run "$percept" train "$d/recipe.yaml" mix_strategy=interleave_under output_dir="$d/x"
     [ "$status" -eq 2 ] && [[ $output == *"mix_strategy"* ]]
 }
+
+# scenes N: N drawn scenes below $d/scenes
+scenes() { "$percept" data make scenes "$d/scenes" --n "$1" --seed 5 >/dev/null; }
+
+@test "adapt: every claim is right, positive and negative ones in equal number, the same each time" {
+    scenes 120
+    own() { "$percept" data adapt "$1" "$d/scenes/scenes.jsonl" --own_templates --templates tests/instruct/templates.json --form short "${@:2}"; }
+    own "$d/a.jsonl" --most 10 >"$d/text"
+    own "$d/b.jsonl" --most 10
+    cmp "$d/a.jsonl" "$d/b.jsonl"
+    python3 tests/instruct/check_adapted.py "$d/a.jsonl" "$d/scenes/scenes.jsonl" >"$d/checked"
+    jq -e '.wrong == {} and ([.right[]] | min) > 20 and (.right | length) == 10' "$d/checked"
+    positive=$(sed -n 's/ positive instructions//p' "$d/text")
+    [ "$positive" -gt 500 ] && [ "$positive" = "$(sed -n 's/ negative instructions//p' "$d/text")" ]
+    own "$d/c.jsonl" --seed 2
+    ! cmp -s "$d/a.jsonl" "$d/c.jsonl"
+    own "$d/free.jsonl" --balance false --most 1 --tasks existence,count >"$d/text"
+    grep -q '^  existence' "$d/text" && ! grep -q '^  colour' "$d/text"
+    jq -se 'all(.[]; .tasks | group_by(.) | all(.[]; length <= 2))' "$d/free.jsonl"
+}
+
+@test "adapt: LLaVA JSON that data check takes and training learns from, both languages, questions by their image" {
+    scenes 24
+    for lang in en zh; do
+        "$percept" data adapt "$d/scenes/$lang.json" "$d/scenes/scenes.jsonl" "$d/scenes/captions.json" --lang $lang >"$d/text"
+        grep -q '^  conversation  *24' "$d/text"
+        jq -e 'length == 24 and all(.[]; .conversations[0].value | startswith("<image>\n")) and ([.[].image] | unique | length) == 24' "$d/scenes/$lang.json"
+    done
+    "$percept" data check recipes/instruct/adapted.yaml dataset="$d/scenes/en.json" | grep -q '24 samples: 24 good, 0 bad'
+    "$percept" train recipes/instruct/adapted.yaml dataset="$d/scenes/en.json,$d/scenes/captions.json" max_steps=3 plot_loss=false \
+        logging_steps=1 output_dir="$d/out" 2>"$d/err"
+    [ "$(wc -l <"$d/out/train_log.jsonl")" -eq 3 ] && [ -s "$d/out/adapter_model.safetensors" ]
+    "$percept" data adapt "$d/scenes/turns.jsonl" "$d/scenes/scenes.jsonl" --turns 2
+    jq -se 'all(.[]; .conversations | length <= 4 and (.[0].value | startswith("<image>"))) and length > 24' "$d/scenes/turns.jsonl"
+}
+
+@test "adapt: questions, options, classes, captions, text; rows without pictures in their share" {
+    cat >"$d/a.jsonl" <<'ROWS'
+{"image": "a.png", "question": "What is it?", "answer": "cat", "label": "cat"}
+{"image": "a.png", "question": "Which?", "options": ["a dog", "a cat", "a cow"], "answer": "B", "label": "cat"}
+{"image": "b.png", "caption": "A dog on a mat.", "ocr": [{"text": "STOP", "box": [0.1, 0.2, 0.3, 0.4]}], "label": "dog"}
+{"image": "b.png", "question": "Sign?", "answer": "stop"}
+ROWS
+    "$percept" data adapt "$d/out.jsonl" "$d/a.jsonl" --form short >"$d/text"
+    grep -q '2 rows, 8 questions of 2 pictures' "$d/text"
+    choice=$(jq -r '.conversations as $c | .tasks | to_entries[] | select(.value == "choice") | [$c[2 * .key].value, $c[2 * .key + 1].value] | @json' "$d/out.jsonl")
+    letter=$(jq -r '.[1]' <<<"$choice")
+    jq -e --arg l "$letter" '.[0] | contains($l + ". a cat")' <<<"$choice"
+    jq -se '[.[].conversations[].value] | any(. == "[0.10, 0.20, 0.30, 0.40]") or any(contains("[0.10, 0.20, 0.30, 0.40]"))' "$d/out.jsonl"
+    jq -se '[.[].conversations[].value] | any(contains("cat, dog"))' "$d/out.jsonl"
+    "$percept" data adapt "$d/tokens.jsonl" "$d/a.jsonl" --tasks vqa --ocr_tokens --form short >/dev/null
+    jq -se '.[1].conversations[0].value | contains("STOP") and contains("Sign?")' "$d/tokens.jsonl"
+    for i in $(seq 40); do echo '{"messages": [{"role": "user", "content": "Hi '$i'"}, {"role": "assistant", "content": "Yes"}]}'; done >"$d/chat.jsonl"
+    "$percept" data adapt "$d/mixed.jsonl" "$d/a.jsonl" --text "$d/chat.jsonl" --text_share 0.5 >"$d/text"
+    grep -q '^2 rows without pictures' "$d/text"
+    jq -se 'length == 4 and (map(select(has("image") | not)) | length == 2 and all(.[]; .conversations | length == 2))' "$d/mixed.jsonl"
+    "$percept" data adapt "$d/qwen.jsonl" "$d/a.jsonl" --tasks ocr --box_format qwen --lang zh >/dev/null
+    grep -q '<box>(100,200),(300,400)</box>' "$d/qwen.jsonl"
+}
+
+@test "adapt: what doesn't fit is refused by name" {
+    echo '{"image": "a.png", "caption": "A cat."}' >"$d/a.jsonl"
+    run "$percept" data adapt "$d/o.json" "$d/a.jsonl" --tasks captoin
+    [ "$status" -eq 2 ] && [[ $output == *"did you mean caption?"* ]]
+    run "$percept" data adapt "$d/o.json" "$d/a.jsonl" --tasks ground
+    [ "$status" -eq 3 ] && [[ $output == *"none with anything for the tasks"* ]] && [ ! -e "$d/o.json.part" ]
+    echo '{"templates": {"caption": {"en": {"short": {"ask": ["Say {captoin}"]}}}}}' >"$d/t.json"
+    run "$percept" data adapt "$d/o.json" "$d/a.jsonl" --templates "$d/t.json"
+    [ "$status" -eq 3 ] && [[ $output == *"t.json"*"pool caption"*"unknown variable 'captoin'"* ]]
+    echo '{"templates": {"caption": {"en": {"short": {"replace": true, "ask": ["Own words"], "answer": ["It says: {caption}"]}}}}}' >"$d/t.json"
+    "$percept" data adapt "$d/o.json" "$d/a.jsonl" --templates "$d/t.json" >/dev/null
+    jq -e '.[0].conversations | map(.value) == ["<image>\nOwn words", "It says: A cat."]' "$d/o.json"
+    run "$percept" data adapt "$d/o.json" "$d/a.jsonl" --own_templates
+    [ "$status" -eq 2 ] && [[ $output == *"--templates FILE"* ]]
+    [ ! -e "$d/o.json.part" ]
+}

@@ -234,6 +234,33 @@ static void test_norms(void **state)
     }
 }
 
+/* Weights of their own for each of several heads. */
+static void test_norms_in_groups(void **state)
+{
+    walker *w = *state;
+    const pc_norm_params params = {1e-5};
+    for (int i = 0; i < WIDTHS; i++) {
+        for (int64_t groups = 2; groups < 6; groups += 3) {
+            for (int kind = 0; kind < 4; kind++) {
+                static const pc_op *const ops[] = {&pc_op_layer_norm, &pc_op_layer_norm_grad, &pc_op_rms_norm, &pc_op_rms_norm_grad};
+                const pc_shape x = pc_dims(3, 57, groups, widths[i]);
+                walker_begin(w, ops[kind], &params);
+                walker_float(w, PC_F32, x);
+                walker_float(w, PC_F32, pc_dims(2, groups, widths[i]));
+                if (kind == 0) {
+                    walker_float(w, PC_F32, pc_dims(2, groups, widths[i]));
+                }
+                if (kind % 2) {
+                    walker_float(w, PC_F32, x);
+                }
+                w->node.outputs = kind == 1 ? 3 : kind == 3 ? 2 : 1;
+                w->absolute = widths[i] <= 4 && kind % 2 ? 2e-3 : 2e-5; /* narrow rows may divide by a tiny spread */
+                walker_check(w);
+            }
+        }
+    }
+}
+
 static void test_rope(void **state)
 {
     walker *w = *state;
@@ -337,6 +364,44 @@ static void test_groups(void **state)
     }
 }
 
+/* Rows with none, two or three targets. */
+static pc_tensor *starts_of(walker *w, int64_t rows)
+{
+    int32_t starts[256];
+    pc_tensor *tensor = walker_int(w, pc_dims(1, rows + 1), 1);
+    for (int32_t r = 0; r <= rows; r++) {
+        starts[r] = 2 * r + r % 3;
+    }
+    memcpy(w->original[w->node.inputs - 1], starts, pc_tensor_bytes(tensor));
+    return tensor;
+}
+
+static void test_grouped_entropy(walker *w)
+{
+    const int64_t rows = 129, targets = 2 * rows;
+    for (int i = 0; i < 2 * WIDTHS; i++) {
+        const pc_cross_entropy_params params = {i % 2 ? 0.1 : 0};
+        for (int grad = 0; grad < 2; grad++) {
+            walker_begin(w, grad ? &pc_op_cross_entropy_grad : &pc_op_cross_entropy, &params);
+            walker_float(w, PC_F32, pc_dims(2, rows, widths[i % WIDTHS]));
+            walker_int(w, pc_dims(1, targets), widths[i % WIDTHS]);
+            walker_float(w, PC_F32, pc_dims(1, targets));
+            if (grad) {
+                pc_tensor *lse = walker_float(w, PC_F32, pc_dims(1, rows));
+                for (int64_t r = 0; r < rows; r++) {
+                    walker_set(w, lse, r, 9);
+                }
+                walker_float(w, PC_F32, pc_dims(1, 1));
+            }
+            starts_of(w, rows);
+            w->node.outputs = grad ? 1 : 2;
+            w->absolute = 5e-5;
+            w->relative = 1e-5;
+            walker_check(w);
+        }
+    }
+}
+
 static void test_cross_entropy(void **state)
 {
     walker *w = *state;
@@ -364,6 +429,7 @@ static void test_cross_entropy(void **state)
             walker_check(w);
         }
     }
+    test_grouped_entropy(w);
     for (int i = 0; i < WIDTHS; i++) {
         walker_begin(w, &pc_op_token_losses, NULL);
         walker_float(w, PC_F32, pc_dims(2, 130, widths[i]));
@@ -458,6 +524,7 @@ int main(void)
         cmocka_unit_test(test_nesterov),
         cmocka_unit_test(test_dropout),
         cmocka_unit_test(test_look),
+        cmocka_unit_test(test_norms_in_groups),
     };
     return cmocka_run_group_tests(tests, walker_setup, walker_teardown);
 }

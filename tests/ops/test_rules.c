@@ -64,6 +64,7 @@ static void dot_of_sizes(pc_graph *g) { pc_dot(g, F(1, 3), F(1, 4)); }
 static void gate_shape(pc_graph *g) { pc_glu(g, F(2, 3, 4), F(2, 4, 3), PC_ACT_SILU); }
 static void norm_width(pc_graph *g) { pc_rms_norm(g, F(2, 3, 4), F(1, 3), 1e-6); }
 static void norm_bias(pc_graph *g) { pc_layer_norm(g, F(2, 3, 4), F(1, 4), F(1, 3), 1e-6); }
+static void norm_groups(pc_graph *g) { pc_rms_norm(g, F(2, 3, 4), F(2, 2, 4), 1e-6); }
 static void rope_heads(pc_graph *g) { pc_rope(g, F(2, 3, 4), I(1, 3), F(1, 2), (pc_rope_params){0}); }
 static void rope_positions(pc_graph *g) { pc_rope(g, F(3, 3, 2, 4), I(1, 2), F(1, 2), (pc_rope_params){0}); }
 static void rope_frequencies(pc_graph *g) { pc_rope(g, F(3, 3, 2, 4), I(1, 3), F(1, 3), (pc_rope_params){0}); }
@@ -99,6 +100,7 @@ static void patch_size(pc_graph *g) { pc_patches(g, F(4, 1, 3, 8, 3), 4); }
 static void transpose_of_cube(pc_graph *g) { pc_transpose(g, F(3, 2, 3, 4)); }
 static void target_rows(pc_graph *g) { pc_cross_entropy(g, F(2, 3, 4), I(1, 4), F(1, 3)); }
 static void weight_rows(pc_graph *g) { pc_cross_entropy(g, F(2, 3, 4), I(1, 3), F(1, 4)); }
+static void start_rows(pc_graph *g) { pc_cross_entropy_grouped(g, F(2, 3, 4), I(1, 5), F(1, 5), I(1, 3)); }
 static void pairs_not_square(pc_graph *g) { pc_sigmoid_loss(g, F(2, 3, 4)); }
 static void more_choices(pc_graph *g) { pc_router(g, F(2, 3, 4), (pc_router_params){.top_k = 5}); }
 static void no_choices(pc_graph *g) { pc_router(g, F(2, 3, 4), (pc_router_params){.top_k = 0}); }
@@ -138,6 +140,7 @@ static const struct {
     {residual_size, "residual"}, {sum_of_prefix, "suffix"}, {sum_to_other, "repetition"},
     {product_of_sizes, "multiply: 'x' has shape [3,5]"}, {scale_by_vector, "one element"}, {dot_of_sizes, "dot"},
     {gate_shape, "the gate's shape"}, {norm_width, "rms_norm"}, {norm_bias, "layer_norm"}, {rope_heads, "[T,H,E]"},
+    {norm_groups, "rms_norm"},
     {rope_positions, "one position for each row"}, {rope_frequencies, "half a head"}, {query_dims, "[T,H,E]"},
     {key_heads, "K dividing H"}, {value_rows, "the keys' shape"}, {range_rows, "'ids' has shape [3,2], expected [T,4]"},
     {bias_size, "[H,2M+1]"}, {group_of_vector, "[N,G,..]"},
@@ -145,7 +148,7 @@ static const struct {
     {look_ranges, "expected [R,4]"}, {look_nowhere, "0 columns"}, {window_of_floats, "ranges i32"}, {empty_window, "a window of 0"}, {table_of_scalar, "a table"}, {added_rows, "for each id"},
     {put_width, "for each id"}, {store_width, "for each id"}, {prepend_width, "[C,D]"}, {repeat_vector, "[Q,D]"}, {part_of_table, "a list"}, {part_before_start, "a list"}, {slice_outside, "inside P"},
     {slice_backwards, "inside P"}, {patch_size, "smaller than the patch"}, {transpose_of_cube, "a matrix"},
-    {target_rows, "one target"}, {weight_rows, "one weight"}, {pairs_not_square, "[B,B]"},
+    {target_rows, "one target"}, {weight_rows, "one weight"}, {start_rows, "targets of each row"}, {pairs_not_square, "[B,B]"},
     {more_choices, "as many experts"}, {no_choices, "as many experts"}, {choices_in_floats, "[T,k] of i32"},
     {expert_width, "as wide"}, {expert_offsets, "[E+1]"}, {combined_rows, "[R,D]"}, {combined_residual, "residual"},
     {one_bucket, "two buckets"}, {no_distance, "alibi: 2 heads"}, {reshape_count, "reshape"},
