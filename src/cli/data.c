@@ -130,6 +130,8 @@ static const pc_command parts[] = {
     {.name = "mistakes", .summary = "preference pairs from a model's own answers", .run = pc_data_mistakes},
     {.name = "clean", .summary = "keep the pairs of picture and caption that are worth training on", .run = pc_data_clean},
     {.name = "adapt", .summary = "instruction conversations from annotations, by templates", .run = pc_data_adapt},
+    {.name = "self-instruct", .summary = "instructions that a model writes from captions and boxes", .run = pc_data_self_instruct},
+    {.name = "translate", .summary = "conversations in another language, by a model", .run = pc_data_translate},
     {.name = "measure", .summary = "how diverse instructions are, and which tasks they cover", .run = pc_data_measure},
 };
 enum { PARTS = sizeof parts / sizeof parts[0] };

@@ -27,6 +27,7 @@
 #include "ops/repeat.h"
 #include "ops/resample.h"
 #include "ops/rope.h"
+#include "ops/router.h"
 #include "ops/rows.h"
 #include "ops/policy.h"
 #include "ops/picture_ranges.h"
