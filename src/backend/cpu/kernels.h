@@ -160,16 +160,19 @@ typedef struct pc_cpu_block_rows {
  *
  * Rounded rows, for each group of G numbers:  codes [G/4][rows][4], scale [rows], start [rows], lift [rows]
  *     start: what the type's sum begins with, `offset` times the sum of the codes; lift: scale times that sum
- * A panel of the weight, for each group:      codes [G/4][cols][4], scale [cols], and min [cols] where the type has it */
+ * A panel of the weight, for each group:      codes [G/4][cols][4], scale [cols], and min [cols] where the type has it
+ * Codes are bytes, or for tiles of types with code_bytes 2 numbers of 16 bits, [G/2][rows][2] and [G/2][cols][2]. */
 typedef struct pc_cpu_rounding {
     const float *x;
     int64_t ldx, count; /* floats between rows; numbers of each, a multiple of 32 */
     int rows;           /* 1..int8->rows */
     int group, offset;  /* of the type */
+    int code_bytes;     /* 1; 2 for tiles of a type that has them so */
 } pc_cpu_rounding;
 
 typedef struct pc_cpu_int8_type {
     int group, offset; /* offset as panels hold the codes, negative: what a code of the row adds to the start of a sum */
+    int code_bytes; /* of tiles and their factors, 1 or 2 */
     bool has_min;
     /* `columns` rows of blocks, b_bytes apart, `count` numbers of each; the panel's other columns are zeros. */
     void (*panel)(void *dst, const void *src, int64_t b_bytes, int columns, int64_t count);
