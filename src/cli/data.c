@@ -128,6 +128,8 @@ static const pc_command parts[] = {
     {.name = "check", .summary = "go over every sample of a recipe's data", .run = pc_data_check},
     {.name = "show", .summary = "show a sample of a recipe's data as the model sees it", .run = pc_data_show},
     {.name = "mistakes", .summary = "preference pairs from a model's own answers", .run = pc_data_mistakes},
+    {.name = "adapt", .summary = "instruction conversations from annotations, by templates", .run = pc_data_adapt},
+    {.name = "measure", .summary = "how diverse instructions are, and which tasks they cover", .run = pc_data_measure},
 };
 enum { PARTS = sizeof parts / sizeof parts[0] };
 
@@ -135,7 +137,7 @@ static pc_status print_parts(void)
 {
     printf("usage: percept data COMMAND ...\n\ncommands (each has --help):\n");
     for (int i = 0; i < PARTS; i++) {
-        printf("  %-8s %s\n", parts[i].name, parts[i].summary);
+        printf("  %-13s %s\n", parts[i].name, parts[i].summary);
     }
     return PC_OK;
 }
@@ -150,7 +152,7 @@ static pc_status run(int argc, char **argv)
             return parts[i].run(argc - 1, argv + 1);
         }
     }
-    return pc_fail(PC_ERR_USAGE, "expected a command: make, check, show, mistakes; see `percept data --help`");
+    return pc_fail(PC_ERR_USAGE, "expected a command; `percept data --help` lists them");
 }
 
 const pc_command pc_command_data = {.name = "data", .summary = "make, check and show data to train with", .run = run};

@@ -5,7 +5,7 @@
 #include "cli/answerer.h"
 #include "cli/command.h"
 #include "cli/eval_compare.h"
-#include "cli/options.h"
+#include "cli/eval_options.h"
 #include "cli/record.h"
 #include "eval/environment.h"
 #include "eval/metric/metric.h"
@@ -17,63 +17,7 @@
 #include <stdio.h>
 #include <string.h>
 
-typedef struct eval_options {
-    char *tasks, *data, *output_path, *template_name, *system, *dtype, *adapter, *decoding, *mmproj;
-    char *model, *base_url, *api_key_env, *shots_select, *shots_task, *shots_data;
-    int64_t shots, shots_pool, shots_seed, limit, seed, batch_size, max_new_tokens, context, threads, tries, max_failures;
-    double calls_a_minute;
-    bool no_images, log_samples, json;
-} eval_options;
-
-#define FIELD(key, kind, standard, text)                                                     \
-    {.name = #key, .type = kind, .offset = offsetof(eval_options, key), .fallback = standard, \
-     .help = text}
-#define NUMBER(key, standard, least, most, text)                                \
-    {.name = #key, .type = PC_FIELD_INT, .offset = offsetof(eval_options, key), \
-     .fallback = standard, .low = least, .high = most, .help = text}
-static const pc_field fields[] = {
-    FIELD(tasks, PC_FIELD_TEXT, NULL,
-          "what to ask, separated by commas: scenes, scenes_zh, pope_scenes, pope:FILE.json, perplexity, perplexity_chunked, FILE.jsonl, FILE.yaml, an easy-VQA folder, NAME:PATH"),
-    FIELD(data, PC_FIELD_TEXT, NULL, "file or folder of a task that needs one: of perplexity, for example"),
-    NUMBER(limit, "0", 0, 9e15, "questions of each task; 0 = all (scenes: 1000)"),
-    NUMBER(seed, "900001", 0, 9e15, "of scenes; recipes train on others"),
-    FIELD(no_images, PC_FIELD_BOOL, "false",
-          "replace every picture by a mid-grey one of its size (each pixel 128, 128, 128)"),
-    NUMBER(max_new_tokens, "128", 1, 1 << 20, "most tokens of one answer"),
-    NUMBER(batch_size, "1", 1, PC_BATCH_MOST, "questions answered side by side (of an endpoint: calls at once); the answers are the same"),
-    FIELD(output_path, PC_FIELD_TEXT, NULL,
-          "folder for results.json, report.html and samples_TASK.jsonl (a line as soon as it is answered); the same command "
-          "goes on where it was stopped"),
-    FIELD(log_samples, PC_FIELD_BOOL, "false", "needs --output_path, which writes them anyway"),
-    FIELD(json, PC_FIELD_BOOL, "false", "print the results as JSON"),
-    FIELD(adapter, PC_FIELD_TEXT, NULL, "folder of an adapter of the model"),
-    FIELD(decoding, PC_FIELD_TEXT, NULL, "decoding method and search, as of percept run"),
-    FIELD(system, PC_FIELD_TEXT, NULL, "system message"),
-    {.name = "template", .type = PC_FIELD_TEXT, .offset = offsetof(eval_options, template_name),
-     .help = "chat template in place of the model's own"},
-    NUMBER(context, "0", 0, 1 << 24, "tokens that fit in memory; 0 = the model's context"),
-    NUMBER(threads, "0", 0, 1024, "threads; 0 = one for each processor"),
-    FIELD(dtype, PC_FIELD_TEXT, "f32", "arithmetic of matrix products: f32 or bf16"),
-    FIELD(model, PC_FIELD_TEXT, "local", "who answers: local, or openai: MODEL is then the name of a model behind --base_url"),
-    FIELD(base_url, PC_FIELD_TEXT, NULL, "address of an OpenAI-compatible endpoint: http://127.0.0.1:8000/v1"),
-    FIELD(api_key_env, PC_FIELD_TEXT, NULL, "name of the environment variable that holds the endpoint's key"),
-    NUMBER(tries, "6", 1, 100, "of a call of the endpoint that fails in a way that may pass"),
-    {.name = "calls_a_minute", .type = PC_FIELD_FLOAT, .offset = offsetof(eval_options, calls_a_minute), .fallback = "0",
-     .high = 1e6, .help = "of the endpoint at most; 0 = as many as go"},
-    NUMBER(shots, "0", 0, PC_SHOTS_MOST, "solved examples before each question (in-context learning)"),
-    FIELD(shots_select, PC_FIELD_TEXT, "random", "how they are chosen: random, balanced (by answer), similar (by picture, RICES)"),
-    FIELD(shots_task, PC_FIELD_TEXT, NULL, "task that they come from, as in --tasks; unset = the task itself, with --shots_data or --shots_seed"),
-    FIELD(shots_data, PC_FIELD_TEXT, NULL, "file or folder of the examples, in place of --data"),
-    NUMBER(shots_pool, "256", 1, 1 << 20, "questions from which they are chosen"),
-    NUMBER(shots_seed, "1900001", 0, 9e15, "of drawn examples, and of choosing"),
-    NUMBER(max_failures, "0", 0, 9e15, "questions of a task that may stay without an answer before the run stops"),
-    PC_CLI_MMPROJ(eval_options),
-};
-#undef FIELD
-#undef NUMBER
-
-static const pc_option_alias aliases[] = {
-    {"-c", "context"}, {"-t", "threads"}, {"-o", "output_path"}, {NULL, NULL}};
+typedef pc_eval_options eval_options;
 
 enum { TASKS_MAX = 16 };
 
@@ -181,6 +125,13 @@ static pc_status samples_path(const evaluating *e, const asked_task *asked, char
     return *out ? PC_OK : pc_fail_memory(sizeof name, "a path");
 }
 
+/* How answers are chosen, where it isn't greedily. */
+static pc_status set_way(const eval_options *o, pc_json *into)
+{
+    PC_TRY(o->decoding ? pc_json_set(into, "decoding", pc_json_new_text(o->decoding)) : PC_OK);
+    return o->temperature > 0 ? pc_json_set(into, "temperature", pc_json_new_number(o->temperature)) : PC_OK;
+}
+
 /* What decides the answers; a run goes on only where all of it is equal. */
 static pc_status make_setup(const evaluating *e, const asked_task *asked, pc_json **out)
 {
@@ -205,6 +156,7 @@ static pc_status make_setup(const evaluating *e, const asked_task *asked, pc_jso
     for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++) {
         PC_GO(pc_json_set(json, numbers[i].key, pc_json_new_integer(numbers[i].value)));
     }
+    PC_GO(set_way(o, json));
     *out = json;
     return PC_OK;
 done:
@@ -289,6 +241,7 @@ static pc_status ask_task(evaluating *e, asked_task *asked)
     pc_tally_options options = {
         .limit = e->options.limit ? e->options.limit : asked->about.usual_limit,
         .max_tokens = (size_t)e->options.max_new_tokens,
+        .temperature = e->options.temperature,
         .blank_images = e->options.no_images,
         .system = e->options.system,
         .max_failures = e->options.max_failures,
@@ -383,9 +336,7 @@ static pc_status set_config(const evaluating *e, const asked_task *asked, pc_jso
         PC_TRY(pc_json_set(config, "shots", pc_json_new_integer(e->options.shots)));
         PC_TRY(pc_json_set(config, "shots_select", pc_json_new_text(e->options.shots_select)));
     }
-    if (e->options.decoding) {
-        PC_TRY(pc_json_set(config, "decoding", pc_json_new_text(e->options.decoding)));
-    }
+    PC_TRY(set_way(&e->options, config));
     return pc_json_set(config, "template",
                        pc_json_new_text(e->who.template_name));
 }
@@ -553,9 +504,8 @@ static void begin_record(pc_record *record, const evaluating *e, const char *mod
 {
     pc_json *settings = pc_json_new_object();
     pc_str text = {0};
-    pc_field_table table = {fields, sizeof fields / sizeof fields[0]};
     *record = (pc_record){0};
-    if (pc_fields_to_json(&table, &e->options, settings) == PC_OK && pc_json_write(&text, settings, 2) == PC_OK) {
+    if (pc_fields_to_json(&pc_eval_fields, &e->options, settings) == PC_OK && pc_json_write(&text, settings, 2) == PC_OK) {
         pc_record_begin(record, &(pc_run_start){.kind = "eval", .name = model, .settings = text.data,
                                                 .folder = e->options.output_path ? e->options.output_path : ""});
     }
@@ -571,10 +521,10 @@ static pc_status run(int argc, char **argv)
         .usage = "percept eval MODEL --tasks scenes[,FILE.jsonl] [--limit N] [OPTION]...\n"
                  "percept eval NAME --model openai --base_url URL [--api_key_env VARIABLE] --tasks ...\n"
                  "percept eval compare A B [--json]\n\n"
-                 "Asks questions, greedily, and compares the answers with the truth: equal when "
+                 "Asks questions, greedily unless --temp says otherwise, and compares the answers with the truth: equal when "
                  "in lower case,\ntrimmed and without a period at the end.",
-        .fields = {fields, sizeof fields / sizeof fields[0]},
-        .aliases = aliases,
+        .fields = pc_eval_fields,
+        .aliases = pc_eval_aliases,
         .min_arguments = 1,
         .max_arguments = 1,
     };

@@ -49,7 +49,12 @@ void pc_sample_clear(pc_sample *sample)
     for (size_t i = 0; i < sample->image_count; i++) {
         pc_image_free(sample->images[i]);
     }
+    for (size_t i = 0; i < sample->encoded_count; i++) {
+        pc_str_clear(&sample->encoded[i]);
+    }
     pc_free(sample->images);
+    pc_free(sample->encoded);
+    pc_json_free(sample->about);
     pc_free(sample->regions);
     pc_free(sample->where);
     memset(sample, 0, sizeof *sample);
@@ -67,11 +72,43 @@ pc_status pc_sample_add_image(pc_sample *sample, pc_image *image)
     return PC_OK;
 }
 
+static pc_status keep_encoded(pc_sample *sample, const void *bytes, size_t size)
+{
+    PC_TRY(pc_grow(&sample->encoded, &sample->encoded_capacity, sample->encoded_count + 1, sizeof *sample->encoded,
+                   "pictures of a sample"));
+    sample->encoded[sample->encoded_count] = (pc_str){0};
+    return pc_str_add(&sample->encoded[sample->encoded_count++], bytes, size);
+}
+
+pc_status pc_sample_decode_image(pc_sample *sample, const void *bytes, size_t size, const char *where)
+{
+    pc_image *image = NULL;
+    PC_TRY(sample->texts_only ? PC_OK : pc_image_decode(&image, bytes, size, NULL, where));
+    PC_TRY(pc_sample_add_image(sample, image));
+    return sample->keep_source ? keep_encoded(sample, bytes, size) : PC_OK;
+}
+
 pc_status pc_sample_load_image(pc_sample *sample, const char *path)
 {
     pc_image *image = NULL;
+    char *bytes;
+    size_t size;
+    if (sample->keep_source) {
+        PC_TRY(pc_file_read(&bytes, &size, path, PC_IMAGE_MAX_FILE));
+        pc_status status = pc_sample_decode_image(sample, bytes, size, path);
+        pc_free(bytes);
+        return status;
+    }
     PC_TRY(sample->texts_only ? PC_OK : pc_image_load(&image, path, NULL));
     return pc_sample_add_image(sample, image);
+}
+
+pc_status pc_sample_caption(pc_sample *sample, const char *text, size_t length)
+{
+    PC_TRY(pc_conversation_begin(&sample->conversation, PC_ROLE_USER));
+    PC_TRY(pc_conversation_begin(&sample->conversation, PC_ROLE_ASSISTANT));
+    PC_TRY(pc_conversation_add_text(&sample->conversation, text, length));
+    return pc_conversation_place_media(&sample->conversation, PC_MEDIA_IMAGE, 1);
 }
 
 pc_status pc_sample_add_region(pc_sample *sample, const pc_region *region)
@@ -287,6 +324,13 @@ pc_status pc_dataset_read_texts(const pc_dataset *dataset, int64_t index, pc_sam
 {
     pc_sample_clear(out);
     out->texts_only = true;
+    return read_sample(dataset, index, out);
+}
+
+pc_status pc_dataset_read_source(const pc_dataset *dataset, int64_t index, pc_sample *out)
+{
+    pc_sample_clear(out);
+    out->keep_source = true;
     return read_sample(dataset, index, out);
 }
 

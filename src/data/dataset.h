@@ -25,6 +25,10 @@ typedef struct pc_sample {
     pc_image **images; /* the conversation's pictures, decoded, in order; owned */
     size_t image_count, image_capacity;
     bool texts_only; /* pictures are counted, not decoded: images holds NULLs */
+    bool keep_source; /* the next two are wanted; also the pictures in `images` */
+    pc_str *encoded;  /* the pictures' files as they are stored; none for pictures that are drawn */
+    size_t encoded_count, encoded_capacity;
+    pc_json *about;   /* what the row says in numbers, truth values and texts; NULL where there are no rows */
     pc_region *regions; /* may be none */
     size_t region_count, region_capacity;
     /* Preferences: `conversation` ends with the chosen answer, `rejected` has the one that lost (answers alone, no
@@ -39,6 +43,10 @@ void pc_sample_clear(pc_sample *sample);
 pc_status pc_sample_add_image(pc_sample *sample, pc_image *image); /* takes ownership, also on failure */
 /* The picture in file `path`; with texts_only its place alone. */
 pc_status pc_sample_load_image(pc_sample *sample, const char *path);
+/* The same for a file's bytes; `where` names it in messages. */
+pc_status pc_sample_decode_image(pc_sample *sample, const void *bytes, size_t size, const char *where);
+/* A caption for one picture in front: the answer to a question of no words. The picture itself is for the caller to add. */
+pc_status pc_sample_caption(pc_sample *sample, const char *text, size_t length);
 pc_status pc_sample_add_region(pc_sample *sample, const pc_region *region); /* copies */
 
 typedef struct pc_dataset pc_dataset;
@@ -88,6 +96,8 @@ int64_t pc_dataset_count(const pc_dataset *dataset);
 pc_status pc_dataset_read(const pc_dataset *dataset, int64_t index, pc_sample *out);
 /* The same with texts_only, for measuring: kinds whose pictures lie in files don't open them. */
 pc_status pc_dataset_read_texts(const pc_dataset *dataset, int64_t index, pc_sample *out);
+/* The same with keep_source: what the sample was made of as well. */
+pc_status pc_dataset_read_source(const pc_dataset *dataset, int64_t index, pc_sample *out);
 /* Append what changes when the dataset does: path, samples, and the size and time of change of what lies at the path. */
 pc_status pc_dataset_describe(const pc_dataset *dataset, pc_str *out);
 

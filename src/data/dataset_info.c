@@ -18,7 +18,7 @@ enum { INFO_LIMIT = 16 << 20 };
 
 static const char *const columns[PC_COLUMNS] = {
     "messages", "system", "tools", "images", "videos", "audios", "chosen", "rejected", "kto_tag", "prompt", "query",
-    "response", "history", "text",
+    "response", "history", "text", "question", "answer",
 };
 
 static const char *const tags[PC_TAGS] = {

@@ -1,4 +1,5 @@
-/* A file of rows that is being written: a JSON object in each line (kind `jsonl`).
+/* A file of rows that is being written: a JSON object in each line (kind `jsonl`), or a JSON list of them (kind `llava_json`) when its
+ * name ends in .json.
  *
  * The file appears under its name when it is finished; a run that breaks off leaves NAME.part.
  */
@@ -15,6 +16,7 @@ typedef struct pc_row_file {
     FILE *file;
     char *path, *part;
     pc_str line;
+    bool list;
     int64_t count;
 } pc_row_file;
 

@@ -3,7 +3,6 @@
 #include "base/file.h"
 #include "base/memory.h"
 #include "data/rows.h"
-#include "media/decode.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -29,7 +28,6 @@ static pc_status load_data(pc_sample *out, const char *url, size_t length)
     const char *comma = memchr(url, ',', length);
     uint8_t *bytes = NULL;
     size_t size;
-    pc_image *image;
     char where[40];
     snprintf(where, sizeof where, "picture %zu", out->image_count + 1);
     if (!comma || comma - url < 7 || memcmp(comma - 7, ";base64", 7) != 0) {
@@ -42,9 +40,9 @@ static pc_status load_data(pc_sample *out, const char *url, size_t length)
     if (status == PC_ERR_DATA) {
         return pc_fail_prefix(status, "%s", where);
     }
-    status = status == PC_OK ? pc_image_decode(&image, bytes, size, NULL, where) : status;
+    status = status == PC_OK ? pc_sample_decode_image(out, bytes, size, where) : status;
     pc_free(bytes);
-    return status == PC_OK ? pc_sample_add_image(out, image) : status;
+    return status;
 }
 
 pc_status pc_row_load_picture(const pc_row *row, pc_sample *out, const pc_json *where)

@@ -6,8 +6,6 @@
  */
 #include "data/rows.h"
 
-#include "media/decode.h"
-
 #include <stdio.h>
 #include <string.h>
 
@@ -21,13 +19,13 @@ static const pc_row_shape *const shapes[] = {
 };
 #undef PC_ROW
 
-enum { MAX_PICTURES = 256 }; /* of one sample */
+enum { MAX_PICTURES = 256 /* of one sample */, SPELLINGS = 8, MAX_ABOUT = 64 << 10 };
 
-static const char *const usual[PC_COLUMNS][3] = {
+static const char *const usual[PC_COLUMNS][SPELLINGS] = {
     [PC_COLUMN_MESSAGES] = {"conversations", "messages"},
     [PC_COLUMN_SYSTEM] = {"system"},
     [PC_COLUMN_TOOLS] = {"tools"},
-    [PC_COLUMN_IMAGES] = {"image", "images"},
+    [PC_COLUMN_IMAGES] = {"image", "images", "image_path", "img_path", "image_name"},
     [PC_COLUMN_VIDEOS] = {"video", "videos"},
     [PC_COLUMN_AUDIOS] = {"audio", "audios"},
     [PC_COLUMN_CHOSEN] = {"chosen"},
@@ -38,6 +36,8 @@ static const char *const usual[PC_COLUMNS][3] = {
     [PC_COLUMN_RESPONSE] = {"output", "completion", "response"},
     [PC_COLUMN_HISTORY] = {"history"},
     [PC_COLUMN_TEXT] = {"text", "caption"},
+    [PC_COLUMN_QUESTION] = {"question"},
+    [PC_COLUMN_ANSWER] = {"answer", "answers"},
 };
 
 const char *pc_row_column_name(const pc_row *row, pc_column column)
@@ -57,7 +57,7 @@ const pc_json *pc_row_column(const pc_row *row, pc_column column)
         return present(row, row->format->columns[column]);
     }
     const pc_json *found = NULL;
-    for (int i = 0; i < 3 && usual[column][i] && !found; i++) {
+    for (int i = 0; i < SPELLINGS && usual[column][i] && !found; i++) {
         found = present(row, usual[column][i]);
     }
     return found;
@@ -76,14 +76,9 @@ pc_status pc_row_add_system(const pc_row *row, pc_sample *out)
 
 static pc_status decode_picture(const pc_row_picture *picture, pc_sample *out)
 {
-    pc_image *image;
     char where[40];
     snprintf(where, sizeof where, "picture %zu", out->image_count + 1);
-    if (out->texts_only) {
-        return pc_sample_add_image(out, NULL);
-    }
-    PC_TRY(pc_image_decode(&image, picture->bytes, picture->size, NULL, where));
-    return pc_sample_add_image(out, image);
+    return pc_sample_decode_image(out, picture->bytes, picture->size, where);
 }
 
 static pc_status add_pictures(const pc_row *row, pc_sample *out)
@@ -214,14 +209,27 @@ static bool has_role(const pc_conversation *conversation, pc_role role)
     return false;
 }
 
-pc_status pc_row_read(const pc_row *row, pc_sample *out)
+/* The row's numbers, truth values and texts, without the pictures. */
+static pc_status keep_about(const pc_row *row, pc_sample *out)
+{
+    const pc_json *from = row->about ? row->about : row->json;
+    out->about = pc_json_new_object();
+    PC_TRY(out->about ? PC_OK : pc_fail_memory(0, "a row"));
+    for (void *it = pc_json_first(from); it; it = pc_json_next(from, it)) {
+        const pc_json *value = pc_json_value(it);
+        bool text = pc_json_is_string(value) && pc_json_text_length(value) <= MAX_ABOUT && !pc_starts_with(pc_json_text(value), "data:");
+        if (text || pc_json_is_number(value) || pc_json_is_bool(value)) {
+            PC_TRY(pc_json_set(out->about, pc_json_key(it), pc_json_copy(value)));
+        }
+    }
+    return PC_OK;
+}
+
+static pc_status read_row(const pc_row *row, pc_sample *out)
 {
     const pc_row_shape *shape = find_shape(row);
-    if (!pc_json_is_object(row->json)) {
-        return pc_fail(PC_ERR_DATA, "a row is %s; expected an object", pc_json_is_array(row->json) ? "a list" : "no object");
-    }
     if (!shape && !pc_row_column(row, PC_COLUMN_CHOSEN)) {
-        return pc_fail(PC_ERR_DATA, "no list \"%s\", and none of \"instruction\", \"prompt\", \"text\"",
+        return pc_fail(PC_ERR_DATA, "no list \"%s\", and none of \"instruction\", \"prompt\", \"text\", \"question\"",
                        pc_row_column_name(row, PC_COLUMN_MESSAGES));
     }
     PC_TRY(refuse_unused(row));
@@ -231,4 +239,46 @@ pc_status pc_row_read(const pc_row *row, pc_sample *out)
         return pc_fail(PC_ERR_DATA, "nobody asks in the conversation");
     }
     return add_pictures(row, out);
+}
+
+/* RLHF-V's pairs stand in one column, as an object or as its JSON: {"text": {"question", "chosen", "rejected"}, "image"}. *out =
+ * a new row with these as columns, NULL for other rows. */
+static pc_status unwrap(const pc_row *row, pc_json **out)
+{
+    const pc_json *text = pc_json_get(row->json, "text");
+    pc_json *parsed = NULL;
+    pc_status status = PC_OK;
+    *out = NULL;
+    if (pc_json_is_string(text) && pc_json_text_length(text) > 0 && pc_json_text(text)[0] == '{') {
+        status = pc_json_parse(&parsed, pc_json_text(text), pc_json_text_length(text), "text");
+        PC_TRY(status == PC_ERR_DATA ? PC_OK : status); /* then it is a text like any other */
+        status = PC_OK;
+    }
+    const pc_json *pair = parsed ? parsed : text;
+    if (pc_json_get(pair, "question") && pc_json_get(pair, "chosen") && pc_json_get(pair, "rejected")) {
+        *out = pc_json_copy(row->json);
+        status = *out ? PC_OK : pc_fail_memory(0, "a row");
+        for (void *it = pc_json_first(pair); it && status == PC_OK; it = pc_json_next(pair, it)) {
+            status = pc_json_set(*out, pc_json_key(it), pc_json_copy(pc_json_value(it)));
+        }
+    }
+    pc_json_free(parsed);
+    return status;
+}
+
+pc_status pc_row_read(const pc_row *row, pc_sample *out)
+{
+    pc_json *unwrapped = NULL;
+    pc_status status;
+    if (!pc_json_is_object(row->json)) {
+        return pc_fail(PC_ERR_DATA, "a row is %s; expected an object", pc_json_is_array(row->json) ? "a list" : "no object");
+    }
+    PC_GO(out->keep_source ? keep_about(row, out) : PC_OK);
+    PC_GO(row->format ? PC_OK : unwrap(row, &unwrapped));
+    pc_row as = *row;
+    as.json = unwrapped ? unwrapped : row->json;
+    status = read_row(&as, out);
+done:
+    pc_json_free(unwrapped);
+    return status;
 }

@@ -15,7 +15,7 @@
 typedef enum pc_column {
     PC_COLUMN_MESSAGES, PC_COLUMN_SYSTEM, PC_COLUMN_TOOLS, PC_COLUMN_IMAGES, PC_COLUMN_VIDEOS, PC_COLUMN_AUDIOS,
     PC_COLUMN_CHOSEN, PC_COLUMN_REJECTED, PC_COLUMN_LABEL, PC_COLUMN_PROMPT, PC_COLUMN_QUERY, PC_COLUMN_RESPONSE,
-    PC_COLUMN_HISTORY, PC_COLUMN_TEXT, PC_COLUMNS
+    PC_COLUMN_HISTORY, PC_COLUMN_TEXT, PC_COLUMN_QUESTION, PC_COLUMN_ANSWER, PC_COLUMNS
 } pc_column;
 
 typedef enum pc_tag {
@@ -41,6 +41,7 @@ typedef struct pc_row {
     const char *folder;          /* where picture paths start */
     const pc_row_picture *pictures; /* [picture_count]: they stand in place of the column of pictures */
     size_t picture_count;
+    const pc_json *about; /* what pc_sample.about is taken from; NULL = json */
 } pc_row;
 
 typedef struct pc_row_shape {

@@ -6,10 +6,9 @@
  */
 #include "data/scenes_asks.h"
 
-static const float CLEAR = 12; /* least difference of centres, in 1/96 of the side, for left/right and above/below */
+static const float CLEAR = PC_SCENE_CLEAR;
 
-/* Words that a reference may use; NEED_NOUN: it must say what the thing is ("the red letter", not "the red object"). */
-enum { ANY = PC_SAY_SIZE | PC_SAY_TEXTURE | PC_SAY_COLOUR | PC_SAY_NOUN | PC_SAY_NAME, NEED_NOUN = 32 };
+enum { ANY = PC_SCENE_ANY_WORD, NEED_NOUN = PC_SCENE_NEED_NOUN };
 
 typedef pc_scene_asking asking;
 
@@ -81,7 +80,7 @@ static bool refer(asking *a, int object, int allowed, bool noun, pc_scene_descri
     return true;
 }
 
-static bool name_object(asking *a, int object, int allowed, const char *blank_name)
+bool pc_scene_name_object(asking *a, int object, int allowed, const char *blank_name)
 {
     pc_scene_description description;
     char text[PC_BLANK_TEXT];
@@ -99,7 +98,7 @@ static int pick_object(asking *a, bool (*accept)(const pc_scene_object *), int a
     int count = a->scene->count, first = below(a, count);
     for (int i = 0; i < count; i++) {
         int object = (first + i) % count;
-        if ((!accept || accept(&a->scene->objects[object])) && name_object(a, object, allowed, "the")) {
+        if ((!accept || accept(&a->scene->objects[object])) && pc_scene_name_object(a, object, allowed, "the")) {
             return object;
         }
     }
@@ -276,7 +275,7 @@ static bool ask_size(asking *a)
     for (int i = 0; i < 2 * count; i++) { /* first an object of the wanted size, then any */
         int object = (first + i) % count;
         const pc_scene_object *o = &a->scene->objects[object];
-        if ((i >= count || o->size == wanted) && is_shape(o) && name_object(a, object, ANY & ~PC_SAY_SIZE, "the")) {
+        if ((i >= count || o->size == wanted) && is_shape(o) && pc_scene_name_object(a, object, ANY & ~PC_SAY_SIZE, "the")) {
             blank(a, "answer", a->language->sizes[o->size]);
             return true;
         }
@@ -305,7 +304,7 @@ static bool pick_pair(asking *a, bool (*accept)(const pc_scene_object *, const p
         int first = below(a, count), second = (first + 1 + below(a, count - 1)) % count;
         pair[0] = &a->scene->objects[first];
         pair[1] = &a->scene->objects[second];
-        if (accept(pair[0], pair[1]) && name_object(a, first, allowed, "the") && name_object(a, second, allowed, "the2")) {
+        if (accept(pair[0], pair[1]) && pc_scene_name_object(a, first, allowed, "the") && pc_scene_name_object(a, second, allowed, "the2")) {
             return true;
         }
     }

@@ -42,6 +42,7 @@ const pc_scene_language pc_scene_english = {
     .brief_many = "{count} objects on a {background} background, among them {list}.",
     .detailed_item = "{one} at the {at}",
     .detailed_end = ". The background is {background}.",
+    .problems = &pc_scene_problems_english,
     .asks = {
         [PC_ASK_EXIST] = {PC_SCENE_EXISTENCE,
                           {"Is there {one}?", "Do you see {one}?", "Is there {one} in the picture?",

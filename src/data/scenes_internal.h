@@ -3,7 +3,7 @@
 #define PC_DATA_SCENES_INTERNAL_H
 
 #include "base/rng.h"
-#include "data/scenes.h"
+#include "data/scenes_problems.h"
 
 #include <stddef.h>
 
@@ -21,7 +21,7 @@ const pc_scene_glyph *pc_scene_glyph_find(char name);
 
 /* Streams of random numbers that one scene uses, so that layout, questions and captions are drawn independently. */
 enum { PC_SCENE_STREAM_LAYOUT, PC_SCENE_STREAM_QUESTIONS, PC_SCENE_STREAM_BRIEF, PC_SCENE_STREAM_DETAILED,
-       PC_SCENE_STREAM_KINDS };
+       PC_SCENE_STREAM_KINDS, PC_SCENE_STREAM_PROBLEMS };
 void pc_scene_rng(pc_rng *rng, uint64_t seed, uint64_t index, int stream);
 
 /* A description that objects may fit: the attributes whose bit is in `mask` count. */
@@ -32,6 +32,9 @@ typedef struct pc_scene_description {
 } pc_scene_description;
 bool pc_scene_fits(const pc_scene_description *description, const pc_scene_object *object);
 int pc_scene_fitting(const pc_scene *scene, const pc_scene_description *description); /* how many objects fit */
+pc_scene_description pc_scene_describe(const pc_scene_object *object); /* every word that good language allows */
+/* order[] = the objects row by row from the top, in a row from left to right. */
+void pc_scene_reading_order(const pc_scene *scene, int order[PC_SCENE_OBJECTS]);
 
 /* What a question asks: one row of phrasings each. */
 typedef enum pc_scene_ask {
@@ -50,6 +53,9 @@ typedef struct pc_scene_ask_words {
     const char *sentence;                      /* the answer as a sentence ("yes" for yes/no questions) */
     const char *denial;                        /* the sentence for "no" */
 } pc_scene_ask_words;
+
+struct pc_scene_problem_language;
+extern const struct pc_scene_problem_language pc_scene_problems_english, pc_scene_problems_chinese;
 
 struct pc_scene_language {
     const char *code;
@@ -78,9 +84,25 @@ struct pc_scene_language {
     const char *detailed_item;      /* {one} {at} */
     const char *detailed_end;       /* {background} */
     pc_scene_ask_words asks[PC_ASKS];
+    const struct pc_scene_problem_language *problems;
 };
 
 extern const pc_scene_language pc_scene_english, pc_scene_chinese;
+
+/* Questions of several steps (scenes_problems.h). Of their rationale: what is said first; of each listed object; in place of an
+ * empty list; behind the list. */
+enum { PC_PROBLEM_PHRASINGS = 3 };
+typedef struct pc_scene_problem_words {
+    const char *questions[PC_PROBLEM_PHRASINGS]; /* NULL behind the last */
+    const char *before, *item, *none, *after;
+} pc_scene_problem_words;
+
+struct pc_scene_problem_language {
+    const char *extremes[4];  /* leftmost, rightmost, topmost, lowest */
+    const char *aspects[2];   /* colour, shape */
+    const char *conclusion;   /* {answer} */
+    pc_scene_problem_words problems[PC_PROBLEMS];
+};
 
 /* Values for the blanks of a pattern. */
 enum { PC_BLANK_TEXT = 160, PC_SCENE_BLANKS = 12 };

@@ -128,8 +128,7 @@ void pc_scene_place(char *out, const pc_scene_language *language, int row, int c
     pc_scene_expand(out, PC_BLANK_TEXT, language->place, &blanks);
 }
 
-/* order[] = the objects row by row from the top, in a row from left to right. */
-static void reading_order(const pc_scene *scene, int order[PC_SCENE_OBJECTS])
+void pc_scene_reading_order(const pc_scene *scene, int order[PC_SCENE_OBJECTS])
 {
     for (int i = 0; i < scene->count; i++) {
         const pc_scene_object *object = &scene->objects[i];
@@ -151,6 +150,12 @@ static int name_bits(const pc_scene_object *object)
     return object->noun >= PC_SCENE_SHAPES ? PC_SAY_NOUN | PC_SAY_NAME : PC_SAY_NOUN;
 }
 
+pc_scene_description pc_scene_describe(const pc_scene_object *object)
+{
+    int texture = object->noun < PC_SCENE_SHAPES ? PC_SAY_TEXTURE : 0;
+    return (pc_scene_description){.mask = name_bits(object) | PC_SAY_SIZE | PC_SAY_COLOUR | texture, .object = *object};
+}
+
 void pc_scene_object_words(char *out, size_t size, const pc_scene_object *object, const pc_scene_language *language)
 {
     pc_scene_description all = {.mask = name_bits(object) | PC_SAY_SIZE | PC_SAY_TEXTURE | PC_SAY_COLOUR, .object = *object};
@@ -170,12 +175,11 @@ static void write_detailed(pc_scene_caption *out, const pc_scene *scene, const p
                            const char *background)
 {
     int order[PC_SCENE_OBJECTS];
-    reading_order(scene, order);
+    pc_scene_reading_order(scene, order);
     out->text[0] = '\0';
     for (int i = 0; i < scene->count; i++) {
         const pc_scene_object *object = &scene->objects[order[i]];
-        pc_scene_description full = {.mask = name_bits(object) | PC_SAY_SIZE | PC_SAY_COLOUR, .object = *object};
-        full.mask |= object->noun < PC_SCENE_SHAPES ? PC_SAY_TEXTURE : 0;
+        pc_scene_description full = pc_scene_describe(object);
         char text[PC_SCENE_TEXT];
         pc_scene_blanks blanks = {0};
         pc_scene_phrase_one(text, language, &full);
@@ -199,7 +203,7 @@ static void write_brief(pc_scene_caption *out, const pc_scene *scene, const pc_s
                         const char *background)
 {
     int order[PC_SCENE_OBJECTS];
-    reading_order(scene, order);
+    pc_scene_reading_order(scene, order);
     bool many = scene->count > BRIEF_LIST;
     int listed = many ? 2 : scene->count;
     char list[PC_BLANK_TEXT] = "";

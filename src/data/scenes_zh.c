@@ -40,6 +40,7 @@ const pc_scene_language pc_scene_chinese = {
     .brief_many = "{background}背景上有{count}个物体，其中有{list}。",
     .detailed_item = "{at}有{one}",
     .detailed_end = "。背景是{background}。",
+    .problems = &pc_scene_problems_chinese,
     .asks = {
         [PC_ASK_EXIST] = {PC_SCENE_EXISTENCE,
                           {"有{one}吗？", "你看到{one}了吗？", "图片里有{one}吗？", "这张图片里是否有{one}？",

@@ -3,6 +3,8 @@
  *   caption \t picture        or the other way round, without a header: CC3M, CC12M (pictures as paths; nothing is fetched)
  *   index \t image \t question \t A \t B \t C \t D \t answer      with a header: VLMEvalKit, pictures as base64
  *
+ *   ... \t base64 of a picture \t base64 of ["question", "chosen", "rejected"]    without a header: RLHF-V
+ *
  * A first record that has one of the known names is a header; then records may quote fields as RFC 4180 does, and the columns
  * are those of rows.h, beside question, hint, A ... Z and answer, image_path, and base64 in the column of pictures. A TSV
  * without a header quotes nothing. Source: VLMEvalKit, vlmeval/dataset/image_mcq.py (columns, layout of the question).
@@ -244,9 +246,9 @@ static pc_status set_text(pc_json *row, const char *name, const char *text, size
     return value ? pc_json_set(row, name, value) : pc_fail_memory(length, "a field");
 }
 
-static bool is_base64(const char *text, size_t length)
+static bool is_base64(const char *text, size_t length, size_t least)
 {
-    return length >= LEAST_BASE64 && length % 4 == 0 && !memchr(text, '.', length) &&
+    return length >= least && length % 4 == 0 && !memchr(text, '.', length) &&
            strspn(text, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/=") >= length;
 }
 
@@ -254,7 +256,7 @@ static pc_status set_picture(pc_json *row, const char *text, size_t length)
 {
     pc_str url = {0};
     pc_status status;
-    if (!is_base64(text, length)) {
+    if (!is_base64(text, length, LEAST_BASE64)) {
         return set_text(row, "image", text, length);
     }
     PC_GO(pc_str_puts(&url, "data:application/octet-stream;base64,"));
@@ -324,8 +326,43 @@ static bool is_address(const char *text, size_t length)
     return found;
 }
 
+/* RLHF-V's records: among other fields a picture in base64, and in base64 the JSON list [question, chosen, rejected]. *found =
+ * it is one. */
+static pc_status pair_row(const fields *f, pc_json *row, bool *found)
+{
+    static const char *const names[] = {"question", "chosen", "rejected"};
+    pc_json *list = NULL;
+    pc_status status = PC_OK;
+    *found = false;
+    for (int i = 0; i < f->count && !*found && status == PC_OK; i++) {
+        uint8_t *bytes = NULL;
+        size_t size = 0;
+        if (is_base64(f->at[i], f->size[i], 8) && strncmp(f->at[i], "Wy", 2) == 0) { /* '[' in base64 */
+            status = pc_base64_decode(&bytes, &size, f->at[i], f->size[i]);
+            status = status == PC_OK ? pc_json_parse(&list, (char *)bytes, size, "the pair") : status;
+            status = status == PC_ERR_DATA ? PC_OK : status;
+        }
+        pc_free(bytes);
+        *found = pc_json_length(list) == 3;
+        for (size_t k = 0; k < 3 && *found && status == PC_OK; k++) {
+            status = pc_json_set(row, names[k], pc_json_copy(pc_json_at(list, k)));
+        }
+        for (int k = 0; k < f->count && *found && status == PC_OK; k++) {
+            status = k != i && is_base64(f->at[k], f->size[k], LEAST_BASE64) ? set_picture(row, f->at[k], f->size[k]) : PC_OK;
+        }
+        pc_json_free(list);
+        list = NULL;
+    }
+    return status;
+}
+
 static pc_status plain_row(const fields *f, pc_json *row)
 {
+    bool pair = false;
+    PC_TRY(pair_row(f, row, &pair));
+    if (pair) {
+        return PC_OK;
+    }
     if (f->count != 2) {
         return pc_fail(PC_ERR_DATA, "%d fields; without a header a caption and a picture are expected", f->count);
     }

@@ -3,9 +3,9 @@
  *   00000.tar: 000000000.jpg 000000000.txt 000000000.json 000000001.jpg ...
  *
  * The path is a shard, a folder of shards, or shards{00000..00127}.tar. The key of a member is its path up to the first dot
- * of the last part, the rest in lower case is what it is: a picture (jpg, jpeg, png, webp, gif, bmp, tif, tiff; several as
- * 0.jpg, 1.jpg), a caption (txt), or a JSON object: a row as in rows.h, or img2dataset's, whose "caption" stands for a txt that
- * isn't there. Source: webdataset, tariterators.py (grouping); img2dataset, writer.py.
+ * of the last part, the rest in lower case is what it is: a picture (jpg, jpeg, png, webp, gif, bmp, tif, tiff, heic, avif; several
+ * as 0.jpg, 1.jpg), a caption (txt), or a JSON object: a row as in rows.h, or img2dataset's, whose "caption" stands for a txt
+ * that isn't there. Source: webdataset, tariterators.py (grouping); img2dataset, writer.py.
  *
  * Whatever is damaged stays a sample that can't be read, so that it is counted and named: a torn shard, a header, a picture
  * without a caption, members of one sample that do not stand together.
@@ -171,7 +171,7 @@ static bool is_one_of(const char *word, const char *const *list)
 
 static bool is_picture(const char *suffix)
 {
-    static const char *const kinds[] = {"jpg", "jpeg", "png", "webp", "gif", "bmp", "tif", "tiff", NULL};
+    static const char *const kinds[] = {"jpg", "jpeg", "png", "webp", "gif", "bmp", "tif", "tiff", "heic", "avif", NULL};
     size_t digits = strspn(suffix, "0123456789");
     return is_one_of(digits > 0 && suffix[digits] == '.' ? suffix + digits + 1 : suffix, kinds);
 }
@@ -351,7 +351,7 @@ static pc_status take_member(parts *p, const pc_tar *tar, const pc_tar_member *m
 
 static bool is_row(const pc_json *json)
 {
-    static const char *const columns[] = {"conversations", "messages", "instruction", "prompt", "chosen"};
+    static const char *const columns[] = {"conversations", "messages", "instruction", "prompt", "question", "chosen"};
     for (size_t i = 0; i < sizeof columns / sizeof columns[0]; i++) {
         if (!pc_json_is_null(pc_json_get(json, columns[i]))) {
             return true;
@@ -387,6 +387,7 @@ static pc_status make_sample(const webdataset *self, const parts *p, pc_sample *
         .json = row_given ? p->json : own,
         .format = self->formatted ? &self->format : NULL,
         .folder = self->folder,
+        .about = p->json,
         .pictures = p->pictures,
         .picture_count = p->picture_count,
     };

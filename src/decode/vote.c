@@ -19,22 +19,48 @@ static size_t behind_last(const char *text, const char *mark)
     return found;
 }
 
-static bool is_edge(char c)
+/* Bytes of the white space or punctuation that text begins with; 0 = it begins with none. */
+static size_t edge_at(const char *text)
 {
-    return isspace((unsigned char)c) || (c && strchr(".,;:!?*\"'`", c));
+    static const char *const wide[] = {"。", "，", "：", "！", "？"};
+    for (size_t i = 0; i < sizeof wide / sizeof *wide; i++) {
+        if (strncmp(text, wide[i], strlen(wide[i])) == 0) {
+            return strlen(wide[i]);
+        }
+    }
+    return isspace((unsigned char)text[0]) || (text[0] && strchr(".,;:!?*\"'`", text[0]));
+}
+
+/* The same of what text[0..length) ends with. */
+static size_t edge_before(const char *text, size_t length)
+{
+    enum { WIDE = 3 };
+    size_t wide = length >= WIDE ? edge_at(text + length - WIDE) : 0;
+    return wide == WIDE ? WIDE : length ? edge_at(text + length - 1) : 0;
+}
+
+/* Where the answer begins: behind the last mark, in any of the ways to announce it; 0 = there is none. */
+static size_t find_answer(const char *text)
+{
+    static const char *const marks[] = {"answer is", "answer:", "答案是", "答案："};
+    size_t last = 0;
+    for (size_t i = 0; i < sizeof marks / sizeof *marks; i++) {
+        size_t at = behind_last(text, marks[i]);
+        last = at > last ? at : last;
+    }
+    return last;
 }
 
 pc_status pc_extract_answer(pc_str *out, const char *text)
 {
-    size_t is = behind_last(text, "answer is"), colon = behind_last(text, "answer:");
-    size_t mark = is > colon ? is : colon;
+    size_t mark = find_answer(text);
     const char *from = text + mark;
-    while (is_edge(*from)) {
-        from++;
+    while (edge_at(from)) {
+        from += edge_at(from);
     }
     size_t length = mark ? strcspn(from, "\n") : strlen(from);
-    while (length && is_edge(from[length - 1])) {
-        length--;
+    while (edge_before(from, length)) {
+        length -= edge_before(from, length);
     }
     if (length > 2 && from[0] == '(' && memchr(from, ')', length) == from + length - 1) {
         from++;

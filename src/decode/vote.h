@@ -9,7 +9,7 @@
 
 #include "prompt/answer.h"
 
-/* What a chain ends with: the line behind its last "answer is" or "answer:" (in any case of letters), else its whole text;
+/* What a chain ends with: the line behind its last "answer is", "answer:" (in any case of letters), "答案是" or "答案：", else its whole text;
  * without white space and punctuation round it and one pair of parentheses, "(B)" like "B", in small ASCII letters. *out is
  * overwritten; empty when there is no answer. */
 pc_status pc_extract_answer(pc_str *out, const char *text);

@@ -3,6 +3,8 @@
 PC_TASK(scenes)
 PC_TASK(scenes_zh)
 PC_TASK(scenes_captions)
+PC_TASK(scene_problems)
+PC_TASK(scene_problems_zh)
 PC_TASK(pope_scenes)
 PC_TASK(pope)
 PC_TASK(easy_vqa)

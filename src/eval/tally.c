@@ -1,4 +1,4 @@
-/* The loop over questions. Greedy answers, so that a run can be repeated. */
+/* The loop over questions. Answers are greedy, or drawn with the same seed in every run, so that it can be repeated. */
 #include "eval/tally.h"
 
 #include "base/log.h"
@@ -189,6 +189,7 @@ static pc_status make_request(const pc_tally_options *options, held *q, pc_answe
         .media = q->media,
         .media_count = q->media_count,
         .max_tokens = options->max_tokens ? options->max_tokens : USUAL_TOKENS,
+        .temperature = options->temperature,
     };
     if (q->choice_texts) {
         PC_TRY(list_choices(q));

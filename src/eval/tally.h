@@ -14,6 +14,7 @@
 typedef struct pc_tally_options {
     int64_t limit;     /* questions; 0 = the task's usual limit */
     size_t max_tokens; /* of one answer; 0 = 128 */
+    double temperature; /* of drawing answers; 0 = greedy */
     /* Each picture is replaced by one of its size whose every pixel is (128, 128, 128): the prompt
      * is the same to the token, but there is nothing to see. */
     bool blank_images;

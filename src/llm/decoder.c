@@ -154,6 +154,16 @@ void pc_decoder_info(const void *any, pc_llm_info *out)
     };
 }
 
+/* Norms of each head, one array: [H,E]. */
+static void declare_head_norm(pc_scope *scope, pc_norm_weights *norm, int64_t heads, int64_t size, const char *name, int index)
+{
+    norm->weight = pc_declare(scope, PC_ONES, pc_dims(2, heads, size), "model.layers.%d.self_attn.%s.weight", index, name);
+    norm->centred = true;
+    if (scope->status == PC_OK) {
+        norm->weight->any_type = norm->weight->decays = false; /* as any norm's */
+    }
+}
+
 static void declare_layer(pc_scope *scope, const pc_decoder_config *config, pc_decoder_layer *layer, int index)
 {
     int64_t width = config->hidden_size, hidden = mlp_width(config), size = head_size(config);
@@ -161,13 +171,7 @@ static void declare_layer(pc_scope *scope, const pc_decoder_config *config, pc_d
     double out = pc_residual_gain(config->num_hidden_layers);
     bool bias = config->attention_bias, qkv = bias || config->qkv_bias, mlp_bias = config->mlp_bias;
     char name[128];
-    const struct {
-        pc_linear_weights *weights;
-        int64_t out, in;
-        bool bias;
-        double gain;
-        const char *name;
-    } linears[] = {
+    const pc_stack_linear linears[] = {
         {&layer->q, rows, width, qkv, 1, "self_attn.q_proj"},
         {&layer->k, key_rows, width, qkv, 1, "self_attn.k_proj"},
         {&layer->v, key_rows, width, qkv, 1, "self_attn.v_proj"},
@@ -178,10 +182,11 @@ static void declare_layer(pc_scope *scope, const pc_decoder_config *config, pc_d
         {&layer->mlp.down, width, hidden, mlp_bias, out, "mlp.down_proj"},
     };
     enum { OF_ATTENTION = 4 };
-    for (size_t i = 0; i < (config->sparse[index] ? OF_ATTENTION : sizeof linears / sizeof linears[0]); i++) {
-        snprintf(name, sizeof name, "model.layers.%d.%s", index, linears[i].name);
-        pc_linear_declare(scope, linears[i].weights, linears[i].out, linears[i].in, linears[i].bias, linears[i].gain,
-                          name);
+    size_t count = config->sparse[index] ? OF_ATTENTION : sizeof linears / sizeof linears[0];
+    pc_stack_declare(scope, linears, count, "model.layers", index);
+    if (config->block.head_norms) {
+        declare_head_norm(scope, &layer->q_norm, config->num_attention_heads, size, "q_layernorm", index);
+        declare_head_norm(scope, &layer->k_norm, key_heads(config), size, "k_layernorm", index);
     }
     if (config->sparse[index]) {
         snprintf(name, sizeof name, "model.layers.%d.block_sparse_moe", index);
@@ -205,11 +210,7 @@ void pc_decoder_declare(pc_scope *scope, const void *any, void *any_weights)
         declare_layer(scope, config, &weights->layers[i], (int)i);
     }
     pc_norm_declare(scope, &weights->norm, config->hidden_size, config->block.layer_norm, "model.norm");
-    weights->head = weights->embedding;
-    if (!config->tie_word_embeddings) {
-        weights->head = pc_declare(scope, PC_NORMAL(pc_scope_std(scope, config->hidden_size)), table, "lm_head.weight");
-        pc_declared_as(scope, PC_PARAM_HEAD);
-    }
+    weights->head = pc_stack_declare_head(scope, weights->embedding, config->tie_word_embeddings);
 }
 
 void pc_decoder_frequencies(const void *any, int64_t length, float *out)
@@ -241,6 +242,10 @@ static pc_tensor *attention(const pc_build *build, const pc_decoder_config *conf
     q = pc_reshape(graph, q, pc_dims(3, -1, config->num_attention_heads, size)); /* [T,H,E] */
     k = pc_reshape(graph, k, pc_dims(3, -1, key_heads(config), size));           /* [T,K,E] */
     v = pc_reshape(graph, v, pc_dims(3, -1, key_heads(config), size));
+    if (config->block.head_norms) {
+        q = pc_norm_forward(build, &layer->q_norm, q, config->rms_norm_eps);
+        k = pc_norm_forward(build, &layer->k_norm, k, config->rms_norm_eps);
+    }
     q = pc_rope(graph, q, positions, io->frequencies, rope);
     q = config->logn && !build->side ? pc_log_scale(graph, q, positions, config->seq_length) : q;
     k = pc_rope(graph, k, io->positions, io->frequencies, rope);
@@ -257,18 +262,6 @@ static pc_tensor *mlp(const pc_build *build, const pc_decoder_config *config, co
     pc_tensor *up = pc_hooks_project(hooks, build, index, PC_PROJECT_UP, &layer->mlp.up, x, NULL);       /* [T,F] */
     pc_tensor *hidden = pc_glu(build->graph, gate, up, kind);
     return pc_stack_end(build, hooks, index, PC_PROJECT_DOWN, &layer->mlp.down, hidden, residual); /* [T,D] */
-}
-
-/* x [T,D] (normed) -> [T,D] + residual: by the layer's experts, whose router logits join *routed. */
-static pc_tensor *experts(const pc_build *build, const pc_decoder_config *config, const pc_decoder_layer *layer, pc_tensor *x,
-                          pc_tensor *residual, pc_tensor **routed)
-{
-    pc_moe_config moe = config->moe;
-    pc_tensor *logits, *into = pc_drops_stream(build) ? NULL : residual;
-    moe.activation = (pc_activation)pc_activation_from_name(config->hidden_act);
-    pc_tensor *y = pc_moe_forward(build, &layer->moe, &moe, x, into, &logits);
-    pc_moe_note(build, &moe, logits, routed);
-    return into ? y : pc_add_to_stream(build, y, residual);
 }
 
 /* The ranges of the layers with a sliding window; the same ones when no layer has it. */
@@ -304,6 +297,8 @@ pc_tensor *pc_decoder_forward(const pc_build *build, const void *any, const void
     pc_llm_io all = *io, near = *io;
     const bool narrow = narrows(build, config, io);
     pc_tensor *routed = NULL;
+    pc_moe_config moe = config->moe;
+    moe.activation = (pc_activation)pc_activation_from_name(config->hidden_act);
     near.ranges = windowed(graph, config, io->ranges);
     near.look = NULL; /* what a window leaves out would be told as nothing */
     pc_stack_tap(build, io, 0, x, &weights->norm, eps);
@@ -318,7 +313,8 @@ pc_tensor *pc_decoder_forward(const pc_build *build, const void *any, const void
         x = attention(build, config, layer, i, config->windowed[i] ? &near : &all, h, x);
         x = pc_hooks_after_attention(io->hooks, build, i, x);
         h = config->block.parallel ? h : pc_norm_forward(build, &layer->post_norm, x, eps);
-        x = config->sparse[i] ? experts(build, config, layer, h, x, &routed) : mlp(build, config, layer, i, io->hooks, h, x);
+        x = config->sparse[i] ? pc_stack_experts(build, &layer->moe, &moe, h, x, &routed)
+                              : mlp(build, config, layer, i, io->hooks, h, x);
         x = pc_layer_end(graph, pc_name(graph, x, "llm.hidden.%d", i + 1));
         pc_stack_tap(build, io, i + 1, x, &weights->norm, eps);
     }

@@ -4,7 +4,6 @@
 #define PC_LLM_DECODER_H
 
 #include "llm/stack.h"
-#include "nn/moe.h"
 #include "nn/rotary.h"
 
 enum { PC_DECODER_MAX_LAYERS = 256 };
@@ -14,6 +13,7 @@ typedef struct pc_decoder_block {
     bool layer_norm;      /* its norms are LayerNorms, with biases */
     bool parallel;        /* attention and MLP read the same norm; there is no second */
     double rotary_share;  /* of a head's features that rotate, the first ones; 0 = all, and nothing else is possible */
+    bool head_norms;      /* LayerNorms without biases at each query head and each key head, before they rotate */
 } pc_decoder_block;
 
 typedef struct pc_decoder_config {
@@ -37,6 +37,7 @@ typedef struct pc_decoder_config {
 
 typedef struct pc_decoder_layer {
     pc_norm_weights input_norm, post_norm;
+    pc_norm_weights q_norm, k_norm; /* [H,E], [K,E]; with head_norms */
     pc_linear_weights q, k, v, o;
     pc_glu_weights mlp; /* of dense layers */
     pc_moe_weights moe; /* of sparse ones */
@@ -74,7 +75,7 @@ typedef struct pc_decoder_weights {
 /* Experts in place of MLPs. */
 #define PC_DECODER_MOE_FIELDS(number, chosen, coefficient) PC_MOE_FIELDS(pc_decoder_config, number, chosen, coefficient)
 
-/* What a pc_llm_type is made of. */
+/* What a pc_llm_type is made of; PC_DECODER_PARTS stands in its descriptor for all that no member of the family has of its own. */
 pc_status pc_decoder_read(void *config, const pc_json *json, const char *where);
 pc_status pc_decoder_check(const void *config, const char *where);
 void pc_decoder_info(const void *config, pc_llm_info *out);
@@ -83,5 +84,11 @@ void pc_decoder_frequencies(const void *config, int64_t length, float *out);
 pc_tensor *pc_decoder_embed(const pc_build *build, const void *weights, pc_tensor *ids);
 pc_tensor *pc_decoder_forward(const pc_build *build, const void *config, const void *weights, const pc_llm_io *io);
 pc_tensor *pc_decoder_head(const pc_build *build, const void *config, const void *weights, pc_tensor *hidden);
+
+#define PC_DECODER_PARTS(table)                                                                                     \
+    .fields = {table, sizeof table / sizeof table[0]}, .config_size = sizeof(pc_decoder_config),                    \
+    .weights_size = sizeof(pc_decoder_weights), .info = pc_decoder_info, .declare = pc_decoder_declare,             \
+    .frequencies = pc_decoder_frequencies, .embed = pc_decoder_embed, .forward = pc_decoder_forward, .narrows = true, \
+    .head = pc_decoder_head
 
 #endif

@@ -14,16 +14,7 @@ static const pc_field fields[] = {
 const pc_llm_type pc_llm_llama = {
     .model_type = "llama",
     .gguf = "llama",
-    .fields = {fields, sizeof fields / sizeof fields[0]},
-    .config_size = sizeof(pc_decoder_config),
-    .weights_size = sizeof(pc_decoder_weights),
     .read = pc_decoder_read,
     .check = pc_decoder_check,
-    .info = pc_decoder_info,
-    .declare = pc_decoder_declare,
-    .frequencies = pc_decoder_frequencies,
-    .embed = pc_decoder_embed,
-    .narrows = true,
-    .forward = pc_decoder_forward,
-    .head = pc_decoder_head,
+    PC_DECODER_PARTS(fields),
 };

@@ -28,15 +28,7 @@ static pc_status check(const void *any, const char *where)
 
 const pc_llm_type pc_llm_mixtral = {
     .model_type = "mixtral",
-    .fields = {fields, sizeof fields / sizeof fields[0]},
-    .config_size = sizeof(pc_decoder_config),
-    .weights_size = sizeof(pc_decoder_weights),
     .read = read,
     .check = check,
-    .info = pc_decoder_info,
-    .declare = pc_decoder_declare,
-    .frequencies = pc_decoder_frequencies,
-    .embed = pc_decoder_embed,
-    .forward = pc_decoder_forward,
-    .head = pc_decoder_head,
+    PC_DECODER_PARTS(fields),
 };

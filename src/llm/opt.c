@@ -110,21 +110,14 @@ static void declare_layer(pc_scope *scope, const opt_config *config, opt_layer *
 {
     int64_t width = config->hidden_size, hidden = config->ffn_dim;
     double out = pc_residual_gain(config->num_hidden_layers);
+    bool bias = config->enable_bias;
     char name[128];
-    const struct {
-        pc_linear_weights *weights;
-        int64_t out, in;
-        double gain;
-        const char *name;
-    } linears[] = {
-        {&layer->k, width, width, 1, "self_attn.k_proj"},  {&layer->v, width, width, 1, "self_attn.v_proj"},
-        {&layer->q, width, width, 1, "self_attn.q_proj"},  {&layer->o, width, width, out, "self_attn.out_proj"},
-        {&layer->mlp.up, hidden, width, 1, "fc1"},         {&layer->mlp.down, width, hidden, out, "fc2"},
+    const pc_stack_linear linears[] = {
+        {&layer->k, width, width, bias, 1, "self_attn.k_proj"}, {&layer->v, width, width, bias, 1, "self_attn.v_proj"},
+        {&layer->q, width, width, bias, 1, "self_attn.q_proj"}, {&layer->o, width, width, bias, out, "self_attn.out_proj"},
+        {&layer->mlp.up, hidden, width, bias, 1, "fc1"},        {&layer->mlp.down, width, hidden, bias, out, "fc2"},
     };
-    for (size_t i = 0; i < sizeof linears / sizeof linears[0]; i++) {
-        snprintf(name, sizeof name, "model.decoder.layers.%d.%s", index, linears[i].name);
-        pc_linear_declare(scope, linears[i].weights, linears[i].out, linears[i].in, config->enable_bias, linears[i].gain, name);
-    }
+    pc_stack_declare(scope, linears, sizeof linears / sizeof linears[0], "model.decoder.layers", index);
     snprintf(name, sizeof name, "model.decoder.layers.%d.self_attn_layer_norm", index);
     pc_norm_declare(scope, &layer->attention_norm, width, true, name);
     snprintf(name, sizeof name, "model.decoder.layers.%d.final_layer_norm", index);
@@ -151,11 +144,7 @@ static void declare(pc_scope *scope, const void *any, void *any_weights)
     if (config->do_layer_norm_before && !config->_remove_final_layer_norm) {
         pc_norm_declare(scope, &weights->norm, width, true, "model.decoder.final_layer_norm");
     }
-    weights->head = weights->embedding;
-    if (!config->tie_word_embeddings) {
-        weights->head = pc_declare(scope, PC_NORMAL(pc_scope_std(scope, outer)), table, "lm_head.weight");
-        pc_declared_as(scope, PC_PARAM_HEAD);
-    }
+    weights->head = pc_stack_declare_head(scope, weights->embedding, config->tie_word_embeddings);
 }
 
 /* No rotary embedding. */
@@ -188,26 +177,18 @@ static pc_tensor *attention(const pc_build *build, const opt_config *config, con
     return pc_stack_end(build, io->hooks, index, PC_PROJECT_O, &layer->o, mixed, residual);
 }
 
-static pc_tensor *mlp(const pc_build *build, const opt_config *config, const opt_layer *layer, int index,
-                      const pc_hooks *hooks, pc_tensor *x, pc_tensor *residual)
-{
-    pc_activation kind = (pc_activation)pc_activation_from_name(config->activation_function);
-    pc_tensor *hidden = pc_hooks_project(hooks, build, index, PC_PROJECT_UP, &layer->mlp.up, x, NULL); /* [T,F] */
-    hidden = pc_activate(build->graph, hidden, kind);
-    return pc_stack_end(build, hooks, index, PC_PROJECT_DOWN, &layer->mlp.down, hidden, residual); /* [T,D] */
-}
-
 static pc_tensor *layer_forward(const pc_build *build, const opt_config *config, const opt_layer *layer, int i,
                                 const pc_llm_io *io, pc_tensor *x)
 {
     bool before = config->do_layer_norm_before;
+    pc_activation kind = (pc_activation)pc_activation_from_name(config->activation_function);
     x = pc_hooks_before_layer(io->hooks, build, i, x);
     pc_tensor *h = before ? pc_norm_forward(build, &layer->attention_norm, x, EPS) : x;
     x = attention(build, config, layer, i, io, h, x);
     x = before ? x : pc_norm_forward(build, &layer->attention_norm, x, EPS);
     x = pc_hooks_after_attention(io->hooks, build, i, x);
     h = before ? pc_norm_forward(build, &layer->mlp_norm, x, EPS) : x;
-    x = mlp(build, config, layer, i, io->hooks, h, x);
+    x = pc_stack_mlp(build, io->hooks, i, &layer->mlp, kind, h, x);
     x = before ? x : pc_norm_forward(build, &layer->mlp_norm, x, EPS);
     return pc_layer_end(build->graph, pc_name(build->graph, x, "llm.hidden.%d", i + 1));
 }

@@ -7,7 +7,6 @@
  * are the first of each head (0.4 of 80 in Phi-2), in pairs (j, j + R/2) of those alone.
  */
 #include "llm/stack.h"
-#include "nn/moe.h"
 #include "nn/rotary.h"
 #include "ops/part.h"
 #include "ops/rows.h"
@@ -134,21 +133,14 @@ static void declare_layer(pc_scope *scope, const phi_config *config, phi_layer *
     int64_t width = config->hidden_size, hidden = config->intermediate_size, key_rows = key_heads(config) * head_size(config);
     double out = pc_residual_gain(config->num_hidden_layers);
     char name[128];
-    const struct {
-        pc_linear_weights *weights;
-        int64_t out, in;
-        double gain;
-        const char *name;
-    } linears[] = {
-        {&layer->q, width, width, 1, "self_attn.q_proj"},    {&layer->k, key_rows, width, 1, "self_attn.k_proj"},
-        {&layer->v, key_rows, width, 1, "self_attn.v_proj"}, {&layer->o, width, width, out, "self_attn.dense"},
-        {&layer->mlp.up, hidden, width, 1, "mlp.fc1"},       {&layer->mlp.down, width, hidden, out, "mlp.fc2"},
+    const pc_stack_linear linears[] = {
+        {&layer->q, width, width, true, 1, "self_attn.q_proj"},    {&layer->k, key_rows, width, true, 1, "self_attn.k_proj"},
+        {&layer->v, key_rows, width, true, 1, "self_attn.v_proj"}, {&layer->o, width, width, true, out, "self_attn.dense"},
+        {&layer->mlp.up, hidden, width, true, 1, "mlp.fc1"},       {&layer->mlp.down, width, hidden, true, out, "mlp.fc2"},
     };
     enum { OF_ATTENTION = 4 };
-    for (size_t i = 0; i < (config->sparse[index] ? OF_ATTENTION : sizeof linears / sizeof linears[0]); i++) {
-        snprintf(name, sizeof name, "model.layers.%d.%s", index, linears[i].name);
-        pc_linear_declare(scope, linears[i].weights, linears[i].out, linears[i].in, true, linears[i].gain, name);
-    }
+    size_t count = config->sparse[index] ? OF_ATTENTION : sizeof linears / sizeof linears[0];
+    pc_stack_declare(scope, linears, count, "model.layers", index);
     if (config->sparse[index]) {
         snprintf(name, sizeof name, "model.layers.%d.block_sparse_moe", index);
         pc_moe_declare(scope, &layer->moe, &config->moe, config->num_hidden_layers, name);
@@ -168,11 +160,7 @@ static void declare(pc_scope *scope, const void *any, void *any_weights)
         declare_layer(scope, config, &weights->layers[i], (int)i);
     }
     pc_norm_declare(scope, &weights->norm, config->hidden_size, true, "model.final_layernorm");
-    weights->head.weight = weights->embedding;
-    if (!config->tie_word_embeddings) {
-        weights->head.weight = pc_declare(scope, init, table, "lm_head.weight");
-        pc_declared_as(scope, PC_PARAM_HEAD);
-    }
+    weights->head.weight = pc_stack_declare_head(scope, weights->embedding, config->tie_word_embeddings);
     weights->head.bias = pc_declare(scope, PC_ZEROS, pc_dims(1, config->vocab_size), "lm_head.bias");
 }
 
@@ -209,28 +197,6 @@ static pc_tensor *attention(const pc_build *build, const phi_config *config, con
     return pc_stack_end(build, io->hooks, index, PC_PROJECT_O, &layer->o, mixed, x);
 }
 
-/* n [T,D] -> x + mlp(n) [T,D] */
-static pc_tensor *mlp(const pc_build *build, const phi_config *config, const phi_layer *layer, int index, const pc_hooks *hooks,
-                      pc_tensor *n, pc_tensor *x)
-{
-    pc_activation kind = (pc_activation)pc_activation_from_name(config->hidden_act);
-    pc_tensor *hidden = pc_hooks_project(hooks, build, index, PC_PROJECT_UP, &layer->mlp.up, n, NULL); /* [T,F] */
-    hidden = pc_activate(build->graph, hidden, kind);
-    return pc_stack_end(build, hooks, index, PC_PROJECT_DOWN, &layer->mlp.down, hidden, x);
-}
-
-/* The same by the layer's experts, whose router logits join *routed. */
-static pc_tensor *experts(const pc_build *build, const phi_config *config, const phi_layer *layer, pc_tensor *n, pc_tensor *x,
-                          pc_tensor **routed)
-{
-    pc_moe_config moe = config->moe;
-    pc_tensor *logits, *into = pc_drops_stream(build) ? NULL : x;
-    moe.activation = (pc_activation)pc_activation_from_name(config->hidden_act);
-    pc_tensor *y = pc_moe_forward(build, &layer->moe, &moe, n, into, &logits);
-    pc_moe_note(build, &moe, logits, routed);
-    return into ? y : pc_add_to_stream(build, y, x);
-}
-
 static pc_tensor *forward(const pc_build *build, const void *any, const void *any_weights, const pc_llm_io *io)
 {
     const phi_config *config = any;
@@ -239,6 +205,9 @@ static pc_tensor *forward(const pc_build *build, const void *any, const void *an
     double eps = config->layer_norm_eps;
     int layers = (int)config->num_hidden_layers;
     pc_llm_io own = *io;
+    pc_activation kind = (pc_activation)pc_activation_from_name(config->hidden_act);
+    pc_moe_config moe = config->moe;
+    moe.activation = kind;
     own.frequencies = pc_part_of(graph, io->frequencies, 0, rotary_size(config) / 2);
     pc_tensor *x = pc_name(graph, io->embeddings, "llm.hidden.0"), *routed = NULL; /* [T,D] */
     pc_stack_tap(build, io, 0, x, &weights->norm, eps);
@@ -248,7 +217,8 @@ static pc_tensor *forward(const pc_build *build, const void *any, const void *an
         pc_tensor *n = pc_norm_forward(build, &layer->norm, x, eps);
         x = attention(build, config, layer, i, &own, n, x);
         x = pc_hooks_after_attention(io->hooks, build, i, x);
-        x = config->sparse[i] ? experts(build, config, layer, n, x, &routed) : mlp(build, config, layer, i, io->hooks, n, x);
+        x = config->sparse[i] ? pc_stack_experts(build, &layer->moe, &moe, n, x, &routed)
+                              : pc_stack_mlp(build, io->hooks, i, &layer->mlp, kind, n, x);
         x = pc_layer_end(graph, pc_name(graph, x, "llm.hidden.%d", i + 1));
         pc_stack_tap(build, io, i + 1, x, &weights->norm, eps);
     }

@@ -22,16 +22,7 @@ static pc_status read(void *any, const pc_json *json, const char *where)
 const pc_llm_type pc_llm_qwen2 = {
     .model_type = "qwen2",
     .gguf = "qwen2",
-    .fields = {fields, sizeof fields / sizeof fields[0]},
-    .config_size = sizeof(pc_decoder_config),
-    .weights_size = sizeof(pc_decoder_weights),
     .read = read,
     .check = pc_decoder_check,
-    .info = pc_decoder_info,
-    .declare = pc_decoder_declare,
-    .frequencies = pc_decoder_frequencies,
-    .embed = pc_decoder_embed,
-    .narrows = true,
-    .forward = pc_decoder_forward,
-    .head = pc_decoder_head,
+    PC_DECODER_PARTS(fields),
 };

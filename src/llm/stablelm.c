@@ -1,9 +1,9 @@
-/* StableLM 3B and StableLM 2 1.6B: the shared decoder with LayerNorms, of whose heads a quarter rotates.
+/* StableLM 3B, StableLM 2 1.6B and 12B: the shared decoder with LayerNorms, of whose heads a quarter rotates.
  *
- * Source: Bellagente et al. 2024 (arXiv:2402.17834), section 2.3; transformers models/stablelm. The 12B model's norms of queries
- * and keys are refused.
- * Easy to get wrong: the features that rotate are the first of each head, in pairs (j, j + R/2) of those alone; an absent
- * partial_rotary_factor means 0.25.
+ * Source: Bellagente et al. 2024 (arXiv:2402.17834), section 2.3; transformers models/stablelm.
+ * Easy to get wrong: the 12B model has a LayerNorm for each head's queries and keys, whose weights are a tensor each in the files
+ * (import/llama.c), and one norm for attention and MLP (use_parallel_residual); the features that rotate are the first of each head, in pairs
+ * (j, j + R/2) of those alone; an absent partial_rotary_factor means 0.25.
  */
 #include "llm/decoder.h"
 
@@ -23,6 +23,7 @@ static const pc_field fields[] = {
     PC_DECODER_KEY("use_qkv_bias", qkv_bias, PC_FIELD_BOOL, "false", 0, 0, "biases at q, k and v"),
     PC_DECODER_KEY("use_parallel_residual", block.parallel, PC_FIELD_BOOL, "false", 0, 0,
                    "attention and MLP read the same norm"),
+    PC_DECODER_KEY("qk_layernorm", block.head_norms, PC_FIELD_BOOL, "false", 0, 0, "norms of each head's queries and keys"),
     PC_DECODER_FIELD(tie_word_embeddings, PC_FIELD_BOOL, "false", 0, 0, "the head is the embedding table"),
     PC_DECODER_MOE_FIELDS("0", "2", "0.01"),
 };
@@ -31,24 +32,12 @@ static pc_status read(void *any, const pc_json *json, const char *where)
 {
     pc_decoder_config *config = any;
     config->block.layer_norm = true;
-    if (pc_json_get_bool(json, "qk_layernorm", false)) {
-        return pc_fail(PC_ERR_DATA, "%s: qk_layernorm is not supported", where);
-    }
     return pc_decoder_read(any, json, where);
 }
 
 const pc_llm_type pc_llm_stablelm = {
     .model_type = "stablelm",
-    .fields = {fields, sizeof fields / sizeof fields[0]},
-    .config_size = sizeof(pc_decoder_config),
-    .weights_size = sizeof(pc_decoder_weights),
     .read = read,
     .check = pc_decoder_check,
-    .info = pc_decoder_info,
-    .declare = pc_decoder_declare,
-    .frequencies = pc_decoder_frequencies,
-    .embed = pc_decoder_embed,
-    .narrows = true,
-    .forward = pc_decoder_forward,
-    .head = pc_decoder_head,
+    PC_DECODER_PARTS(fields),
 };

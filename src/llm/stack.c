@@ -3,6 +3,29 @@
 #include "ops/attention.h"
 #include "ops/rows.h"
 
+#include <stdio.h>
+
+void pc_stack_declare(pc_scope *scope, const pc_stack_linear *linears, size_t count, const char *layers, int index)
+{
+    char name[128];
+    for (size_t i = 0; i < count; i++) {
+        const pc_stack_linear *l = &linears[i];
+        snprintf(name, sizeof name, "%s.%d.%s", layers, index, l->name);
+        pc_linear_declare(scope, l->weights, l->out, l->in, l->bias, l->gain, name);
+    }
+}
+
+pc_param *pc_stack_declare_head(pc_scope *scope, pc_param *embedding, bool tied)
+{
+    if (tied || scope->status != PC_OK) {
+        return embedding;
+    }
+    pc_shape table = embedding->shape; /* [V,D] */
+    pc_param *head = pc_declare(scope, PC_NORMAL(pc_scope_std(scope, table.dim[1])), table, "lm_head.weight");
+    pc_declared_as(scope, PC_PARAM_HEAD);
+    return head;
+}
+
 pc_tensor *pc_stack_only(pc_graph *graph, pc_tensor *x, pc_tensor *rows)
 {
     return rows ? pc_take_rows(graph, x, rows) : x;
@@ -33,6 +56,23 @@ pc_tensor *pc_stack_end(const pc_build *build, const pc_hooks *hooks, int index,
         return pc_add_to_stream(build, pc_hooks_project(hooks, build, index, which, weights, x, NULL), stream);
     }
     return pc_hooks_project(hooks, build, index, which, weights, x, stream);
+}
+
+pc_tensor *pc_stack_mlp(const pc_build *build, const pc_hooks *hooks, int index, const pc_mlp_weights *weights, pc_activation kind,
+                        pc_tensor *x, pc_tensor *stream)
+{
+    pc_tensor *hidden = pc_hooks_project(hooks, build, index, PC_PROJECT_UP, &weights->up, x, NULL); /* [T,F] */
+    hidden = pc_activate(build->graph, hidden, kind);
+    return pc_stack_end(build, hooks, index, PC_PROJECT_DOWN, &weights->down, hidden, stream); /* [T,D] */
+}
+
+pc_tensor *pc_stack_experts(const pc_build *build, const pc_moe_weights *weights, const pc_moe_config *config, pc_tensor *x,
+                            pc_tensor *stream, pc_tensor **routed)
+{
+    pc_tensor *logits, *into = pc_drops_stream(build) ? NULL : stream;
+    pc_tensor *y = pc_moe_forward(build, weights, config, x, into, &logits);
+    pc_moe_note(build, config, logits, routed);
+    return into ? y : pc_add_to_stream(build, y, stream);
 }
 
 void pc_stack_tap(const pc_build *build, const pc_llm_io *io, int layer, pc_tensor *x, const pc_norm_weights *norm, double eps)

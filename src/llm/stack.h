@@ -1,9 +1,25 @@
-/* Steps that decoder stacks share, whatever their blocks are made of: attention over the rows at hand or a cache, what ends a
- * block, looks at the states between blocks. */
+/* Steps that decoder stacks share, whatever their blocks are made of: what a layer declares, attention over the rows at hand or a
+ * cache, MLPs and experts, what ends a block, looks at the states between blocks. */
 #ifndef PC_LLM_STACK_H
 #define PC_LLM_STACK_H
 
 #include "llm/llm.h"
+#include "nn/moe.h"
+
+/* One linear layer of a block: y [N] of x [K]. */
+typedef struct pc_stack_linear {
+    pc_linear_weights *weights;
+    int64_t out, in; /* N, K */
+    bool bias;
+    double gain;      /* of its initial values (pc_linear_declare) */
+    const char *name; /* within its layer: "self_attn.q_proj" */
+} pc_stack_linear;
+
+/* Declare them as <layers>.<index>.<name>. */
+void pc_stack_declare(pc_scope *scope, const pc_stack_linear *linears, size_t count, const char *layers, int index);
+
+/* The table of the language head, of the embedding's shape: lm_head.weight, or the embedding itself when tied. */
+pc_param *pc_stack_declare_head(pc_scope *scope, pc_param *embedding, bool tied);
 
 /* How a block attends. */
 typedef struct pc_stack_attention {
@@ -20,6 +36,14 @@ pc_tensor *pc_stack_attend(const pc_build *build, const pc_llm_io *io, int index
 /* stream + W x, by the hooks' projection where they have one, less what is dropped in training: the end of a block. */
 pc_tensor *pc_stack_end(const pc_build *build, const pc_hooks *hooks, int index, pc_projection which,
                         const pc_linear_weights *weights, pc_tensor *x, pc_tensor *stream);
+
+/* x [T,D] (normed) -> stream + down(act(up x)) [T,D]. */
+pc_tensor *pc_stack_mlp(const pc_build *build, const pc_hooks *hooks, int index, const pc_mlp_weights *weights, pc_activation kind,
+                        pc_tensor *x, pc_tensor *stream);
+
+/* x [T,D] (normed) -> stream + the same by the experts that each row chooses [T,D]; router logits join *routed (pc_moe_note). */
+pc_tensor *pc_stack_experts(const pc_build *build, const pc_moe_weights *weights, const pc_moe_config *config, pc_tensor *x,
+                            pc_tensor *stream, pc_tensor **routed);
 
 /* Fill the looks at layer `layer` with x [T,D] behind the final norm; one without weights does nothing. */
 void pc_stack_tap(const pc_build *build, const pc_llm_io *io, int layer, pc_tensor *x, const pc_norm_weights *norm, double eps);

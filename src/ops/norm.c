@@ -34,15 +34,27 @@ static stats row_stats(const pc_tensor *x, int64_t row, int64_t width, double ep
     return (stats){mean, 1 / sqrt(square + eps)};
 }
 
+/* Vectors of the last dim, one for all rows or one for each of G groups of them. */
 static pc_status check_vectors(pc_node *node, int from, int to)
 {
-    int64_t width = pc_shape_last(&node->in[0]->shape);
+    int64_t width = pc_shape_last(&node->in[0]->shape), rows = pc_shape_rows(&node->in[0]->shape);
     for (int i = from; i <= to; i++) {
-        if (node->in[i] && pc_count(node->in[i]) != width) {
-            return pc_op_shape_error(node, node->in[i], "a vector as long as the last dim");
+        const pc_tensor *w = node->in[i];
+        const pc_shape *shape = w ? &w->shape : NULL;
+        if (w && pc_count(w) != width && (shape->ndim != 2 || shape->dim[1] != width || rows % shape->dim[0])) {
+            return pc_op_shape_error(node, w, "a vector as long as the last dim");
+        }
+        if (w && pc_count(w) != pc_count(node->in[1])) {
+            return pc_op_shape_error(node, w, "as many numbers as the weight has");
         }
     }
     return PC_OK;
+}
+
+/* Where in w (and b) the numbers of a row begin. */
+static int64_t vector_of(const pc_node *node, int64_t row, int64_t width)
+{
+    return row % (pc_count(node->in[1]) / width) * width;
 }
 
 static pc_cost cost(const pc_node *node)
@@ -62,10 +74,11 @@ static void norm_reference(const pc_call *call, bool centred)
     int64_t width = pc_shape_last(&node->in[0]->shape), rows = pc_shape_rows(&node->in[0]->shape);
     for (int64_t row = 0; row < rows; row++) {
         stats s = row_stats(node->in[0], row, width, eps_of(node), centred);
+        int64_t at = vector_of(node, row, width);
         for (int64_t i = 0; i < width; i++) {
             double xh = (pc_tensor_get(node->in[0], row * width + i) - s.mean) * s.r;
-            double b = centred && node->in[2] ? pc_tensor_get(node->in[2], i) : 0;
-            pc_tensor_set(node->out[0], row * width + i, xh * pc_tensor_get(node->in[1], i) + b);
+            double b = centred && node->in[2] ? pc_tensor_get(node->in[2], at + i) : 0;
+            pc_tensor_set(node->out[0], row * width + i, xh * pc_tensor_get(node->in[1], at + i) + b);
         }
     }
 }
@@ -151,23 +164,23 @@ static void add_to(pc_tensor *x, int64_t i, double value)
 
 static void norm_grad_row(const pc_node *node, int64_t row, bool centred)
 {
-    int64_t width = pc_shape_last(&node->in[0]->shape);
+    int64_t width = pc_shape_last(&node->in[0]->shape), at = vector_of(node, row, width);
     stats s = row_stats(node->in[0], row, width, eps_of(node), centred);
     double mean_g = 0, mean_gx = 0;
     for (int64_t i = 0; i < width; i++) {
         double xh = (pc_tensor_get(node->in[0], row * width + i) - s.mean) * s.r;
-        double g = pc_tensor_get(node->in[2], row * width + i) * pc_tensor_get(node->in[1], i);
+        double g = pc_tensor_get(node->in[2], row * width + i) * pc_tensor_get(node->in[1], at + i);
         mean_g += centred ? g / (double)width : 0;
         mean_gx += g * xh / (double)width;
     }
     for (int64_t i = 0; i < width; i++) {
         double xh = (pc_tensor_get(node->in[0], row * width + i) - s.mean) * s.r;
         double dy = pc_tensor_get(node->in[2], row * width + i);
-        double g = dy * pc_tensor_get(node->in[1], i);
+        double g = dy * pc_tensor_get(node->in[1], at + i);
         pc_tensor_set(node->out[0], row * width + i, s.r * (g - mean_g - xh * mean_gx));
-        add_to(node->out[1], i, dy * xh);
+        add_to(node->out[1], at + i, dy * xh);
         if (centred) {
-            add_to(node->out[2], i, dy);
+            add_to(node->out[2], at + i, dy);
         }
     }
 }

@@ -8,9 +8,10 @@ typedef struct pc_norm_params {
     double eps;
 } pc_norm_params;
 
-/* (x - mean) / sqrt(var + eps) * w + b; population variance; x [..,D], w [D], b [D] (f32) or NULL. */
+/* (x - mean) / sqrt(var + eps) * w + b; population variance; x [..,D], w [D], b [D] (f32) or NULL. With w and b [G,D] the row
+ * r = g (mod G) has those of group g: of x [..,G,D] each head its own. The same for pc_rms_norm. */
 extern const pc_op pc_op_layer_norm;
-extern const pc_op pc_op_layer_norm_grad; /* in x, w, dy; out dx [..,D], dw [D], db [D] */
+extern const pc_op pc_op_layer_norm_grad; /* in x, w, dy; out dx [..,D], dw, db as w */
 pc_tensor *pc_layer_norm(pc_graph *graph, pc_tensor *x, pc_tensor *w, pc_tensor *b, double eps);
 
 /* x / sqrt(mean(x^2) + eps) * w. */

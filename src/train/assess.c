@@ -59,7 +59,7 @@ static void build_judge(pc_assess *a, pc_tensor *soft)
     pc_build build = {.graph = a->graph, .compute = a->options.compute, .adapter = judge->adapter};
     a->in.answer_rows = pc_graph_input(a->graph, "answer_rows", PC_I32, pc_dims(1, a->options.answers));
     soft = soft_of(a, &build, judge->model, soft);
-    pc_tensor *hidden = pc_stage_hidden_rows(&build, judge->model, &a->in, soft, a->in.answer_rows); /* [A,D'] */
+    pc_tensor *hidden = pc_stage_hidden(&build, judge->model, &a->in, soft, a->in.answer_rows); /* [A,D'] */
     a->scores = pc_keep(a->graph, pc_linear_forward(&build, judge->head, hidden, NULL));
 }
 

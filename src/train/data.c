@@ -4,6 +4,7 @@
 #include "base/memory.h"
 #include "data/dataset_info.h"
 #include "model/fingerprint.h"
+#include "train/mix.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -67,6 +68,24 @@ static pc_status read_weights(pc_train_data *data, const char *text)
     }
     if (count != data->count) {
         return pc_fail(PC_ERR_USAGE, "interleave_probs '%s': expected %d numbers, one for each dataset", text, data->count);
+    }
+    return PC_OK;
+}
+
+/* Shares for the loader; data->mixed tells whether there are any. */
+static pc_status mix(pc_train_data *data, const pc_recipe *recipe)
+{
+    int64_t sizes[PC_TRAIN_DATASETS];
+    double factors[PC_TRAIN_DATASETS];
+    data->mixed = recipe->interleave_probs || recipe->mix_strategy != PC_MIX_CONCAT;
+    PC_TRY(recipe->interleave_probs ? read_weights(data, recipe->interleave_probs) : PC_OK);
+    if (recipe->mix_strategy != PC_MIX_CONCAT) {
+        for (int i = 0; i < data->count; i++) {
+            sizes[i] = pc_dataset_count(data->datasets[i]);
+            factors[i] = recipe->interleave_probs ? data->weights[i] : 1;
+        }
+        pc_mix_weights(data->weights, sizes, factors, data->count,
+                       recipe->mix_strategy == PC_MIX_SQRT ? 2 : recipe->mix_temperature);
     }
     return PC_OK;
 }
@@ -179,15 +198,13 @@ static pc_status open_loader(pc_train_data *data, const pc_recipe *recipe, const
         PC_TRY(name_sizes(&data->sizes_file, data, recipe, model, &options));
         options.sizes_file = data->sizes_file;
     }
-    return pc_loader_new(&data->loader, datasets, recipe->interleave_probs ? data->weights : NULL, data->count, &options);
+    return pc_loader_new(&data->loader, datasets, data->mixed ? data->weights : NULL, data->count, &options);
 }
 
 pc_status pc_train_data_open(pc_train_data *out, const pc_recipe *recipe, const pc_model *model, const pc_stage *stage)
 {
     PC_TRY(open_datasets(out, recipe));
-    if (recipe->interleave_probs) {
-        PC_TRY(read_weights(out, recipe->interleave_probs));
-    }
+    PC_TRY(mix(out, recipe));
     return open_loader(out, recipe, model, stage);
 }
 

@@ -10,7 +10,8 @@ enum { PC_TRAIN_DATASETS = 64 };
 
 typedef struct pc_train_data {
     pc_dataset *datasets[PC_TRAIN_DATASETS];
-    double weights[PC_TRAIN_DATASETS];
+    double weights[PC_TRAIN_DATASETS]; /* shares in an epoch, up to a factor; without `mixed`: by size */
+    bool mixed;
     int count;
     char *sizes_file; /* that the loader reads or writes; NULL = none */
     pc_loader *loader;

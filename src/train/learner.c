@@ -43,6 +43,7 @@ struct pc_learner {
     float *weights; /* [targets] */
     float *pairs;   /* [samples] */
     int32_t *sides; /* [2,tokens]: rows of either side of an encoder-decoder */
+    int32_t *wanted, *places, *place_of; /* [tokens], [targets], [tokens]: pc_stage_wanted's */
 };
 
 static double rate_of(const pc_learner_options *options, const char *part)
@@ -258,6 +259,9 @@ static pc_status build(pc_learner *learner)
     PC_TRY(PC_NEW_ARRAY(learner->weights, (size_t)rows + 1, "a learner"));
     PC_TRY(PC_NEW_ARRAY(learner->pairs, (size_t)limits->samples + 1, "a learner"));
     PC_TRY(PC_NEW_ARRAY(learner->sides, 2 * (size_t)limits->tokens + 1, "a learner"));
+    PC_TRY(PC_NEW_ARRAY(learner->wanted, (size_t)limits->tokens + 1, "a learner"));
+    PC_TRY(PC_NEW_ARRAY(learner->places, (size_t)rows + 1, "a learner"));
+    PC_TRY(PC_NEW_ARRAY(learner->place_of, (size_t)limits->tokens + 1, "a learner"));
     choose_trained(learner);
     PC_TRY(open_features(learner));
     PC_TRY(build_loss(learner));
@@ -312,6 +316,9 @@ void pc_learner_free(pc_learner *learner)
     pc_free(learner->weights);
     pc_free(learner->pairs);
     pc_free(learner->sides);
+    pc_free(learner->wanted);
+    pc_free(learner->places);
+    pc_free(learner->place_of);
     pc_free(learner);
 }
 
@@ -340,6 +347,11 @@ static pc_status bind_batch(pc_learner *learner, const pc_batch *batch, double w
         int64_t sources = pc_sides_rows(batch->ranges, batch->tokens, learner->sides, written);
         PC_TRY(pc_exec_bind(exec, in->sides[0], learner->sides, pc_dims(1, sources)));
         PC_TRY(pc_exec_bind(exec, in->sides[1], written, pc_dims(1, batch->tokens - sources)));
+    }
+    if (in->wanted_rows) {
+        int64_t wanted = pc_stage_wanted(batch, learner->wanted, learner->places, learner->place_of);
+        PC_TRY(pc_exec_bind(exec, in->wanted_rows, learner->wanted, pc_dims(1, wanted)));
+        PC_TRY(pc_exec_bind(exec, in->places, learner->places, pc_dims(1, batch->targets)));
     }
     PC_TRY(in->weights ? pc_exec_bind(exec, in->weights, learner->weights, pc_dims(1, batch->targets)) : PC_OK);
     PC_TRY(in->pairs ? pc_exec_bind(exec, in->pairs, learner->pairs, pc_dims(1, batch->samples)) : PC_OK);

@@ -13,6 +13,7 @@ static const char *const schedules[] = {"cosine", "linear", "constant", NULL};
 static const char *const tunings[] = {"full", "lora", NULL};
 static const char *const mirrors[] = {"none", "horizontal", "both", NULL};
 static const char *const pair_losses[] = {"sigmoid", "hinge", "ipo", "orpo", "simpo", NULL}; /* as pc_pair_loss */
+static const char *const mixes[] = {"concat", "sqrt", "temperature", NULL}; /* as pc_mix */
 static const char *const turns[] = {"history", "independent", NULL};
 
 #define FIELD(key, spelling, kind, standard, lo, hi, text)                                                          \
@@ -100,7 +101,11 @@ static const pc_field fields[] = {
     TEXT(dataset_dir, "data", "folder of dataset_info.json"),
     TEXT(dataset_format, NULL, "kind of the datasets; unset = found by looking"),
     TEXT(media_dir, NULL, "folder where picture paths start; unset = the dataset's own"),
-    TEXT(interleave_probs, NULL, "shares of the datasets, separated by commas; unset = by size"),
+    TEXT(interleave_probs, NULL, "shares of the datasets, separated by commas; unset = by mix_strategy. Beside sqrt and temperature: factors on "
+                                 "their shares"),
+    {.name = "mix_strategy", .type = PC_FIELD_CHOICE, .offset = offsetof(pc_recipe, mix_strategy), .choices = mixes,
+     .help = "shares of the datasets by size: concat = size, sqrt = its square root (InstructBLIP), temperature = size^(1/mix_temperature)"},
+    REAL(mix_temperature, "mix_temperature", "2", 0.01, 1e6, "mix_strategy temperature: 1 = by size, large = all alike"),
     COUNT(cutoff_len, "cutoff_len", "2048", 1, "tokens of a sample at most"),
     COUNT(max_samples, "max_samples", "0", 0, "use at most so many samples of each dataset; 0 = all"),
     COUNT(max_images, "max_images", "1", 1, "pictures of a sample at most"),

@@ -60,6 +60,8 @@ typedef struct pc_recipe {
     pc_rollout_keys rollout;
     /* data */
     char *dataset, *dataset_dir, *dataset_format, *media_dir, *interleave_probs;
+    int mix_strategy; /* pc_mix */
+    double mix_temperature;
     int64_t cutoff_len, max_samples, max_images, dataloader_num_workers, image_shift;
     int image_mirror; /* pc_mirror */
     int turns;

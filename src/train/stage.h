@@ -15,6 +15,8 @@ typedef struct pc_stage_inputs {
     pc_tensor *pixels, *ids, *positions, *ranges, *soft_rows, *target_rows, *target_ids, *text_ends;
     pc_shape feature_shape; /* [N,P,D] of a feature cache, set before the loss is built; no dims = pixels come */
     pc_tensor *features;    /* f32 [N,P,D], in place of pixels */
+    pc_tensor *wanted_rows; /* i32 [U]: the rows that have targets, ascending: hidden states of these alone are made; or NULL */
+    pc_tensor *places;      /* i32 [R]: where each target's row stands among those */
     pc_tensor *weights;     /* f32 [R]: weight of each target; of all of a step together 1, unless there are pairs */
     pc_tensor *answer_ends, *answer_rows; /* i32 [A] */
     pc_tensor *labels;      /* f32 [B] */
@@ -72,7 +74,10 @@ pc_tensor *pc_stage_vocabulary_loss(const pc_build *build, const pc_stage_settin
 pc_connector_input pc_stage_pictures(const pc_build *build, const pc_model *model, const pc_batch_limits *limits,
                                      pc_stage_inputs *in);
 
-/* Bind what a batch has for the inputs of a graph, but for features, weights and pairs. */
+/* The rows of a batch that have targets: rows [U] and places [R] as above; place_of has room for the batch's rows. Returns U. */
+int64_t pc_stage_wanted(const pc_batch *batch, int32_t *rows, int32_t *places, int32_t *place_of);
+
+/* Bind what a batch has for the inputs of a graph, but for features, wanted rows, weights and pairs. */
 pc_status pc_stage_bind(pc_exec *exec, const pc_stage_inputs *in, const pc_model *model, const pc_batch *batch);
 
 const pc_stage *pc_stage_find(const char *name); /* NULL when unknown */

@@ -93,6 +93,27 @@ static const struct good {
      "'content': 'q'}, {'role': 'assistant', 'content': 'bad'}]}", "user: q | assistant: good", "assistant: bad", 0, 0},
     {"{'messages': [{'role': 'user', 'content': 'q'}, {'role': 'assistant', 'content': 'a'}], 'kto_tag': true}",
      "user: q | assistant: a", "", 0, 1},
+    {"{'question': 'q', 'answer': 'a', 'image_name': 'b.png', 'answer_type': 'OPEN'}", "user: [0]q | assistant: a", "", 1, 0},
+    {"{'question': 'q', 'answer': ['no', 'yes', 'yes', 'no'], 'image': 'a.png', 'dataset': 'vqa'}",
+     "user: [0]q | assistant: no", "", 1, 0}, /* the first of equals */
+    {"{'question': 'q', 'answers': ['no', 'yes', 'yes']}", "user: q | assistant: yes", "", 0, 0},
+    {"{'question': 'q', 'chosen': 'good', 'rejected': 'bad', 'image': {'path': 'c.png'}, 'ds_name': 'RLAIF-V'}",
+     "user: [0]q | assistant: good", "assistant: bad", 1, 0},
+    {"{'ds_name': 'RLHF-V', 'text': {'question': 'q', 'chosen': 'good', 'rejected': 'bad'}, 'image': 'a.png'}",
+     "user: [0]q | assistant: good", "assistant: bad", 1, 0},
+    {"{'text': '{\\u0022question\\u0022: \\u0022q\\u0022, \\u0022chosen\\u0022: \\u0022good\\u0022, "
+     "\\u0022rejected\\u0022: \\u0022bad\\u0022}', 'image': 'a.png'}", "user: [0]q | assistant: good", "assistant: bad", 1, 0},
+    {"{'text': '{ no JSON'}", "user:  | assistant: { no JSON", "", 0, 0},
+    /* ShareGPT4V, LVIS-Instruct4V, ALLaVA with and without a picture */
+    {"{'id': '000000000009', 'image': 'a.png', 'conversations': [{'from': 'human', 'value': 'What is it?\\n<image>'}, {'from': "
+     "'gpt', 'value': 'A cap.'}]}", "user: [0]What is it? | assistant: A cap.", "", 1, 0},
+    {"{'id': 7, 'image': 'a.png', 'conversations': [{'from': 'human', 'value': '<image>\\nq'}, {'from': 'gpt', 'value': 'a'}, "
+     "{'from': 'human', 'value': 'q2'}, {'from': 'gpt', 'value': 'b'}]}",
+     "user: [0]q | assistant: a | user: q2 | assistant: b", "", 1, 0},
+    {"{'id': 'allava_laion_inst_0', 'image': 'a.png', 'conversations': [{'from': 'human', 'value': '<image>\\nq'}, {'from': 'gpt', "
+     "'value': 'a'}], 'original_caption': 'c', 'url': 'http://x.org/a.png'}", "user: [0]q | assistant: a", "", 1, 0},
+    {"{'idx': 3, 'conversations': [{'from': 'human', 'value': 'q'}, {'from': 'gpt', 'value': 'a'}]}", "user: q | assistant: a", "",
+     0, 0},
     {"{'text': 'All of <image> it.'}", "user:  | assistant: All of <image> it.", "", 0, 0},
     {"{'text': 'A cap.', 'image': 'a.png'}", "user: [0] | assistant: A cap.", "", 1, 0},
     {"{'messages': [{'role': 'user', 'content': [{'type': 'image', 'url': 'data:image/png;base64,"

@@ -261,6 +261,10 @@ static void extracts_answers(void **state)
         {"The answer is", ""},
         {"", ""},
         {"(a) or (b)", "(a) or (b)"},
+        {"左边：1个。答案是1。", "1"},
+        {"答案是红色。不：答案：“蓝色”！", "“蓝色”"},
+        {" 是。", "是"},
+        {"。", ""},
     };
     pc_str out = {0};
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {

@@ -105,3 +105,27 @@ samples() {
     "$percept" score scene_claims --predictions "$BATS_TEST_TMPDIR/said.jsonl" --references "$BATS_TEST_TMPDIR/truth.jsonl" --json >"$BATS_TEST_TMPDIR/json"
     jq -e '.corpus | .chair_s == 0 and .recall == 100 and .named > 1' "$BATS_TEST_TMPDIR/json"
 }
+
+@test "a run goes on only with the way of decoding that it was begun with" {
+    d=$BATS_TEST_TMPDIR
+    "$percept" eval models/percept-tiny --tasks scenes --limit 4 -o "$d/out"
+    run "$percept" eval models/percept-tiny --tasks scenes --limit 4 -o "$d/out" --decoding beams=2
+    [ "$status" -eq 2 ]
+    [[ $output == *"decoding"* ]]
+    run "$percept" eval models/percept-tiny --tasks scenes --limit 4 -o "$d/out" --temp 0.5
+    [ "$status" -eq 2 ]
+    [[ $output == *"temperature"* ]]
+}
+
+@test "drawn chains vote, and a second run draws the same" {
+    d=$BATS_TEST_TMPDIR
+    run "$percept" eval models/percept-tiny --tasks scenes --limit 6 --decoding votes=3
+    [ "$status" -eq 2 ]
+    [[ $output == *"temperature"* ]]
+    for i in 1 2; do
+        "$percept" eval models/percept-tiny --tasks scenes --limit 6 --decoding votes=3 --temp 0.7 -o "$d/$i"
+    done
+    cmp "$d/1/results.json" "$d/2/results.json"
+    cmp "$d/1/samples_scenes.jsonl" "$d/2/samples_scenes.jsonl"
+    jq -e '.configs.scenes | .temperature == 0.7 and .decoding == "votes=3"' "$d/1/results.json"
+}

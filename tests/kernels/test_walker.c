@@ -234,6 +234,33 @@ static void test_norms(void **state)
     }
 }
 
+/* Weights of their own for each of several heads. */
+static void test_norms_in_groups(void **state)
+{
+    walker *w = *state;
+    const pc_norm_params params = {1e-5};
+    for (int i = 0; i < WIDTHS; i++) {
+        for (int64_t groups = 2; groups < 6; groups += 3) {
+            for (int kind = 0; kind < 4; kind++) {
+                static const pc_op *const ops[] = {&pc_op_layer_norm, &pc_op_layer_norm_grad, &pc_op_rms_norm, &pc_op_rms_norm_grad};
+                const pc_shape x = pc_dims(3, 57, groups, widths[i]);
+                walker_begin(w, ops[kind], &params);
+                walker_float(w, PC_F32, x);
+                walker_float(w, PC_F32, pc_dims(2, groups, widths[i]));
+                if (kind == 0) {
+                    walker_float(w, PC_F32, pc_dims(2, groups, widths[i]));
+                }
+                if (kind % 2) {
+                    walker_float(w, PC_F32, x);
+                }
+                w->node.outputs = kind == 1 ? 3 : kind == 3 ? 2 : 1;
+                w->absolute = widths[i] <= 4 && kind % 2 ? 2e-3 : 2e-5; /* narrow rows may divide by a tiny spread */
+                walker_check(w);
+            }
+        }
+    }
+}
+
 static void test_rope(void **state)
 {
     walker *w = *state;
@@ -458,6 +485,7 @@ int main(void)
         cmocka_unit_test(test_nesterov),
         cmocka_unit_test(test_dropout),
         cmocka_unit_test(test_look),
+        cmocka_unit_test(test_norms_in_groups),
     };
     return cmocka_run_group_tests(tests, walker_setup, walker_teardown);
 }

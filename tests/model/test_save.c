@@ -168,6 +168,10 @@ static void test_round_trips(void **state)
     check_round_trip(f, GOLDEN("llava/old"), GOLDEN("llava/one_image.safetensors"), "llava-old-bf16", PC_BF16);
     check_round_trip(f, GOLDEN("llama/untied"), GOLDEN("llama/untied/expected.safetensors"), "untied-f32", PC_F32);
     check_round_trip(f, GOLDEN("llama/tied"), GOLDEN("llama/tied/expected.safetensors"), "tied-bf16", PC_BF16);
+    /* A tensor for each head's norm; names of its authors. */
+    check_round_trip(f, GOLDEN("decoders/stablelm_heads"), GOLDEN("decoders/stablelm_heads.safetensors"), "heads-f32", PC_F32);
+    check_round_trip(f, GOLDEN("decoders/mosaic"), GOLDEN("decoders/mosaic.safetensors"), "mosaic-f32", PC_F32);
+    check_round_trip(f, GOLDEN("open_flamingo/mpt"), GOLDEN("open_flamingo/mpt.safetensors"), "flamingo-f32", PC_F32);
 }
 
 /* One text: the fixture's file holds three. */

@@ -260,6 +260,9 @@ static void norms(check *c)
     check_out(c, pc_layer_norm(c->graph, groups, w, b, 1e-1));
     check_out(c, pc_rms_norm(c->graph, x, w, 1e-6));
     check_out(c, pc_rms_norm(c->graph, groups, b, 1e-1));
+    pc_tensor *own = check_wanted(c, pc_dims(2, 2, 5)), *shift = check_wanted(c, pc_dims(2, 2, 5));
+    check_out(c, pc_layer_norm(c->graph, groups, own, shift, 1e-1));
+    check_out(c, pc_rms_norm(c->graph, groups, own, 1e-1));
 }
 
 static void l2_norms(check *c)

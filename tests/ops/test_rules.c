@@ -64,6 +64,7 @@ static void dot_of_sizes(pc_graph *g) { pc_dot(g, F(1, 3), F(1, 4)); }
 static void gate_shape(pc_graph *g) { pc_glu(g, F(2, 3, 4), F(2, 4, 3), PC_ACT_SILU); }
 static void norm_width(pc_graph *g) { pc_rms_norm(g, F(2, 3, 4), F(1, 3), 1e-6); }
 static void norm_bias(pc_graph *g) { pc_layer_norm(g, F(2, 3, 4), F(1, 4), F(1, 3), 1e-6); }
+static void norm_groups(pc_graph *g) { pc_rms_norm(g, F(2, 3, 4), F(2, 2, 4), 1e-6); }
 static void rope_heads(pc_graph *g) { pc_rope(g, F(2, 3, 4), I(1, 3), F(1, 2), (pc_rope_params){0}); }
 static void rope_positions(pc_graph *g) { pc_rope(g, F(3, 3, 2, 4), I(1, 2), F(1, 2), (pc_rope_params){0}); }
 static void rope_frequencies(pc_graph *g) { pc_rope(g, F(3, 3, 2, 4), I(1, 3), F(1, 3), (pc_rope_params){0}); }
@@ -138,6 +139,7 @@ static const struct {
     {residual_size, "residual"}, {sum_of_prefix, "suffix"}, {sum_to_other, "repetition"},
     {product_of_sizes, "multiply: 'x' has shape [3,5]"}, {scale_by_vector, "one element"}, {dot_of_sizes, "dot"},
     {gate_shape, "the gate's shape"}, {norm_width, "rms_norm"}, {norm_bias, "layer_norm"}, {rope_heads, "[T,H,E]"},
+    {norm_groups, "rms_norm"},
     {rope_positions, "one position for each row"}, {rope_frequencies, "half a head"}, {query_dims, "[T,H,E]"},
     {key_heads, "K dividing H"}, {value_rows, "the keys' shape"}, {range_rows, "'ids' has shape [3,2], expected [T,4]"},
     {bias_size, "[H,2M+1]"}, {group_of_vector, "[N,G,..]"},

@@ -6,9 +6,11 @@ mistral_open  sliding_window null: none
 qwen2         biases at q, k, v; tied head; bf16 file
 qwen2_window  use_sliding_window, from layer 1 on
 mixtral       two of four experts, whose choice is clear at each token; bf16 file
-stablelm      LayerNorms, biases at q, k, v, a quarter of a head rotates; stablelm_open: attention and MLP side by side, tied head
+stablelm      LayerNorms, biases at q, k, v, a quarter of a head rotates; stablelm_open: attention and MLP side by side, tied head;
+              stablelm_heads: as the 12B model, norms of each head's queries and keys as well
 phi           attention and MLP side by side, biases everywhere, 0.4 of a head of 10 rotates; bf16 file
 mpt           linear biases by distance; mpt_three: three heads, whose slopes stand in an order of their own; bf16 files
+mosaic        MosaicGPT (MPT-1B): MPT with norms of queries and keys, in its authors' names; made by mosaic.py
 linear, dynamic, llama3, yarn, yarn_factors   LLaMA over more tokens than it was made for
 greedy ids of each with transformers' cache are in expected.json. Usage: make_decoders.py [NAME ...]
 """
@@ -22,6 +24,7 @@ from transformers import (LlamaConfig, LlamaForCausalLM, MistralConfig, MistralF
                           Qwen2ForCausalLM, StableLmConfig, StableLmForCausalLM)
 
 import common as c
+import mosaic
 
 c.quiet()
 OUT = c.GOLDEN / "decoders"
@@ -53,9 +56,13 @@ MODELS = {
     "stablelm": (StableLmForCausalLM, StableLmConfig(**SIZES, use_qkv_bias=True, rope_parameters=share(0.25))),
     "stablelm_open": (StableLmForCausalLM, StableLmConfig(**SIZES, use_parallel_residual=True, tie_word_embeddings=True,
                                                           rope_parameters=share(0.5))),
+    "stablelm_heads": (StableLmForCausalLM, StableLmConfig(**dict(SIZES, num_attention_heads=4, num_key_value_heads=2),
+                                                           use_parallel_residual=True, qk_layernorm=True,
+                                                           rope_parameters=share(0.5))),
     "phi": (PhiForCausalLM, PhiConfig(**dict(SIZES, hidden_size=20), rope_parameters=share(0.4))),
     "mpt": (MptForCausalLM, MptConfig(**MPT, d_model=16, n_heads=2)),
     "mpt_three": (MptForCausalLM, MptConfig(**MPT, d_model=12, n_heads=3)),
+    "mosaic": (mosaic.Model, MptConfig(**MPT, d_model=16, n_heads=2)),
     "linear": rope(rope_type="linear", factor=2.5),
     "dynamic": rope(rope_type="dynamic", factor=3.0),
     "llama3": rope(rope_type="llama3", factor=8.0, low_freq_factor=1.0, high_freq_factor=4.0,
@@ -106,7 +113,8 @@ for name in wanted:
     else:
         model.save_pretrained(out)
     with torch.no_grad():
-        got = kind.from_pretrained(out, dtype=torch.float32).eval()(input_ids=IDS, output_hidden_states=True, use_cache=False)
+        read = model if kind is mosaic.Model else kind.from_pretrained(out, dtype=torch.float32).eval()
+        got = read(input_ids=IDS, output_hidden_states=True, use_cache=False)
     c.save_tensors(OUT / f"{name}.safetensors", {"input_ids": IDS[0], "logits": got.logits[0]}
                    | {f"hidden.{i}": h[0] for i, h in enumerate(got.hidden_states)})
     answers[name] = {"greedy_ids": found, "smallest_gap": gap}

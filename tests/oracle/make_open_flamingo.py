@@ -1,7 +1,10 @@
 #!/usr/bin/env python3
-"""tests/golden/open_flamingo: OpenFlamingo over LLaMA in its authors' names, on tiny random weights, two pictures in the text.
+"""tests/golden/open_flamingo: OpenFlamingo in its authors' names, on tiny random weights, two pictures in the text.
 
-Tower and decoder layers are transformers' (CLIP, LLaMA); resampler and gated blocks are written here after helpers.py.
+llama  the module's state dict, a block before every second layer of LLaMA
+mpt    as the models of 2023 are published: checkpoint (perceiver, blocks, embeddings with the new rows at the end), and beside it
+       tower and language model under their own names; a block before every layer of MPT-1B (MosaicGPT); bf16
+Tower and decoder layers are transformers' (CLIP, LLaMA, MPT); resampler and gated blocks are written here after helpers.py.
 """
 
 import math
@@ -11,21 +14,33 @@ import torch
 from PIL import Image
 from safetensors.torch import save_file
 from torch.nn import functional as F
-from transformers import CLIPImageProcessorPil, CLIPVisionConfig, CLIPVisionModel, LlamaConfig, LlamaForCausalLM
+from transformers import CLIPImageProcessorPil, CLIPVisionConfig, CLIPVisionModel, LlamaConfig, LlamaForCausalLM, MptConfig
 
 import common as c
+import mosaic
 
 c.quiet()
 OUT = c.GOLDEN / "open_flamingo"
-M, SIDE, PATCH, QUERIES, DEPTH, HEADS, SIZE, D, LAYERS, EVERY = 8, 14, 7, 3, 2, 2, 4, 16, 4, 2
+M, SIDE, PATCH, QUERIES, DEPTH, HEADS, SIZE, D = 8, 14, 7, 3, 2, 2, 4, 16
 VISION = dict(hidden_size=M, intermediate_size=12, num_hidden_layers=2, num_attention_heads=2, image_size=SIDE, patch_size=PATCH,
               hidden_act="quick_gelu", layer_norm_eps=1e-5)
-TEXT = dict(vocab_size=42, hidden_size=D, intermediate_size=20, num_hidden_layers=LAYERS, num_attention_heads=2,
+TEXT = dict(vocab_size=42, hidden_size=D, intermediate_size=20, num_hidden_layers=4, num_attention_heads=2,
             num_key_value_heads=2, max_position_embeddings=64, rms_norm_eps=1e-6)
+MPT = MptConfig(vocab_size=42, d_model=D, n_layers=2, n_heads=2, max_seq_len=64, bos_token_id=1, eos_token_id=None, pad_token_id=None)
 IMAGE, GREEDY = 41, 6
+NEW = 2  # <|endofchunk|> and <image>: rows that the language model's own table has not
 
 
-def shapes():
+class Language:
+    """A decoder, where its layers are, and which of them a block stands before."""
+
+    def __init__(self, model, path, every):
+        self.model, self.path, self.every = model.eval(), path, every
+        self.layers = model.get_submodule(path)
+        self.blocks = range(every - 1, len(self.layers), every)
+
+
+def shapes(language):
     s = {"perceiver.latents": (QUERIES, M), "perceiver.norm.weight": (M,), "perceiver.norm.bias": (M,)}
     for i in range(DEPTH):
         p = f"perceiver.layers.{i}."
@@ -33,8 +48,8 @@ def shapes():
             s |= {p + n + ".weight": (M,), p + n + ".bias": (M,)}
         s |= {p + "0.to_q.weight": (HEADS * SIZE, M), p + "0.to_kv.weight": (2 * HEADS * SIZE, M), p + "0.to_out.weight": (M, HEADS * SIZE),
               p + "1.1.weight": (4 * M, M), p + "1.3.weight": (M, 4 * M)}
-    for i in range(EVERY - 1, LAYERS, EVERY):
-        p = f"lang_encoder.model.layers.{i}.gated_cross_attn_layer."
+    for i in language.blocks:
+        p = f"lang_encoder.{language.path}.{i}.gated_cross_attn_layer."
         for n in ("attn.norm", "ff.0"):
             s |= {p + n + ".weight": (D,), p + n + ".bias": (D,)}
         s |= {p + "attn.to_q.weight": (HEADS * SIZE, D), p + "attn.to_kv.weight": (2 * HEADS * SIZE, M), p + "attn.to_out.weight": (D, HEADS * SIZE),
@@ -77,9 +92,8 @@ def resampler(features):
     return norm(x, "perceiver.norm")
 
 
-def block(x, i, media, ids):
+def block(x, p, media, ids):
     """media [N,Q,M]; a token sees the pictures whose number is how many <image> came up to it."""
-    p = f"lang_encoder.model.layers.{i}.gated_cross_attn_layer."
     time = (ids == IMAGE).cumsum(0)
     owner = torch.arange(1, len(media) + 1).repeat_interleave(QUERIES)
     k, v = (media.flatten(0, 1) @ W[p + "attn.to_kv.weight"].T).chunk(2, -1)
@@ -92,18 +106,18 @@ def block(x, i, media, ids):
 @torch.no_grad()
 def run(language, media, ids):
     hooks = []
-    for i in range(EVERY - 1, LAYERS, EVERY):
-        def before(module, args, kwargs, i=i):
-            return (block(args[0][0], i, media, ids)[None],) + args[1:], kwargs
-        hooks.append(language.model.layers[i].register_forward_pre_hook(before, with_kwargs=True))
-    got = language(input_ids=ids[None], output_hidden_states=True, use_cache=False)
+    for i in language.blocks:
+        def before(module, args, kwargs, p=f"lang_encoder.{language.path}.{i}.gated_cross_attn_layer."):
+            return (block(args[0][0], p, media, ids)[None],) + args[1:], kwargs
+        hooks.append(language.layers[i].register_forward_pre_hook(before, with_kwargs=True))
+    got = language.model(input_ids=ids[None], output_hidden_states=True, use_cache=False)
     for h in hooks:
         h.remove()
     return got
 
 
 def open_clip_names(tower):
-    """transformers' names of a CLIP tower -> OpenCLIP's, below vision_encoder."""
+    """transformers' names of a CLIP tower -> OpenCLIP's."""
     s = {k.removeprefix("vision_model."): v for k, v in tower.state_dict().items()}
     out = {"class_embedding": s["embeddings.class_embedding"], "conv1.weight": s["embeddings.patch_embedding.weight"],
            "positional_embedding": s["embeddings.position_embedding.weight"]}
@@ -117,35 +131,35 @@ def open_clip_names(tower):
                          ("mlp.c_fc", "mlp.fc1"), ("mlp.c_proj", "mlp.fc2")):
                 out[f"{p}{n}.{k}"] = s[f"{q}{o}.{k}"]
     out["proj"] = torch.zeros(M, 6)
-    return {"vision_encoder." + k: v for k, v in out.items()}
+    return out
 
 
-def language_names(language):
-    out = {}
-    for k, v in language.state_dict().items():
+def module_names(tower, language):
+    """Names of the module's state dict."""
+    out = {"vision_encoder." + k: v for k, v in open_clip_names(tower).items()}
+    for k, v in language.model.state_dict().items():
         part = k.split(".")
-        if k.startswith("model.layers."):
+        if k.startswith(language.path):
             k = ".".join(part[:3] + ["decoder_layer"] + part[3:])
         out["lang_encoder." + k] = v
     return out
 
 
-@torch.no_grad()
-def main():
+def published_names(tower, language):
+    """Names of the checkpoint, of OpenCLIP's file and of the language model's."""
+    out = {"visual." + k: v for k, v in open_clip_names(tower).items()} | mosaic.named(language.model)
+    table = out["transformer.wte.weight"]
+    return out | {"lang_encoder.transformer.wte.weight": table, "transformer.wte.weight": -table[:-NEW]}
+
+
+def draw(language, features, ids, dtype):
+    """The first seed whose greedy answer leads the second-best token clearly: seed, media, answer, gap."""
     global W
-    shutil.rmtree(OUT, ignore_errors=True)
-    (OUT / "llama").mkdir(parents=True)
-    tower = CLIPVisionModel(CLIPVisionConfig(**VISION)).eval()
-    c.randomise(tower, 5)
-    pictures = [Image.open(c.GOLDEN / "llava" / n).convert("RGB") for n in ("shapes.png", "triangle.png")]
-    processor = CLIPImageProcessorPil(size={"shortest_edge": SIDE}, crop_size={"height": SIDE, "width": SIDE})
-    pixels = processor(pictures, return_tensors="pt")["pixel_values"]
-    features = tower(pixels, output_hidden_states=True).hidden_states[-1][:, 1:]
-    ids = torch.tensor([1, 5, IMAGE, 9, 12, 40, IMAGE, 33, 21, 17, 8])
-    language = LlamaForCausalLM(LlamaConfig(**TEXT)).eval()
-    for seed in range(1, 500):
-        W = {k: values(k, s, seed) for k, s in shapes().items()}
-        c.randomise(language, seed)
+    for seed in range(1, 3000):
+        W = {k: values(k, s, seed).to(dtype).float() for k, s in shapes(language).items()}
+        c.randomise(language.model, seed, 0.5 if language.model.config.tie_word_embeddings else 1.0)
+        if dtype == torch.bfloat16:
+            c.round_to_bf16(language.model)
         media, found, gaps, text = resampler(features), [], [], ids
         for _ in range(GREEDY):
             logits = run(language, media, text).logits[0, -1]
@@ -153,27 +167,51 @@ def main():
             gaps.append(((top.values[0] - top.values[1]) / logits.abs().max()).item())
             found.append(int(top.indices[0]))
             text = torch.cat([text, top.indices[:1]])
-        if min(gaps) > 0.015 and len(set(found)) >= 4 and max(found) < 40:
-            break
-    else:
-        raise SystemExit("no seed gives a well separated answer")
-    state = W | open_clip_names(tower) | language_names(language)
-    save_file({k: v.contiguous().clone() for k, v in state.items()}, str(OUT / "llama" / "model.safetensors"), metadata={"format": "pt"})
-    c.save_json(OUT / "llama" / "config.json", {
-        "model_type": "open_flamingo", "cross_attn_every_n_layers": EVERY, "media_token_id": IMAGE,
-        "vision_config": VISION | {"model_type": "clip_vision_model"},
-        "text_config": TEXT | {"model_type": "llama", "rope_theta": 10000.0, "tie_word_embeddings": False},
+        if min(gaps) > 0.015 and len(set(found)) >= 3 and max(found) < 40:
+            return seed, media, found, min(gaps)
+    raise SystemExit("no seed gives a well separated answer")
+
+
+@torch.no_grad()
+def make(name, language, text_config, tower, pixels, names, dtype=torch.float32):
+    features = tower(pixels, output_hidden_states=True).hidden_states[-1][:, 1:]
+    ids = torch.tensor([1, 5, IMAGE, 9, 12, 40, IMAGE, 33, 21, 17, 8])
+    (OUT / name).mkdir(parents=True)
+    seed, media, found, gap = draw(language, features, ids, dtype)
+    state = W | names(tower, language)
+    save_file({k: v.to(dtype).contiguous().clone() for k, v in state.items()}, str(OUT / name / "model.safetensors"), metadata={"format": "pt"})
+    c.save_json(OUT / name / "config.json", {
+        "model_type": "open_flamingo", "cross_attn_every_n_layers": language.every, "media_token_id": IMAGE,
+        "vision_config": VISION | {"model_type": "clip_vision_model"}, "text_config": text_config,
         "perceiver_config": {"num_latents": QUERIES, "depth": DEPTH, "heads": HEADS, "head_size": SIZE},
         "cross_attn_config": {"heads": HEADS, "head_size": SIZE}})
-    c.save_json(OUT / "llama" / "preprocessor_config.json", {
+    c.save_json(OUT / name / "preprocessor_config.json", {
         "image_processor_type": "CLIPImageProcessor", "size": {"shortest_edge": SIDE}, "crop_size": {"height": SIDE, "width": SIDE},
         "resample": 3, "image_mean": [0.48145466, 0.4578275, 0.40821073], "image_std": [0.26862954, 0.26130258, 0.27577711]})
     got = run(language, media, ids)
-    c.save_tensors(OUT / "llama.safetensors", {
+    last = len(language.layers)
+    c.save_tensors(OUT / f"{name}.safetensors", {
         "input_ids": ids, "pixel_values": pixels, "encoder.features": features, "connector.tokens": media.flatten(0, 1),
-        "logits": got.logits[0], "hidden.0": got.hidden_states[0][0], f"hidden.{LAYERS}": got.hidden_states[-1][0]})
-    c.save_json(OUT / "expected.json", {"greedy_ids": found, "smallest_gap": min(gaps)})
-    print(seed, found, min(gaps))
+        "logits": got.logits[0], "hidden.0": got.hidden_states[0][0], f"hidden.{last}": got.hidden_states[-1][0]})
+    print(name, seed, found, gap)
+    c.save_json(OUT / f"{name}.json", {"greedy_ids": found, "smallest_gap": gap})
+
+
+@torch.no_grad()
+def main():
+    shutil.rmtree(OUT, ignore_errors=True)
+    tower = CLIPVisionModel(CLIPVisionConfig(**VISION)).eval()
+    c.randomise(tower, 5)
+    pictures = [Image.open(c.GOLDEN / "llava" / n).convert("RGB") for n in ("shapes.png", "triangle.png")]
+    processor = CLIPImageProcessorPil(size={"shortest_edge": SIDE}, crop_size={"height": SIDE, "width": SIDE})
+    pixels = processor(pictures, return_tensors="pt")["pixel_values"]
+    llama = Language(LlamaForCausalLM(LlamaConfig(**TEXT)), "model.layers", 2)
+    text = TEXT | {"model_type": "llama", "rope_theta": 10000.0, "tie_word_embeddings": False}
+    make("llama", llama, text, tower, pixels, module_names)
+    mpt = Language(mosaic.Model(MPT), "transformer.blocks", 1)
+    text = mosaic.keys(MPT) | {"model_type": "mosaic_gpt"}
+    c.round_to_bf16(tower)
+    make("mpt", mpt, text, tower, pixels, published_names, torch.bfloat16)
 
 
 main()

@@ -41,6 +41,23 @@ def captions():
                     schema=pa.schema([("image", pa.binary()), ("caption", pa.string())]))
 
 
+def rated():
+    """VLFeedback's columns: two rows of three answers, whose texts are in the order of their ratings; one row has equals."""
+    aspects = ("Helpfulness", "Ethical Considerations", "Visual Faithfulness")
+    aspect = pa.struct([("Rating", pa.string()), ("Rationale", pa.string())])
+    annotations = pa.list_(pa.struct([(name, aspect) for name in aspects]))
+    rows = {"id": ["a", "b"], "prompt": ["which?", "what?"], "image": [{"bytes": picture(i), "path": None} for i in range(2)],
+            "completions": []}
+    for ratings in ((2, 5, 3), (4, 4, 1)):
+        rows["completions"].append({
+            "model": [f"m{k}" for k in range(3)], "response": [f"answer {r}" for r in ratings],
+            "annotations": [{name: {"Rating": str(r), "Rationale": "because"} for name in aspects} for r in ratings]})
+    completions = pa.struct([("model", pa.list_(pa.string())), ("response", pa.list_(pa.string())), ("annotations", annotations)])
+    return pa.table(rows, schema=pa.schema([
+        ("id", pa.string()), ("prompt", pa.string()), ("image", pa.struct([("bytes", pa.binary()), ("path", pa.string())])),
+        ("completions", completions)]))
+
+
 def main():
     OUT.mkdir(exist_ok=True)
     small = {"row_group_size": 10, "data_page_size": 64, "write_batch_size": 2, "write_statistics": False, "store_schema": False}
@@ -53,6 +70,7 @@ def main():
     pq.write_table(captions(), OUT / "captions.parquet", compression="snappy")
     pq.write_table(captions(), OUT / "delta.parquet", use_dictionary=False, store_schema=False,
                    column_encoding={"caption": "DELTA_LENGTH_BYTE_ARRAY", "image": "PLAIN"})
+    pq.write_table(rated(), OUT / "rated.parquet", compression="snappy", store_schema=False, write_statistics=False)
 
 
 if __name__ == "__main__":

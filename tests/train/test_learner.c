@@ -377,6 +377,36 @@ static void one_sample(fixture *own, const fixture *f, int which)
     }
 }
 
+/* Each target twice with half its weight, all second ones behind all first ones: rows have several targets, in no order. */
+static void test_rows_with_several_targets(void **state)
+{
+    fixture *f = *state;
+    size_t count;
+    double loss, same, worst = 0, top = 0;
+    pc_learner *learner = new_learner(f);
+    float *once = gradients_of(learner, f, &count, &loss);
+    pc_learner_free(learner);
+    const int64_t targets = f->batch.targets;
+    assert_true(2 * targets <= MOST);
+    for (int64_t i = 0; i < targets; i++) {
+        f->target_rows[targets + i] = f->target_rows[i];
+        f->target_ids[targets + i] = f->target_ids[i];
+        f->target_weights[i] = f->target_weights[targets + i] = 0.5F;
+    }
+    f->batch.targets = 2 * targets;
+    learner = new_learner(f);
+    float *twice = gradients_of(learner, f, &count, &same);
+    pc_learner_free(learner);
+    for (size_t k = 0; k < count; k++) {
+        top = fmax(top, fabs(once[k]));
+        worst = fmax(worst, fabs(once[k] - twice[k]));
+    }
+    assert_true(fabs(same / loss - 1) < 1e-6);
+    assert_true(worst < 1e-5 * top);
+    free(once);
+    free(twice);
+}
+
 /* Two samples with pictures packed into one micro-batch have the loss and the gradients of the two one by one. */
 static void test_packed(void **state)
 {
@@ -490,6 +520,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_recompute, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_chunks, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_logits_are_never_whole, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_rows_with_several_targets, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_packed, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_dropout, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_not_finite, set_up, tear_down),

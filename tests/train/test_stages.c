@@ -3,6 +3,7 @@
 #include "backend/cpu/cpu.h"
 #include "base/file.h"
 #include "support/folder.h"
+#include "train/stage.h"
 #include "train/trainer.h"
 
 #include <setjmp.h>
@@ -122,11 +123,25 @@ static void test_tokenizer_of_another_model(void **state)
     pc_test_folder_free(folder);
 }
 
+/* The rows that have targets, each once and in order, whatever the order of the targets. */
+static void test_wanted_rows(void **state)
+{
+    int32_t target_rows[] = {7, 2, 2, 5, 7}, rows[8], places[5], place_of[8];
+    static const int32_t expected_rows[] = {2, 5, 7}, expected_places[] = {2, 0, 0, 1, 2};
+    const pc_batch batch = {.tokens = 8, .targets = 5, .target_rows = target_rows}, empty = {0};
+    (void)state;
+    assert_int_equal(pc_stage_wanted(&batch, rows, places, place_of), 3);
+    assert_memory_equal(rows, expected_rows, sizeof expected_rows);
+    assert_memory_equal(places, expected_places, sizeof expected_places);
+    assert_int_equal(pc_stage_wanted(&empty, rows, places, place_of), 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_regions),
         cmocka_unit_test(test_regions_need_a_weight_and_regions),
+        cmocka_unit_test(test_wanted_rows),
         cmocka_unit_test(test_contrastive),
         cmocka_unit_test(test_tokenizer_of_another_model),
     };

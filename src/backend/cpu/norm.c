@@ -9,18 +9,21 @@
 typedef struct work {
     const pc_cpu_rows *rows;
     int64_t width, part_rows;
+    int64_t groups; /* of the weights, by turns of the rows (ops/norm.h) */
     float eps;
     const float *x, *w, *b, *dy;
     float *out;
-    float *parts; /* [parts][2][width]: dw, db */
+    float *parts; /* [parts][2][groups,width]: dw, db */
 } work;
 
 static work begin(const pc_call *call, const pc_cpu_level *level)
 {
     const pc_node *node = call->node;
+    const int64_t width = pc_shape_last(&node->in[0]->shape);
     return (work){
         .rows = level->rows,
-        .width = pc_shape_last(&node->in[0]->shape),
+        .width = width,
+        .groups = node->inputs > 1 ? pc_shape_count(&node->in[1]->shape) / width : 1,
         .eps = (float)((const pc_norm_params *)node->params)->eps,
         .x = pc_f32(node->in[0]),
         .w = node->inputs > 1 ? pc_f32(node->in[1]) : NULL,
@@ -33,12 +36,19 @@ static void run_rows(const pc_call *call, work *w, pc_cpu_piece piece)
     pc_cpu_run_pieces(call->pool, pc_shape_rows(&call->node->in[0]->shape), pc_cpu_rows_in_block(w->width), piece, w);
 }
 
+/* Where the numbers of a row begin in w and b. */
+static int64_t vector_of(const work *w, int64_t row)
+{
+    return w->groups > 1 ? row % w->groups * w->width : 0;
+}
+
 static void layer_norm_piece(void *context, int64_t from, int64_t to, int thread)
 {
     const work *w = context;
     (void)thread;
     for (int64_t r = from; r < to; r++) {
-        w->rows->layer_norm(w->out + r * w->width, w->x + r * w->width, w->w, w->b, w->eps, w->width);
+        const int64_t at = vector_of(w, r);
+        w->rows->layer_norm(w->out + r * w->width, w->x + r * w->width, w->w + at, w->b ? w->b + at : NULL, w->eps, w->width);
     }
 }
 
@@ -54,7 +64,7 @@ static void rms_norm_piece(void *context, int64_t from, int64_t to, int thread)
     const work *w = context;
     (void)thread;
     for (int64_t r = from; r < to; r++) {
-        w->rows->rms_norm(w->out + r * w->width, w->x + r * w->width, w->w, w->eps, w->width);
+        w->rows->rms_norm(w->out + r * w->width, w->x + r * w->width, w->w + vector_of(w, r), w->eps, w->width);
     }
 }
 
@@ -66,8 +76,9 @@ static void run_rms_norm(const pc_call *call, const pc_cpu_level *level)
 
 static float *part_of(const work *w, int64_t row)
 {
-    float *part = w->parts + row / w->part_rows * 2 * w->width;
-    memset(part, 0, 2 * (size_t)w->width * sizeof *part);
+    const int64_t size = 2 * w->groups * w->width;
+    float *part = w->parts + row / w->part_rows * size;
+    memset(part, 0, (size_t)size * sizeof *part);
     return part;
 }
 
@@ -77,8 +88,9 @@ static void layer_norm_grad_piece(void *context, int64_t from, int64_t to, int t
     float *part = part_of(w, from);
     (void)thread;
     for (int64_t r = from; r < to; r++) {
-        w->rows->layer_norm_grad(w->out + r * w->width, part, part + w->width, w->x + r * w->width, w->w,
-                                 w->dy + r * w->width, w->eps, w->width);
+        float *dw = part + vector_of(w, r);
+        w->rows->layer_norm_grad(w->out + r * w->width, dw, dw + w->groups * w->width, w->x + r * w->width,
+                                 w->w + vector_of(w, r), w->dy + r * w->width, w->eps, w->width);
     }
 }
 
@@ -88,7 +100,8 @@ static void rms_norm_grad_piece(void *context, int64_t from, int64_t to, int thr
     float *part = part_of(w, from);
     (void)thread;
     for (int64_t r = from; r < to; r++) {
-        w->rows->rms_norm_grad(w->out + r * w->width, part, w->x + r * w->width, w->w, w->dy + r * w->width, w->eps,
+        const int64_t at = vector_of(w, r);
+        w->rows->rms_norm_grad(w->out + r * w->width, part + at, w->x + r * w->width, w->w + at, w->dy + r * w->width, w->eps,
                                w->width);
     }
 }
@@ -101,10 +114,11 @@ static void run_grad(const pc_call *call, const pc_cpu_level *level, pc_cpu_piec
     w.dy = pc_f32(node->in[2]);
     w.parts = call->scratch;
     w.part_rows = pc_cpu_rows_in_part(rows);
+    const int64_t size = w.groups * w.width;
     pc_cpu_run_pieces(call->pool, rows, w.part_rows, piece, &w);
     for (int i = 1; i < node->outputs; i++) {
-        pc_cpu_sum_parts(level->rows, pc_f32_mut(node->out[i]), w.parts + (i - 1) * w.width, pc_ceil_div(rows, w.part_rows),
-                         2 * w.width, w.width, false);
+        pc_cpu_sum_parts(level->rows, pc_f32_mut(node->out[i]), w.parts + (i - 1) * size, pc_ceil_div(rows, w.part_rows),
+                         2 * size, size, false);
     }
 }
 
@@ -122,7 +136,7 @@ static size_t grad_scratch(const pc_node *node, const pc_cpu_level *level, int t
 {
     (void)level;
     (void)threads;
-    return PC_CPU_PARTS * 2 * (size_t)pc_shape_last(&node->in[0]->max) * sizeof(float);
+    return PC_CPU_PARTS * 2 * (size_t)pc_shape_count(&node->in[1]->max) * sizeof(float);
 }
 
 static void l2_norm_piece(void *context, int64_t from, int64_t to, int thread)

@@ -2,4 +2,5 @@
 PC_ROW(messages)
 PC_ROW(alpaca)
 PC_ROW(prompt)
+PC_ROW(question)
 PC_ROW(text)

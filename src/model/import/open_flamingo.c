@@ -70,24 +70,42 @@ static bool split_layer(const char *name, const char *prefix, int *layer, const 
     return true;
 }
 
+/* Where language models keep their layers: LLaMA, Qwen2, Phi, StableLM; MPT; OPT. */
+static const char *const layers[] = {"model.layers.", "transformer.blocks.", "model.decoder.layers."};
+
+enum { LAYERS = sizeof layers / sizeof layers[0] };
+
+/* Which of `layers` a language model's tensor is in; LAYERS: none. */
+static int find_layer(const char *name, int *layer, const char **rest)
+{
+    char prefix[64];
+    int i = 0;
+    for (; i < LAYERS; i++) {
+        snprintf(prefix, sizeof prefix, "lang_encoder.%s", layers[i]);
+        if (split_layer(name, prefix, layer, rest)) {
+            break;
+        }
+    }
+    return i;
+}
+
 static bool alias(const char *name, int i, char *out, size_t size)
 {
     static const pc_import_rename renames[] = {{"lang_encoder.", ""}};
     const char *rest = "";
-    int layer = 0, length = -1;
-    bool in_layer = split_layer(name, "lang_encoder.model.layers.", &layer, &rest);
+    int layer = 0, length = -1, path = find_layer(name, &layer, &rest);
     bool in_block = split_layer(name, "lang_encoder.gated_cross_attn_layers.", &layer, &rest);
-    if (i == 0 || (!in_layer && !in_block)) {
+    if (i == 0 || (path == LAYERS && !in_block)) {
         return pc_import_alias_of(name, i, renames, 1, out, size);
     }
-    if (in_block && i == 1) {
-        length = snprintf(out, size, "lang_encoder.model.layers.%d.gated_cross_attn_layer.%s", layer, rest);
-    } else if (in_layer && i == 1) {
-        length = snprintf(out, size, "lang_encoder.model.layers.%d.decoder_layer.%s", layer, rest);
-    } else if (in_layer && i == 2) {
+    if (in_block) { /* below the layer that it stands before, whichever model's */
+        length = i <= LAYERS ? snprintf(out, size, "lang_encoder.%s%d.gated_cross_attn_layer.%s", layers[i - 1], layer, rest) : -1;
+    } else if (i == 1) {
+        length = snprintf(out, size, "lang_encoder.%s%d.decoder_layer.%s", layers[path], layer, rest);
+    } else if (i == 2) {
         length = snprintf(out, size, "lang_encoder.old_decoder_blocks.%d.%s", layer, rest);
-    } else if (in_layer && i == 3) {
-        length = snprintf(out, size, "model.layers.%d.%s", layer, rest);
+    } else if (i == 3) {
+        length = snprintf(out, size, "%s%d.%s", layers[path], layer, rest);
     }
     return length >= 0 && (size_t)length < size;
 }

@@ -3,7 +3,8 @@
  *   pixels -> encoder -> connector -> spliced into the ids' embeddings -> llm -> hidden of the rows that predict an answer
  *   token -> logits [R,V] -> sum_r w_r CE
  *
- * Only those R rows reach the head, in chunks (vocabulary.c), so that neither [T,V] nor [R,V] logits exist. The two stages
+ * Only those R rows reach the head, in chunks (vocabulary.c), so that neither [T,V] nor [R,V] logits exist. With pictures, whose
+ * rows seldom have targets, the last layer works for the rows that have some: the others matter by their keys and values. The two stages
  * differ in their data and in what a recipe freezes, not in the loss. Source: LLaVA, Liu et al. 2023, section 4.2.
  */
 #include "train/stage/language.h"
@@ -53,8 +54,8 @@ pc_tensor *pc_stage_soft_tokens(const pc_build *build, const pc_stage_setting *s
     return pc_model_connect(build, model, pc_stage_pictures(build, model, limits, in)); /* [S,D'] */
 }
 
-pc_tensor *pc_stage_hidden_rows(const pc_build *build, const pc_model *model, const pc_stage_inputs *in, pc_tensor *soft,
-                                pc_tensor *rows)
+pc_tensor *pc_stage_hidden(const pc_build *build, const pc_model *model, const pc_stage_inputs *in, pc_tensor *soft,
+                           pc_tensor *rows)
 {
     pc_reading reading = {
         .ids = in->ids,
@@ -70,14 +71,9 @@ pc_tensor *pc_stage_hidden_rows(const pc_build *build, const pc_model *model, co
     return pc_model_read(build, model, &reading);
 }
 
-pc_tensor *pc_stage_hidden(const pc_build *build, const pc_model *model, const pc_stage_inputs *in, pc_tensor *soft)
-{
-    return pc_stage_hidden_rows(build, model, in, soft, NULL);
-}
-
 pc_tensor *pc_stage_logits(const pc_build *build, const pc_model *model, const pc_stage_inputs *in, pc_tensor *soft)
 {
-    pc_tensor *hidden = pc_stage_hidden_rows(build, model, in, soft, in->target_rows); /* [R,D'] */
+    pc_tensor *hidden = pc_stage_hidden(build, model, in, soft, in->target_rows); /* [R,D'] */
     return pc_model_logits(build, model, hidden);                     /* [R,V] */
 }
 
@@ -93,13 +89,26 @@ pc_tensor *pc_stage_reference_losses(const pc_build *build, const pc_stage_setti
     return pc_token_losses(build->graph, pc_stage_logits(&frozen, setting->reference, in, own), in->target_ids);
 }
 
+static void wanted_inputs(const pc_build *build, const pc_stage_setting *setting, pc_stage_inputs *in)
+{
+    const pc_batch_limits *limits = setting->limits;
+    int64_t most = limits->targets < limits->tokens ? limits->targets : limits->tokens;
+    in->wanted_rows = pc_graph_input(build->graph, "wanted_rows", PC_I32, pc_dims(1, most));
+    in->places = pc_graph_input(build->graph, "places", PC_I32, pc_dims(1, limits->targets));
+}
+
 static pc_stage_loss loss(const pc_build *build, const pc_stage_setting *setting, pc_stage_inputs *in)
 {
     pc_stage_reading_inputs(build, setting, in);
     pc_stage_target_inputs(build, setting, in);
     pc_tensor *soft = pc_stage_soft_tokens(build, setting, in);
-    pc_tensor *hidden = pc_stage_hidden(build, setting->model, in, soft); /* [T,D'] */
-    return (pc_stage_loss){.value = pc_stage_vocabulary_loss(build, setting, in, hidden, NULL)};
+    pc_stage_inputs targets = *in;
+    if (soft) { /* without pictures most rows have a target */
+        wanted_inputs(build, setting, in);
+        targets.target_rows = in->places;
+    }
+    pc_tensor *hidden = pc_stage_hidden(build, setting->model, in, soft, in->wanted_rows); /* [T,D'] or [U,D'] */
+    return (pc_stage_loss){.value = pc_stage_vocabulary_loss(build, setting, &targets, hidden, NULL)};
 }
 
 const pc_stage pc_stage_pt = {

@@ -10,11 +10,10 @@ void pc_stage_reading_inputs(const pc_build *build, const pc_stage_setting *sett
 void pc_stage_target_inputs(const pc_build *build, const pc_stage_setting *setting, pc_stage_inputs *in);
 /* Soft tokens [S,D'] of the setting's model and the inputs for them; NULL when there are no pictures. */
 pc_tensor *pc_stage_soft_tokens(const pc_build *build, const pc_stage_setting *setting, pc_stage_inputs *in);
-/* Hidden states [T,D'] of all rows. soft may be NULL. */
-pc_tensor *pc_stage_hidden(const pc_build *build, const pc_model *model, const pc_stage_inputs *in, pc_tensor *soft);
-/* Of the rows i32 [R] alone, [R,D']: what only the last layer's other rows would need is left out. */
-pc_tensor *pc_stage_hidden_rows(const pc_build *build, const pc_model *model, const pc_stage_inputs *in, pc_tensor *soft,
-                                pc_tensor *rows);
+/* Hidden states [R,D'] of the rows i32 [R], made without what only the last layer's other rows would need; NULL = [T,D'] of
+ * all rows. soft may be NULL. */
+pc_tensor *pc_stage_hidden(const pc_build *build, const pc_model *model, const pc_stage_inputs *in, pc_tensor *soft,
+                           pc_tensor *rows);
 /* Logits [R,V] of the rows that predict a target. soft may be NULL. */
 pc_tensor *pc_stage_logits(const pc_build *build, const pc_model *model, const pc_stage_inputs *in, pc_tensor *soft);
 

@@ -31,7 +31,7 @@ pc_policy_reading pc_stage_read_written(const pc_build *build, const pc_stage_se
 {
     pc_graph *graph = build->graph;
     pc_policy_reading out = {0};
-    pc_tensor *hidden = pc_stage_hidden_rows(build, setting->model, in, soft, in->target_rows); /* [R,D'] */
+    pc_tensor *hidden = pc_stage_hidden(build, setting->model, in, soft, in->target_rows); /* [R,D'] */
     pc_tensor *logits = pc_model_logits(build, setting->model, hidden);                         /* [R,V] */
     if (setting->temperature > 0 && setting->temperature != 1) {
         logits = pc_scale(graph, logits, 1 / setting->temperature);

@@ -7,7 +7,6 @@
  * center_rewards_coefficient). LLaVA-RLHF trains its reward model the same way.
  */
 #include "ops/multiply.h"
-#include "ops/rows.h"
 #include "train/stage/language.h"
 
 static pc_stage_loss loss(const pc_build *build, const pc_stage_setting *setting, pc_stage_inputs *in)
@@ -18,8 +17,8 @@ static pc_stage_loss loss(const pc_build *build, const pc_stage_setting *setting
     in->answer_rows = pc_graph_input(graph, "answer_rows", PC_I32, pc_dims(1, 2 * pairs));
     in->pairs = pc_graph_input(graph, "pairs", PC_F32, pc_dims(1, pairs));
     pc_tensor *soft = pc_stage_soft_tokens(build, setting, in);
-    pc_tensor *hidden = pc_take_rows(graph, pc_stage_hidden(build, setting->model, in, soft), in->answer_rows); /* [2B,D'] */
-    pc_tensor *rewards = pc_linear_forward(build, setting->head, hidden, NULL);                              /* [2B,1] */
+    pc_tensor *hidden = pc_stage_hidden(build, setting->model, in, soft, in->answer_rows); /* [2B,D'] */
+    pc_tensor *rewards = pc_linear_forward(build, setting->head, hidden, NULL); /* [2B,1] */
     pc_preference_params params = {.kind = PC_PAIR_SIGMOID, .beta = 1, .centre = setting->preference.centre};
     pc_preference_io io = {.losses = pc_scale(graph, rewards, -1), .pairs = in->pairs}; /* one "token" an answer */
     pc_tensor *value = pc_preference(graph, &io, &params);

@@ -1,0 +1,13 @@
+/* Every task, in the order in which a picture's exchanges are made. */
+PC_ADAPT_TASK(vqa)
+PC_ADAPT_TASK(choice)
+PC_ADAPT_TASK(caption)
+PC_ADAPT_TASK(classify)
+PC_ADAPT_TASK(ground)
+PC_ADAPT_TASK(refer)
+PC_ADAPT_TASK(ocr)
+PC_ADAPT_TASK(existence)
+PC_ADAPT_TASK(count)
+PC_ADAPT_TASK(colour)
+PC_ADAPT_TASK(relation)
+PC_ADAPT_TASK(conversation)
