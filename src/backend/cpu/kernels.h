@@ -50,6 +50,18 @@ typedef struct pc_cpu_cut {
     int64_t panel_units;  /* of a factor, packed at a time */
 } pc_cpu_cut;
 
+/* Panels of numbers that are rounded to bf16 but multiplied as f32, kept in half the size: panel[k / 2 * width + r] has numbers k
+ * (low half) and k + 1 of row r; the odd last half is zero. */
+typedef struct pc_cpu_pairs {
+    int rows;   /* most of `tile` */
+    int panels; /* that `tile` takes at once when there is one row */
+    void (*pack)(void *dst, int64_t width, const pc_cpu_matrix *src, int64_t rows, int64_t count);
+    /* dst[k * width + r] for `count` numbers of K, f32 */
+    void (*widen)(void *dst, const void *src, int64_t width, int64_t count);
+    /* As pc_cpu_gemm.tile, with b in pairs: panels of gemm->cols columns, ldb units apart. The same bits. */
+    void (*tile)(const pc_cpu_tile *tile);
+} pc_cpu_pairs;
+
 typedef struct pc_cpu_gemm {
     const pc_cpu_cut *cut;
     int rows, cols; /* largest tile */
@@ -62,6 +74,7 @@ typedef struct pc_cpu_gemm {
     /* The same for many panels at once, from rows that lie side by side (row_stride 1): panel p takes the rows from
      * p * height on and begins at dst + p * panel_stride. Memory is read in whole lines, one step of K after another. */
     void (*pack_across)(void *dst, const pc_cpu_panels *panels, const pc_cpu_matrix *src, int64_t rows, int64_t count);
+    const pc_cpu_pairs *pairs; /* how parameters are packed; NULL: as by `pack` */
 } pc_cpu_gemm;
 
 typedef struct pc_cpu_adamw {

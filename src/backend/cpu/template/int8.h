@@ -13,6 +13,7 @@
  *     DOT8, if template/dots8.h shall serve few rows, and what template/lanes8.h asks for
  * Sums of products of codes are exact, so that only the order of the groups counts.
  */
+#include "backend/cpu/template/ends.h"
 #include "base/block.h"
 
 #include <stddef.h>
@@ -279,24 +280,6 @@ INLINE void tile8_group(vf acc[TILE8_ROWS][2], const unit *a, const unit *b, con
             }
         }
     }
-}
-
-/* What the sums of row r, columns [column, column + LANES) begin with, and what follows them. */
-INLINE vf sum_begin(const pc_cpu_tile *t, int r, int64_t column)
-{
-    return t->load ? vf_load_mask(t->c + r * t->ldc + column, vm_first(t->cols - column)) : vf_set(0);
-}
-
-INLINE void sum_end(const pc_cpu_tile *t, int r, int64_t column, vf x)
-{
-    const vmask m = vm_first(t->cols - column);
-    if (t->bias) {
-        x = x + vf_load_mask(t->bias + column, m);
-    }
-    if (t->residual) {
-        x = x + vf_load_mask(t->residual + r * t->ldr + column, m);
-    }
-    vf_store_mask(t->c + r * t->ldc + column, x, m);
 }
 
 INLINE void tile8_body(const pc_cpu_tile *t, const int rows, const int vectors, const int size, const bool has_min,
