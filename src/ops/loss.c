@@ -1,7 +1,7 @@
 /* Softmax cross-entropy, and SigLIP's pairwise sigmoid loss.
  *
- *   loss = sum_r w_r ((1-s) (lse_r - l_r[y_r]) + s mean_v (lse_r - l_r[v]))
- *   dl_r[v] = dloss w_r (softmax(l_r)[v] - (1-s) [v = y_r] - s/V)
+ *   loss = sum over rows u, over their targets t:  w_t ((1-s) (lse_u - l_u[y_t]) + s mean_v (lse_u - l_u[v]))
+ *   dl_u[v] = dloss sum_t w_t (softmax(l_u)[v] - (1-s) [v = y_t] - s/V)
  * Source: SigLIP, Zhai et al. 2023 (arXiv:2303.15343), algorithm 1.
  */
 #include "ops/loss.h"
@@ -15,18 +15,28 @@ static double smoothing_of(const pc_node *node)
     return ((const pc_cross_entropy_params *)node->params)->label_smoothing;
 }
 
-static pc_status check(const pc_node *node)
+/* The targets of a row; starts may be NULL: one a row. */
+typedef struct group { int64_t begin, end; } group;
+static group targets_of(const pc_tensor *starts, int64_t row)
 {
-    int64_t rows = pc_shape_rows(&node->in[0]->shape);
-    if (pc_count(node->in[1]) != rows) {
+    return starts ? (group){pc_i32(starts)[row], pc_i32(starts)[row + 1]} : (group){row, row + 1};
+}
+
+static pc_status check(const pc_node *node, const pc_tensor *starts)
+{
+    int64_t rows = pc_shape_rows(&node->in[0]->shape), targets = pc_count(node->in[1]);
+    if (starts && rows > 0 && pc_count(starts) != rows + 1) {
+        return pc_op_shape_error(node, starts, "where the targets of each row of logits start, and their end");
+    }
+    if (!starts && targets != rows) {
         return pc_op_shape_error(node, node->in[1], "one target for each row of logits");
     }
-    return pc_count(node->in[2]) == rows ? PC_OK : pc_op_shape_error(node, node->in[2], "one weight for each row of logits");
+    return pc_count(node->in[2]) == targets ? PC_OK : pc_op_shape_error(node, node->in[2], "one weight for each target");
 }
 
 static pc_status ce_shape(pc_node *node)
 {
-    PC_TRY(check(node));
+    PC_TRY(check(node, node->in[3]));
     node->out[0]->shape = pc_dims(1, 1);
     node->out[1]->shape = pc_dims(1, pc_shape_rows(&node->in[0]->shape));
     node->out[0]->dtype = node->out[1]->dtype = node->in[0]->dtype;
@@ -55,21 +65,24 @@ static void ce_reference(const pc_call *call)
         for (int64_t v = 0; smoothing > 0 && v < width; v++) {
             mean += pc_tensor_get(node->in[0], r * width + v) / (double)width;
         }
-        double target = pc_tensor_get(node->in[0], r * width + pc_i32(node->in[1])[r]);
         pc_tensor_set(node->out[1], r, lse);
-        loss += pc_tensor_get(node->in[2], r) * (lse - (1 - smoothing) * target - smoothing * mean);
+        group own = targets_of(node->in[3], r);
+        for (int64_t t = own.begin; t < own.end; t++) {
+            double target = pc_tensor_get(node->in[0], r * width + pc_i32(node->in[1])[t]);
+            loss += pc_tensor_get(node->in[2], t) * (lse - (1 - smoothing) * target - smoothing * mean);
+        }
     }
     pc_tensor_set(node->out[0], 0, loss);
 }
 
 static void ce_grad(pc_graph *graph, pc_node *node, pc_tensor *const *dout, pc_tensor **din)
 {
-    pc_tensor *in[] = {node->in[0], node->in[1], node->in[2], node->out[1], dout[0]};
+    pc_tensor *in[] = {node->in[0], node->in[1], node->in[2], node->out[1], dout[0], node->in[3]};
     if (!dout[0] || dout[1]) {
         pc_graph_poison(graph, pc_fail(PC_ERR_USAGE, "cross_entropy: the log-sum-exp has no gradient"));
         return;
     }
-    din[0] = pc_graph_add(graph, &pc_op_cross_entropy_grad, in, 5, 1, node->params);
+    din[0] = pc_graph_add(graph, &pc_op_cross_entropy_grad, in, 6, 1, node->params);
 }
 
 static pc_cost ce_cost(const pc_node *node)
@@ -89,14 +102,20 @@ const pc_op pc_op_cross_entropy = {
 
 pc_tensor *pc_cross_entropy(pc_graph *graph, pc_tensor *logits, pc_tensor *targets, pc_tensor *weights)
 {
+    return pc_cross_entropy_grouped(graph, logits, targets, weights, NULL);
+}
+
+pc_tensor *pc_cross_entropy_grouped(pc_graph *graph, pc_tensor *logits, pc_tensor *targets, pc_tensor *weights,
+                                    pc_tensor *starts)
+{
     pc_cross_entropy_params params = {0};
-    pc_tensor *in[] = {logits, targets, weights};
-    return pc_graph_add(graph, &pc_op_cross_entropy, in, 3, 2, &params);
+    pc_tensor *in[] = {logits, targets, weights, starts};
+    return pc_graph_add(graph, &pc_op_cross_entropy, in, 4, 2, &params);
 }
 
 static pc_status ce_grad_shape(pc_node *node)
 {
-    PC_TRY(check(node));
+    PC_TRY(check(node, node->in[5]));
     return pc_shape_same(node);
 }
 
@@ -106,11 +125,17 @@ static void ce_grad_reference(const pc_call *call)
     int64_t width = pc_shape_last(&node->in[0]->shape), rows = pc_shape_rows(&node->in[0]->shape);
     double smoothing = smoothing_of(node), dloss = node->in[4] ? pc_tensor_get(node->in[4], 0) : 1;
     for (int64_t r = 0; r < rows; r++) {
-        double lse = pc_tensor_get(node->in[3], r), weight = dloss * pc_tensor_get(node->in[2], r);
+        double lse = pc_tensor_get(node->in[3], r), weight = 0;
+        group own = targets_of(node->in[5], r);
+        for (int64_t t = own.begin; t < own.end; t++) {
+            weight += dloss * pc_tensor_get(node->in[2], t);
+        }
         for (int64_t v = 0; v < width; v++) {
-            double p = exp(pc_tensor_get(node->in[0], r * width + v) - lse);
-            double hot = v == pc_i32(node->in[1])[r] ? 1 - smoothing : 0;
-            pc_tensor_set(node->out[0], r * width + v, weight * (p - hot - smoothing / (double)width));
+            double p = exp(pc_tensor_get(node->in[0], r * width + v) - lse), hot = 0;
+            for (int64_t t = own.begin; t < own.end; t++) {
+                hot += v == pc_i32(node->in[1])[t] ? dloss * pc_tensor_get(node->in[2], t) * (1 - smoothing) : 0;
+            }
+            pc_tensor_set(node->out[0], r * width + v, weight * (p - smoothing / (double)width) - hot);
         }
     }
 }

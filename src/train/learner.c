@@ -7,6 +7,7 @@
 #include "store/writer.h"
 #include "tensor/exec.h"
 #include "train/features.h"
+#include "train/targets.h"
 
 #include <math.h>
 #include <stddef.h>
@@ -43,7 +44,7 @@ struct pc_learner {
     float *weights; /* [targets] */
     float *pairs;   /* [samples] */
     int32_t *sides; /* [2,tokens]: rows of either side of an encoder-decoder */
-    int32_t *wanted, *places, *place_of; /* [tokens], [targets], [tokens]: pc_stage_wanted's */
+    pc_targets targets; /* by row */
 };
 
 static double rate_of(const pc_learner_options *options, const char *part)
@@ -259,9 +260,7 @@ static pc_status build(pc_learner *learner)
     PC_TRY(PC_NEW_ARRAY(learner->weights, (size_t)rows + 1, "a learner"));
     PC_TRY(PC_NEW_ARRAY(learner->pairs, (size_t)limits->samples + 1, "a learner"));
     PC_TRY(PC_NEW_ARRAY(learner->sides, 2 * (size_t)limits->tokens + 1, "a learner"));
-    PC_TRY(PC_NEW_ARRAY(learner->wanted, (size_t)limits->tokens + 1, "a learner"));
-    PC_TRY(PC_NEW_ARRAY(learner->places, (size_t)rows + 1, "a learner"));
-    PC_TRY(PC_NEW_ARRAY(learner->place_of, (size_t)limits->tokens + 1, "a learner"));
+    PC_TRY(pc_targets_room(&learner->targets, limits));
     choose_trained(learner);
     PC_TRY(open_features(learner));
     PC_TRY(build_loss(learner));
@@ -316,9 +315,7 @@ void pc_learner_free(pc_learner *learner)
     pc_free(learner->weights);
     pc_free(learner->pairs);
     pc_free(learner->sides);
-    pc_free(learner->wanted);
-    pc_free(learner->places);
-    pc_free(learner->place_of);
+    pc_targets_clear(&learner->targets);
     pc_free(learner);
 }
 
@@ -349,10 +346,9 @@ static pc_status bind_batch(pc_learner *learner, const pc_batch *batch, double w
         PC_TRY(pc_exec_bind(exec, in->sides[1], written, pc_dims(1, batch->tokens - sources)));
     }
     if (in->wanted_rows) {
-        int64_t wanted = pc_stage_wanted(batch, learner->wanted, learner->places, learner->place_of);
-        PC_TRY(pc_exec_bind(exec, in->wanted_rows, learner->wanted, pc_dims(1, wanted)));
-        PC_TRY(pc_exec_bind(exec, in->places, learner->places, pc_dims(1, batch->targets)));
+        pc_targets_group(&learner->targets, batch, learner->weights);
     }
+    PC_TRY(pc_targets_bind(&learner->targets, exec, in));
     PC_TRY(in->weights ? pc_exec_bind(exec, in->weights, learner->weights, pc_dims(1, batch->targets)) : PC_OK);
     PC_TRY(in->pairs ? pc_exec_bind(exec, in->pairs, learner->pairs, pc_dims(1, batch->samples)) : PC_OK);
     PC_TRY(learner->share ? pc_exec_bind(exec, learner->share, &learner->share_value, pc_dims(1, 1)) : PC_OK);

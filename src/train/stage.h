@@ -15,8 +15,8 @@ typedef struct pc_stage_inputs {
     pc_tensor *pixels, *ids, *positions, *ranges, *soft_rows, *target_rows, *target_ids, *text_ends;
     pc_shape feature_shape; /* [N,P,D] of a feature cache, set before the loss is built; no dims = pixels come */
     pc_tensor *features;    /* f32 [N,P,D], in place of pixels */
-    pc_tensor *wanted_rows; /* i32 [U]: the rows that have targets, ascending: hidden states of these alone are made; or NULL */
-    pc_tensor *places;      /* i32 [R]: where each target's row stands among those */
+    /* The same by row (targets.h): rows i32 [U], 0 .. U - 1 i32 [U] or NULL, starts i32 [U+1], ids i32 [R], weights f32 [R]. */
+    pc_tensor *wanted_rows, *wanted_numbers, *wanted_starts, *wanted_ids, *wanted_weights;
     pc_tensor *weights;     /* f32 [R]: weight of each target; of all of a step together 1, unless there are pairs */
     pc_tensor *answer_ends, *answer_rows; /* i32 [A] */
     pc_tensor *labels;      /* f32 [B] */
@@ -62,9 +62,13 @@ typedef struct pc_stage {
     pc_status (*check)(const pc_model *model);
 } pc_stage;
 
-/* Cross-entropy [1] of the rows in->target_rows of hidden [T,D'] with in->target_ids and in->weights. When the setting's
- * limits allow more rows than may have logits at a time, they come in chunks: each one's logits are made, read and turned
- * into gradients before the next. rows_before_head (or NULL) is what happens to a chunk's rows [R',D'] before the head. */
+/* Creates the inputs of targets by row. */
+void pc_stage_wanted_inputs(const pc_build *build, const pc_stage_setting *setting, pc_stage_inputs *in);
+
+/* Cross-entropy [1] of targets by row. hidden [T,D'] has row in->wanted_rows[u] for row u; [U,D'] with in->wanted_numbers in its
+ * place when in has them. When the setting's limits allow more rows than may have logits at a time, they come in chunks: each
+ * one's logits are made, read and turned into gradients before the next. rows_before_head (or NULL) is what happens to a chunk's
+ * rows [U',D'] before the head. */
 pc_tensor *pc_stage_vocabulary_loss(const pc_build *build, const pc_stage_setting *setting, const pc_stage_inputs *in,
                                     pc_tensor *hidden,
                                     pc_tensor *(*rows_before_head)(const pc_build *build, const pc_stage_setting *setting,
@@ -74,10 +78,7 @@ pc_tensor *pc_stage_vocabulary_loss(const pc_build *build, const pc_stage_settin
 pc_connector_input pc_stage_pictures(const pc_build *build, const pc_model *model, const pc_batch_limits *limits,
                                      pc_stage_inputs *in);
 
-/* The rows of a batch that have targets: rows [U] and places [R] as above; place_of has room for the batch's rows. Returns U. */
-int64_t pc_stage_wanted(const pc_batch *batch, int32_t *rows, int32_t *places, int32_t *place_of);
-
-/* Bind what a batch has for the inputs of a graph, but for features, wanted rows, weights and pairs. */
+/* Bind what a batch has for the inputs of a graph, but for features, targets by row, weights and pairs. */
 pc_status pc_stage_bind(pc_exec *exec, const pc_stage_inputs *in, const pc_model *model, const pc_batch *batch);
 
 const pc_stage *pc_stage_find(const char *name); /* NULL when unknown */

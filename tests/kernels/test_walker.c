@@ -364,6 +364,44 @@ static void test_groups(void **state)
     }
 }
 
+/* Rows with none, two or three targets. */
+static pc_tensor *starts_of(walker *w, int64_t rows)
+{
+    int32_t starts[256];
+    pc_tensor *tensor = walker_int(w, pc_dims(1, rows + 1), 1);
+    for (int32_t r = 0; r <= rows; r++) {
+        starts[r] = 2 * r + r % 3;
+    }
+    memcpy(w->original[w->node.inputs - 1], starts, pc_tensor_bytes(tensor));
+    return tensor;
+}
+
+static void test_grouped_entropy(walker *w)
+{
+    const int64_t rows = 129, targets = 2 * rows;
+    for (int i = 0; i < 2 * WIDTHS; i++) {
+        const pc_cross_entropy_params params = {i % 2 ? 0.1 : 0};
+        for (int grad = 0; grad < 2; grad++) {
+            walker_begin(w, grad ? &pc_op_cross_entropy_grad : &pc_op_cross_entropy, &params);
+            walker_float(w, PC_F32, pc_dims(2, rows, widths[i % WIDTHS]));
+            walker_int(w, pc_dims(1, targets), widths[i % WIDTHS]);
+            walker_float(w, PC_F32, pc_dims(1, targets));
+            if (grad) {
+                pc_tensor *lse = walker_float(w, PC_F32, pc_dims(1, rows));
+                for (int64_t r = 0; r < rows; r++) {
+                    walker_set(w, lse, r, 9);
+                }
+                walker_float(w, PC_F32, pc_dims(1, 1));
+            }
+            starts_of(w, rows);
+            w->node.outputs = grad ? 1 : 2;
+            w->absolute = 5e-5;
+            w->relative = 1e-5;
+            walker_check(w);
+        }
+    }
+}
+
 static void test_cross_entropy(void **state)
 {
     walker *w = *state;
@@ -391,6 +429,7 @@ static void test_cross_entropy(void **state)
             walker_check(w);
         }
     }
+    test_grouped_entropy(w);
     for (int i = 0; i < WIDTHS; i++) {
         walker_begin(w, &pc_op_token_losses, NULL);
         walker_float(w, PC_F32, pc_dims(2, 130, widths[i]));
@@ -464,6 +503,36 @@ static void test_dropout(void **state)
     }
 }
 
+/* Rows stored into blocks, and looked at there. */
+static void test_stored_blocks(void **state)
+{
+    enum { KEYS = 90, ROWS = 30 };
+    static const pc_dtype types[] = {PC_Q8_0, PC_Q4_0};
+    walker *w = *state;
+    for (int i = 0; i < 8; i++) {
+        const int64_t heads = 2 + i % 3 * 2, size = i % 2 ? 32 : 16;
+        walker_begin(w, &pc_op_store_rows, NULL);
+        walker_blocks(w, types[i / 4], pc_dims(3, KEYS, heads, size));
+        walker_float(w, PC_F32, pc_dims(3, ROWS, heads, size));
+        walker_distinct(w, ROWS, KEYS);
+        w->absolute = w->relative = 0;
+        walker_check(w);
+        const pc_look_params params = {.scale = 0.2, .columns = KEYS, .heads = PC_LOOK_MEAN};
+        walker_begin(w, &pc_op_look, &params);
+        walker_float(w, PC_F32, pc_dims(3, ROWS, 2 * heads, size));
+        walker_blocks(w, types[i / 4], pc_dims(3, KEYS, heads, size));
+        pc_tensor *ranges = walker_int(w, pc_dims(2, ROWS, 4), 1);
+        for (int t = 0; t < ROWS; t++) {
+            const int32_t range[4] = {0, t % 3, 5 + t, 6 + 2 * t};
+            for (int k = 0; k < 4; k++) {
+                walker_set(w, ranges, 4 * t + k, range[k]);
+            }
+        }
+        walker_absent(w);
+        walker_check(w);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -486,6 +555,7 @@ int main(void)
         cmocka_unit_test(test_dropout),
         cmocka_unit_test(test_look),
         cmocka_unit_test(test_norms_in_groups),
+        cmocka_unit_test(test_stored_blocks),
     };
     return cmocka_run_group_tests(tests, walker_setup, walker_teardown);
 }

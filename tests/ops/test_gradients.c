@@ -27,6 +27,7 @@
 #include "ops/repeat.h"
 #include "ops/resample.h"
 #include "ops/rope.h"
+#include "ops/router.h"
 #include "ops/rows.h"
 #include "ops/policy.h"
 #include "ops/picture_ranges.h"
@@ -493,7 +494,15 @@ static void entropies(check *c)
     pc_tensor *goal = pc_part_of(c->graph, goals, 1, 1), *last = pc_part_of(c->graph, goals, 3, 2); /* one row of two is there */
     check_out(c, pc_cross_entropy(c->graph, pc_take_rows(c->graph, logits, goal), goal, pc_part_of(c->graph, weights, 2, 1)));
     check_out(c, pc_cross_entropy(c->graph, pc_take_rows(c->graph, logits, last), last, pc_part_of(c->graph, weights, 3, 2)));
+    static const int32_t starts[] = {0, 2, 2, 3}, more[] = {1, 4, 1};
+    pc_tensor *begins = check_ints(c, pc_dims(1, -4), starts), *several = check_ints(c, pc_dims(1, -3), more);
+    pc_tensor *three = check_wanted(c, pc_dims(2, -3, 5)), *shares = check_fixed(c, pc_dims(1, -3));
+    check_out(c, pc_cross_entropy_grouped(c->graph, three, several, shares, begins));
+    pc_tensor *parted = pc_take_rows(c->graph, three, pc_part_of(c->graph, several, 2, 1)); /* row 1 for row 2, with its target */
+    check_out(c, pc_cross_entropy_grouped(c->graph, parted, several, shares, pc_part_of(c->graph, begins, 2, 2)));
     pc_cross_entropy_params params = {.label_smoothing = 0.1};
+    pc_tensor *smooth[] = {three, several, shares, begins};
+    check_out(c, pc_graph_add(c->graph, &pc_op_cross_entropy, smooth, 4, 2, &params));
     pc_tensor *in[] = {pc_scale(c->graph, logits, 3), goals, weights};
     check_out(c, pc_graph_add(c->graph, &pc_op_cross_entropy, in, 3, 2, &params));
 }

@@ -18,6 +18,7 @@
 #include "ops/part.h"
 #include "ops/repeat.h"
 #include "ops/rope.h"
+#include "ops/router.h"
 #include "ops/rows.h"
 #include "ops/transpose.h"
 #include "ops/window.h"
@@ -100,6 +101,7 @@ static void patch_size(pc_graph *g) { pc_patches(g, F(4, 1, 3, 8, 3), 4); }
 static void transpose_of_cube(pc_graph *g) { pc_transpose(g, F(3, 2, 3, 4)); }
 static void target_rows(pc_graph *g) { pc_cross_entropy(g, F(2, 3, 4), I(1, 4), F(1, 3)); }
 static void weight_rows(pc_graph *g) { pc_cross_entropy(g, F(2, 3, 4), I(1, 3), F(1, 4)); }
+static void start_rows(pc_graph *g) { pc_cross_entropy_grouped(g, F(2, 3, 4), I(1, 5), F(1, 5), I(1, 3)); }
 static void pairs_not_square(pc_graph *g) { pc_sigmoid_loss(g, F(2, 3, 4)); }
 static void more_choices(pc_graph *g) { pc_router(g, F(2, 3, 4), (pc_router_params){.top_k = 5}); }
 static void no_choices(pc_graph *g) { pc_router(g, F(2, 3, 4), (pc_router_params){.top_k = 0}); }
@@ -147,7 +149,7 @@ static const struct {
     {look_ranges, "expected [R,4]"}, {look_nowhere, "0 columns"}, {window_of_floats, "ranges i32"}, {empty_window, "a window of 0"}, {table_of_scalar, "a table"}, {added_rows, "for each id"},
     {put_width, "for each id"}, {store_width, "for each id"}, {prepend_width, "[C,D]"}, {repeat_vector, "[Q,D]"}, {part_of_table, "a list"}, {part_before_start, "a list"}, {slice_outside, "inside P"},
     {slice_backwards, "inside P"}, {patch_size, "smaller than the patch"}, {transpose_of_cube, "a matrix"},
-    {target_rows, "one target"}, {weight_rows, "one weight"}, {pairs_not_square, "[B,B]"},
+    {target_rows, "one target"}, {weight_rows, "one weight"}, {start_rows, "targets of each row"}, {pairs_not_square, "[B,B]"},
     {more_choices, "as many experts"}, {no_choices, "as many experts"}, {choices_in_floats, "[T,k] of i32"},
     {expert_width, "as wide"}, {expert_offsets, "[E+1]"}, {combined_rows, "[R,D]"}, {combined_residual, "residual"},
     {one_bucket, "two buckets"}, {no_distance, "alibi: 2 heads"}, {reshape_count, "reshape"},

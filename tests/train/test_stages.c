@@ -3,7 +3,7 @@
 #include "backend/cpu/cpu.h"
 #include "base/file.h"
 #include "support/folder.h"
-#include "train/stage.h"
+#include "train/targets.h"
 #include "train/trainer.h"
 
 #include <setjmp.h>
@@ -123,17 +123,31 @@ static void test_tokenizer_of_another_model(void **state)
     pc_test_folder_free(folder);
 }
 
-/* The rows that have targets, each once and in order, whatever the order of the targets. */
-static void test_wanted_rows(void **state)
+/* Targets by row: the rows ascending, each with its targets in the order of the batch. */
+static void test_targets_by_row(void **state)
 {
-    int32_t target_rows[] = {7, 2, 2, 5, 7}, rows[8], places[5], place_of[8];
-    static const int32_t expected_rows[] = {2, 5, 7}, expected_places[] = {2, 0, 0, 1, 2};
-    const pc_batch batch = {.tokens = 8, .targets = 5, .target_rows = target_rows}, empty = {0};
+    int32_t target_rows[] = {7, 2, 2, 5, 7}, ids[] = {10, 11, 12, 13, 14};
+    const float weights[] = {1, 2, 3, 4, 5}, sorted[] = {2, 3, 4, 1, 5};
+    static const int32_t wanted[] = {2, 5, 7}, starts[] = {0, 2, 3, 5}, sorted_ids[] = {11, 12, 13, 10, 14}, numbers[] = {0, 1, 2};
+    const pc_batch batch = {.tokens = 8, .targets = 5, .target_rows = target_rows, .target_ids = ids}, empty = {.tokens = 8};
+    const pc_batch soft = {.soft = 8, .targets = 5, .target_rows = target_rows, .target_ids = ids}; /* no language model reads */
+    pc_targets by_row = {0};
     (void)state;
-    assert_int_equal(pc_stage_wanted(&batch, rows, places, place_of), 3);
-    assert_memory_equal(rows, expected_rows, sizeof expected_rows);
-    assert_memory_equal(places, expected_places, sizeof expected_places);
-    assert_int_equal(pc_stage_wanted(&empty, rows, places, place_of), 0);
+    assert_int_equal(pc_targets_room(&by_row, &(pc_batch_limits){.tokens = 8, .targets = 5}), PC_OK);
+    for (int i = 0; i < 2; i++) {
+        pc_targets_group(&by_row, i ? &soft : &batch, weights);
+        assert_int_equal(by_row.rows, 3);
+        assert_int_equal(by_row.targets, 5);
+        assert_memory_equal(by_row.wanted, wanted, sizeof wanted);
+        assert_memory_equal(by_row.numbers, numbers, sizeof numbers);
+        assert_memory_equal(by_row.starts, starts, sizeof starts);
+        assert_memory_equal(by_row.ids, sorted_ids, sizeof sorted_ids);
+        assert_memory_equal(by_row.weights, sorted, sizeof sorted);
+    }
+    pc_targets_group(&by_row, &empty, weights);
+    assert_int_equal(by_row.rows, 0);
+    assert_int_equal(by_row.starts[0], 0);
+    pc_targets_clear(&by_row);
 }
 
 int main(void)
@@ -141,7 +155,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_regions),
         cmocka_unit_test(test_regions_need_a_weight_and_regions),
-        cmocka_unit_test(test_wanted_rows),
+        cmocka_unit_test(test_targets_by_row),
         cmocka_unit_test(test_contrastive),
         cmocka_unit_test(test_tokenizer_of_another_model),
     };

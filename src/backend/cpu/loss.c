@@ -12,10 +12,15 @@ typedef struct work {
     int64_t width;
     double smoothing, dloss;
     const float *logits, *weights, *lse_in;
-    const int32_t *targets;
+    const int32_t *targets, *starts; /* starts NULL: one target a row */
     float *out, *lse;
     double *row_loss;
 } work;
+
+static int64_t first_target(const work *w, int64_t row)
+{
+    return w->starts ? w->starts[row] : row;
+}
 
 static void cross_entropy_piece(void *context, int64_t from, int64_t to, int thread)
 {
@@ -27,8 +32,11 @@ static void cross_entropy_piece(void *context, int64_t from, int64_t to, int thr
         const double lse = (double)top + log((double)w->rows->sum_exp(x, top, w->width));
         const double mean = w->smoothing > 0 ? (double)w->rows->sum(x, w->width) / (double)w->width : 0;
         w->lse[r] = (float)lse;
-        w->row_loss[r] = (double)w->weights[r]
-                         * (lse - (1 - w->smoothing) * (double)x[w->targets[r]] - w->smoothing * mean);
+        w->row_loss[r] = 0;
+        for (int64_t t = first_target(w, r); t < first_target(w, r + 1); t++) {
+            w->row_loss[r] += (double)w->weights[t]
+                              * (lse - (1 - w->smoothing) * (double)x[w->targets[t]] - w->smoothing * mean);
+        }
     }
 }
 
@@ -43,6 +51,7 @@ static void run_cross_entropy(const pc_call *call, const pc_cpu_level *level)
         .logits = pc_f32(node->in[0]),
         .targets = pc_i32(node->in[1]),
         .weights = pc_f32(node->in[2]),
+        .starts = node->in[3] ? pc_i32(node->in[3]) : NULL,
         .lse = pc_f32_mut(node->out[1]),
         .row_loss = call->scratch,
     };
@@ -67,14 +76,19 @@ static void cross_entropy_grad_piece(void *context, int64_t from, int64_t to, in
     (void)thread;
     for (int64_t r = from; r < to; r++) {
         float *out = w->out + r * w->width;
-        const double weight = w->dloss * (double)w->weights[r];
+        double weight = 0;
+        for (int64_t t = first_target(w, r); t < first_target(w, r + 1); t++) {
+            weight += w->dloss * (double)w->weights[t];
+        }
         if (weight == 0) { /* a row that is dropped */
             memset(out, 0, (size_t)w->width * sizeof *out);
-            continue;
+        } else {
+            w->rows->exp_scaled(out, w->logits + r * w->width, w->lse_in[r], (float)weight,
+                                (float)(weight * w->smoothing / (double)w->width), w->width);
         }
-        w->rows->exp_scaled(out, w->logits + r * w->width, w->lse_in[r], (float)weight,
-                            (float)(weight * w->smoothing / (double)w->width), w->width);
-        out[w->targets[r]] -= (float)(weight * (1 - w->smoothing));
+        for (int64_t t = first_target(w, r); t < first_target(w, r + 1); t++) {
+            out[w->targets[t]] -= (float)(w->dloss * (double)w->weights[t] * (1 - w->smoothing));
+        }
     }
 }
 
@@ -90,6 +104,7 @@ static void run_cross_entropy_grad(const pc_call *call, const pc_cpu_level *leve
         .targets = pc_i32(node->in[1]),
         .weights = pc_f32(node->in[2]),
         .lse_in = pc_f32(node->in[3]),
+        .starts = node->in[5] ? pc_i32(node->in[5]) : NULL,
         .out = pc_f32_mut(node->out[0]),
     };
     pc_cpu_run_pieces(call->pool, pc_shape_rows(&node->in[0]->shape), pc_cpu_rows_in_block(w.width),

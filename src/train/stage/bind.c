@@ -1,8 +1,6 @@
 /* A batch becomes the inputs of a stage's graph. */
 #include "train/stage.h"
 
-#include <string.h>
-
 static pc_status bind(pc_exec *exec, pc_tensor *input, const void *data, pc_shape shape)
 {
     return input ? pc_exec_bind(exec, input, data, shape) : PC_OK;
@@ -25,25 +23,6 @@ static pc_status bind_targets(pc_exec *exec, const pc_stage_inputs *in, const pc
     PC_TRY(bind(exec, in->answer_rows, batch->answer_rows, pc_dims(1, batch->answers)));
     PC_TRY(bind(exec, in->labels, batch->labels, pc_dims(1, batch->samples)));
     return bind(exec, in->experience, batch->experience, pc_dims(2, batch->targets, PC_EXPERIENCE));
-}
-
-int64_t pc_stage_wanted(const pc_batch *batch, int32_t *rows, int32_t *places, int32_t *place_of)
-{
-    int64_t count = 0;
-    memset(place_of, 0, (size_t)batch->tokens * sizeof *place_of);
-    for (int64_t i = 0; i < batch->targets; i++) {
-        place_of[batch->target_rows[i]] = 1;
-    }
-    for (int64_t row = 0; row < batch->tokens; row++) {
-        if (place_of[row]) {
-            place_of[row] = (int32_t)count;
-            rows[count++] = (int32_t)row;
-        }
-    }
-    for (int64_t i = 0; i < batch->targets; i++) {
-        places[i] = place_of[batch->target_rows[i]];
-    }
-    return count;
 }
 
 pc_status pc_stage_bind(pc_exec *exec, const pc_stage_inputs *in, const pc_model *model, const pc_batch *batch)

@@ -1,15 +1,16 @@
 /* Stages pt (captions) and sft (instructions): next-token cross-entropy on the answers' tokens.
  *
  *   pixels -> encoder -> connector -> spliced into the ids' embeddings -> llm -> hidden of the rows that predict an answer
- *   token -> logits [R,V] -> sum_r w_r CE
+ *   token -> logits [U,V] -> sum of w CE
  *
- * Only those R rows reach the head, in chunks (vocabulary.c), so that neither [T,V] nor [R,V] logits exist. With pictures, whose
- * rows seldom have targets, the last layer works for the rows that have some: the others matter by their keys and values. The two stages
- * differ in their data and in what a recipe freezes, not in the loss. Source: LLaVA, Liu et al. 2023, section 4.2.
+ * Only those U rows reach the head, in chunks (vocabulary.c), so that neither [T,V] nor [U,V] logits exist. With pictures, whose
+ * rows seldom have targets, the last layer works for the rows that have some: the others matter by their keys and values. The
+ * two stages differ in their data and in what a recipe freezes, not in the loss. Source: LLaVA, Liu et al. 2023, section 4.2.
  */
 #include "train/stage/language.h"
 
-#include "ops/rows.h"
+#include "ops/loss.h"
+#include "train/targets.h"
 
 pc_status pc_stage_check_language(const pc_model *model)
 {
@@ -89,26 +90,17 @@ pc_tensor *pc_stage_reference_losses(const pc_build *build, const pc_stage_setti
     return pc_token_losses(build->graph, pc_stage_logits(&frozen, setting->reference, in, own), in->target_ids);
 }
 
-static void wanted_inputs(const pc_build *build, const pc_stage_setting *setting, pc_stage_inputs *in)
-{
-    const pc_batch_limits *limits = setting->limits;
-    int64_t most = limits->targets < limits->tokens ? limits->targets : limits->tokens;
-    in->wanted_rows = pc_graph_input(build->graph, "wanted_rows", PC_I32, pc_dims(1, most));
-    in->places = pc_graph_input(build->graph, "places", PC_I32, pc_dims(1, limits->targets));
-}
-
 static pc_stage_loss loss(const pc_build *build, const pc_stage_setting *setting, pc_stage_inputs *in)
 {
     pc_stage_reading_inputs(build, setting, in);
-    pc_stage_target_inputs(build, setting, in);
+    pc_stage_wanted_inputs(build, setting, in);
     pc_tensor *soft = pc_stage_soft_tokens(build, setting, in);
-    pc_stage_inputs targets = *in;
     if (soft) { /* without pictures most rows have a target */
-        wanted_inputs(build, setting, in);
-        targets.target_rows = in->places;
+        in->wanted_numbers = pc_graph_input(build->graph, "wanted_numbers", PC_I32,
+                                            pc_dims(1, pc_targets_most_rows(setting->limits)));
     }
-    pc_tensor *hidden = pc_stage_hidden(build, setting->model, in, soft, in->wanted_rows); /* [T,D'] or [U,D'] */
-    return (pc_stage_loss){.value = pc_stage_vocabulary_loss(build, setting, &targets, hidden, NULL)};
+    pc_tensor *hidden = pc_stage_hidden(build, setting->model, in, soft, soft ? in->wanted_rows : NULL);
+    return (pc_stage_loss){.value = pc_stage_vocabulary_loss(build, setting, in, hidden, NULL)};
 }
 
 const pc_stage pc_stage_pt = {

@@ -1,6 +1,6 @@
 /* Stage regions: each soft token on a region says the region's words, before any language model reads it.
  *
- *   pixels -> encoder -> connector -> rows on regions, scaled to length sqrt(D') -> language head [R,V] -> sum_r w_r CE
+ *   pixels -> encoder -> connector -> rows on regions, scaled to length sqrt(D') -> language head [U,V] -> sum of w CE
  *
  * The language model does not run, so a step costs a fraction of one of stage pt, and its embeddings (or head) and the
  * soft tokens come to share one space. A dense form of the alignment that captions give (stage pt).
@@ -32,13 +32,9 @@ static pc_tensor *scaled(const pc_build *build, const pc_stage_setting *setting,
 
 static pc_stage_loss loss(const pc_build *build, const pc_stage_setting *setting, pc_stage_inputs *in)
 {
-    pc_graph *graph = build->graph;
     const pc_model *model = setting->model;
-    const pc_batch_limits *limits = setting->limits;
-    in->target_rows = pc_graph_input(graph, "target_rows", PC_I32, pc_dims(1, limits->targets));
-    in->target_ids = pc_graph_input(graph, "target_ids", PC_I32, pc_dims(1, limits->targets));
-    in->weights = pc_graph_input(graph, "weights", PC_F32, pc_dims(1, limits->targets));
-    pc_tensor *soft = pc_model_connect(build, model, pc_stage_pictures(build, model, limits, in)); /* [S,D'] */
+    pc_stage_wanted_inputs(build, setting, in);
+    pc_tensor *soft = pc_model_connect(build, model, pc_stage_pictures(build, model, setting->limits, in)); /* [S,D'] */
     return (pc_stage_loss){.value = pc_stage_vocabulary_loss(build, setting, in, soft, scaled)};
 }
 

@@ -1,6 +1,6 @@
-/* The loss over the vocabulary, in chunks of rows, so that [R,V] logits are never whole.
+/* The loss over the vocabulary, in chunks of rows, so that [U,V] logits are never whole.
  *
- *   for each chunk c of the targets:  rows_c = hidden[target_rows_c] -> logits_c [R',V] -> sum_r w_r CE
+ *   for each chunk c of the rows that have targets:  hidden[rows_c] -> logits_c [U',V] -> sum of w CE over their targets
  *   loss = their sum, in the order of the chunks
  *
  * The nodes of all chunks are late (tensor/graph.h): a chunk's logits are made when its gradient is due, become the gradient in
@@ -13,6 +13,7 @@
 #include "ops/part.h"
 #include "ops/rows.h"
 #include "train/stage.h"
+#include "train/targets.h"
 
 enum { LEAST_ROWS = 64 }; /* fewer make products slow */
 
@@ -25,32 +26,39 @@ static int64_t rows_at_a_time(const pc_stage_setting *setting)
     return setting->logit_rows > 0 ? setting->logit_rows : fitting > LEAST_ROWS ? fitting : LEAST_ROWS;
 }
 
-static pc_tensor *chunk_loss(const pc_build *build, const pc_stage_setting *setting, pc_tensor *hidden, before_head before,
-                             const pc_stage_inputs *in)
+void pc_stage_wanted_inputs(const pc_build *build, const pc_stage_setting *setting, pc_stage_inputs *in)
 {
-    pc_tensor *rows = pc_take_rows(build->graph, hidden, in->target_rows); /* [R',D'] */
-    rows = before ? before(build, setting, rows) : rows;
-    pc_tensor *logits = pc_model_logits(build, setting->model, rows); /* [R',V] */
-    return pc_cross_entropy(build->graph, logits, in->target_ids, in->weights);
+    pc_graph *graph = build->graph;
+    const int64_t rows = pc_targets_most_rows(setting->limits), targets = setting->limits->targets;
+    in->wanted_rows = pc_graph_input(graph, "wanted_rows", PC_I32, pc_dims(1, rows));
+    in->wanted_starts = pc_graph_input(graph, "wanted_starts", PC_I32, pc_dims(1, rows + 1));
+    in->wanted_ids = pc_graph_input(graph, "wanted_ids", PC_I32, pc_dims(1, targets));
+    in->wanted_weights = pc_graph_input(graph, "wanted_weights", PC_F32, pc_dims(1, targets));
+}
+
+/* Of the rows [U'] of hidden, whose targets begin at starts [U'+1]. */
+static pc_tensor *chunk_loss(const pc_build *build, const pc_stage_setting *setting, const pc_stage_inputs *in, pc_tensor *hidden,
+                             before_head before, pc_tensor *rows, pc_tensor *starts)
+{
+    pc_tensor *x = pc_take_rows(build->graph, hidden, rows); /* [U',D'] */
+    x = before ? before(build, setting, x) : x;
+    pc_tensor *logits = pc_model_logits(build, setting->model, x); /* [U',V] */
+    return pc_cross_entropy_grouped(build->graph, logits, in->wanted_ids, in->wanted_weights, starts);
 }
 
 pc_tensor *pc_stage_vocabulary_loss(const pc_build *build, const pc_stage_setting *setting, const pc_stage_inputs *in,
                                     pc_tensor *hidden, before_head before)
 {
     pc_graph *graph = build->graph;
-    int64_t count = rows_at_a_time(setting), all = setting->limits->targets;
-    pc_tensor *sum = NULL;
+    const int64_t count = rows_at_a_time(setting), all = pc_targets_most_rows(setting->limits);
+    pc_tensor *rows = in->wanted_numbers ? in->wanted_numbers : in->wanted_rows, *sum = NULL;
     if (all <= count) {
-        return chunk_loss(build, setting, hidden, before, in);
+        return chunk_loss(build, setting, in, hidden, before, rows, in->wanted_starts);
     }
     pc_graph_late(graph, true);
     for (int64_t begin = 0; begin < all && !pc_graph_failed(graph); begin += count) {
-        pc_stage_inputs part = {
-            .target_rows = pc_part_of(graph, in->target_rows, begin, count),
-            .target_ids = pc_part_of(graph, in->target_ids, begin, count),
-            .weights = pc_part_of(graph, in->weights, begin, count),
-        };
-        pc_tensor *loss = chunk_loss(build, setting, hidden, before, &part);
+        pc_tensor *loss = chunk_loss(build, setting, in, hidden, before, pc_part_of(graph, rows, begin, count),
+                                     pc_part_of(graph, in->wanted_starts, begin, count + 1));
         sum = sum ? pc_add(graph, sum, loss) : loss;
     }
     pc_graph_late(graph, false);
