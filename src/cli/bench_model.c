@@ -280,6 +280,7 @@ pc_status pc_bench_model(const pc_bench_options *options, const char *path, pc_s
     pc_status status = parse_lengths(&b);
     PC_GO(status);
     PC_GO(pc_cli_model_open(&b.opened, path, (int)options->threads, options->dtype, NULL, options->mmproj));
+    PC_GO(pc_cli_model_pin(&b.opened, options->pin));
     b.arithmetic = b.opened.compute != PC_BF16                       ? PC_LIMIT_F32
                    : pc_dtype_is_block(b.opened.model->stored) ? PC_LIMIT_INT8
                                                                : PC_LIMIT_BF16;

@@ -494,7 +494,7 @@ static pc_status evaluate(evaluating *e, const char *path)
                                              .calls_a_minute = o->calls_a_minute, .dtype = o->dtype, .adapter = o->adapter,
                                              .template_name = o->template_name, .decoding = o->decoding, .threads = o->threads,
                                              .context = o->context, .batch = o->batch_size, .mmproj = o->mmproj,
-                                             .cache = o->cache}));
+                                             .cache = o->cache, .pin = o->pin}));
     for (int i = 0; i < e->count; i++) {
         PC_TRY(e->tasks[i].task->measure ? measure_task(e, &e->tasks[i])
                                          : ask_task(e, &e->tasks[i]));

@@ -52,6 +52,7 @@ static const pc_field fields[] = {
      .help = "draw answers: 0 = greedy; votes need one above"},
     PC_CLI_MMPROJ(eval_options),
     PC_CLI_CACHE_FIELDS(eval_options),
+    PC_CLI_PIN(eval_options),
 };
 #undef FIELD
 #undef NUMBER
