@@ -24,6 +24,7 @@ static const pc_field fields[] = {
     FIELD("dtype", dtype, PC_FIELD_TEXT, "auto", 0, 0,
           "arithmetic of products: f32 or bf16; auto = bf16 unless the weights are f32 (training: both)"),
     FIELD("threads", threads, PC_FIELD_INT, "0", 0, 1024, "0 = all processors"),
+    PC_CLI_VISUAL(pc_bench_options),
     PC_CLI_MMPROJ(pc_bench_options),
     FIELD("json", json, PC_FIELD_BOOL, "false", 0, 0, "one JSON object on stdout"),
     FIELD("train", train, PC_FIELD_BOOL, "false", 0, 0, "time training steps of three models made on the spot"),

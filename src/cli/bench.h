@@ -11,7 +11,7 @@ typedef struct pc_bench_options {
     bool kernels, train, json;
     int64_t threads;
     int level;
-    char *filter, *prompts, *dtype, *mmproj;
+    char *filter, *prompts, *dtype, *mmproj, *visual_tokens;
     double seconds;
     int64_t predict, images, batch, repeat;
 } pc_bench_options;

@@ -129,6 +129,7 @@ static pc_status samples_path(const evaluating *e, const asked_task *asked, char
 static pc_status set_way(const eval_options *o, pc_json *into)
 {
     PC_TRY(o->decoding ? pc_json_set(into, "decoding", pc_json_new_text(o->decoding)) : PC_OK);
+    PC_TRY(o->visual_tokens ? pc_json_set(into, "visual_tokens", pc_json_new_text(o->visual_tokens)) : PC_OK);
     return o->temperature > 0 ? pc_json_set(into, "temperature", pc_json_new_number(o->temperature)) : PC_OK;
 }
 
@@ -480,6 +481,10 @@ static pc_status check_who(const eval_options *o)
 static pc_status evaluate(evaluating *e, const char *path)
 {
     const eval_options *o = &e->options;
+    pc_status status;
+    if (pc_cli_visual_help(o->visual_tokens, &status)) {
+        return status;
+    }
     PC_TRY(find_tasks(e));
     PC_TRY(check_who(o));
     if (o->log_samples && !o->output_path) {
@@ -492,7 +497,8 @@ static pc_status evaluate(evaluating *e, const char *path)
                                              .name = path, .base_url = o->base_url, .key_env = o->api_key_env, .tries = o->tries,
                                              .calls_a_minute = o->calls_a_minute, .dtype = o->dtype, .adapter = o->adapter,
                                              .template_name = o->template_name, .decoding = o->decoding, .threads = o->threads,
-                                             .context = o->context, .batch = o->batch_size, .mmproj = o->mmproj}));
+                                             .context = o->context, .batch = o->batch_size, .mmproj = o->mmproj,
+                                             .visual_tokens = o->visual_tokens}));
     for (int i = 0; i < e->count; i++) {
         PC_TRY(e->tasks[i].task->measure ? measure_task(e, &e->tasks[i])
                                          : ask_task(e, &e->tasks[i]));

@@ -23,7 +23,7 @@ typedef struct run_options {
     int64_t n, seed, context, threads;
     double values[5]; /* temperature and the other samplers; AS_CHECKPOINT = not chosen */
     int64_t logprobs; /* likeliest ids to tell for each token, or -1 */
-    char *system, *template_name, *dtype, *mmproj, *decoding;
+    char *system, *template_name, *dtype, *mmproj, *decoding, *visual_tokens;
     bool json;
 } run_options;
 
@@ -69,6 +69,7 @@ static const pc_field fields[] = {
           "method and search, separated by commas: vcd, icd, m3id, dola, beams=N, SETTING=VALUE; help lists them"),
     {.name = "logprobs", .type = PC_FIELD_INT, .offset = offsetof(run_options, logprobs), .fallback = "-1", .low = -1,
      .high = 100, .help = "with --json: log-probability of each token and of the N likeliest at its place; -1 = none"},
+    PC_CLI_VISUAL(run_options),
     PC_CLI_MMPROJ(run_options),
     FIELD(json, "json", PC_FIELD_BOOL, "false", "print one JSON object"),
 };
@@ -504,6 +505,7 @@ static pc_status run_model(running *r, const pc_arguments *arguments)
     }
     PC_TRY(pc_cli_model_open(&r->opened, arguments->items[0], (int)o->threads, o->dtype,
                              o->template_name, o->mmproj));
+    PC_TRY(o->visual_tokens ? pc_model_set_visual(r->opened.model, o->visual_tokens) : PC_OK);
     double start = pc_cli_now_ms();
     PC_TRY(pc_cli_adapters_open(&r->adapters, r->opened.model, r->adapter_list));
     PC_TRY(choose_adapter(r, r->adapters.count ? 0 : PC_CLI_ADAPTERS));
@@ -534,6 +536,10 @@ static pc_status explain_decoding(void)
 static pc_status run_or_explain(running *r, const pc_arguments *arguments)
 {
     const char *decoding = r->options.decoding;
+    pc_status status;
+    if (pc_cli_visual_help(r->options.visual_tokens, &status)) {
+        return status;
+    }
     if (decoding && strcmp(decoding, "help") == 0) {
         return explain_decoding();
     }

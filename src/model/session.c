@@ -20,8 +20,9 @@ static void complete_options(const pc_model *model, pc_session_options *options)
     } else if (options->chunk < options->rows) {
         options->chunk = options->rows; /* a step of every row is one run */
     }
-    if (model->llm.info.source && options->chunk < options->context) {
-        options->chunk = options->context; /* a source is read in one run */
+    const bool whole = model->llm.info.source || model->visual.kind == PC_VISUAL_FASTV;
+    if (whole && options->chunk < options->context) {
+        options->chunk = options->context; /* a source, or a prompt whose pictures are judged, is read in one run */
     }
     options->tail = options->tail > 0 ? options->tail : 1;
 }
@@ -91,10 +92,13 @@ static pc_status build_vision(pc_session *session, int64_t height, int64_t width
     PC_TRY(pc_graph_new(&vision->graph));
     pc_build build = {.graph = vision->graph, .compute = session->options.compute, .adapter = session->options.adapter};
     vision->pixels = pc_graph_input(vision->graph, "pixel_values", PC_F32, pc_dims(4, 1, 3, height, width));
-    pc_connector_input seen = pc_model_encode(&build, model, vision->pixels);
+    pc_connector_input seen = pc_model_encode_fewer(&build, model, vision->pixels, &vision->count);
     PC_TRY(declare_question(vision, room, &seen));
     vision->tokens = pc_model_connect(&build, model, seen);
     pc_keep(vision->graph, vision->tokens);
+    if (vision->count) {
+        pc_keep(vision->graph, vision->count);
+    }
     PC_TRY(pc_exec_new(&vision->exec, vision->graph, session->backend));
     return bind_question(vision);
 }
@@ -133,7 +137,10 @@ static pc_status build_taps(pc_session *session, const pc_build *build)
                            session->model->path ? session->model->path : "the model", text->taps[i].layer,
                            (long long)session->model->llm.info.layers);
         }
-        text->tapped[i] = head_of(session, build, lasts_of(session, text->taps[i].hidden));
+        const bool dropped = pc_session_drops(session) && text->taps[i].layer > text->drop.layer;
+        pc_tensor *hidden = text->taps[i].hidden;
+        text->tapped[i] = head_of(session, build, dropped ? pc_take_rows(build->graph, hidden, text->drop.rows)
+                                                          : lasts_of(session, hidden));
     }
     return PC_OK;
 }
@@ -171,15 +178,17 @@ static pc_status build_text(pc_session *session)
                                    .columns = session->options.context};
         text->in.look = &text->look;
     }
+    pc_session_drop_declare(session);
     const bool keep = session->options.keep_hidden;
     text->in.rows = keep ? NULL : text->last;
     pc_tensor *hidden = pc_model_read(&build, model, &text->in); /* [T,D'] with keep, else [R,D'] */
     text->logits = head_of(session, &build, keep ? lasts_of(session, hidden) : hidden);
     PC_TRY(build_taps(session, &build));
     if (text->in.look && !text->look.weights) {
-        return pc_fail(PC_ERR_DATA, "%s: its last layer shows no weights of attention", model->path ? model->path : "the model");
+        return pc_fail(PC_ERR_DATA, "%s: its layer %d shows no weights of attention", model->path ? model->path : "the model",
+                       text->look.layer + 1);
     }
-    if (text->in.look) {
+    if (session->options.keep_attention) {
         pc_keep(text->graph, text->look.weights);
     }
     if (keep) {
@@ -233,6 +242,7 @@ static pc_status allocate(pc_session *session)
     PC_TRY(PC_NEW_ARRAY(session->types, chunk, "a session"));
     PC_TRY(PC_NEW_ARRAY(session->ranges, chunk, "a session"));
     PC_TRY(PC_NEW_ARRAY(session->sources, rows, "a session"));
+    PC_TRY(pc_session_drop_allocate(session));
     PC_TRY(PC_NEW_ARRAY(session->sides, 2 * chunk, "a session"));
     return PC_NEW_ARRAY(session->soft, chunk * width, "a session");
 }
@@ -278,6 +288,10 @@ pc_status pc_session_new(pc_session **out, const pc_model *model, const pc_backe
     if (!model->llm.type) {
         return pc_fail(PC_ERR_DATA, "%s: this model has no language model", model->path);
     }
+    if (model->visual.kind == PC_VISUAL_FASTV && (options->keep_hidden || options->keep_attention)) {
+        return pc_fail(PC_ERR_DATA, "%s: visual_tokens fastv: states or attention of every token are wanted (opera, value heads), and "
+                                    "some would leave", model->path ? model->path : "the model");
+    }
     const int32_t last = options->context > 0 ? (int32_t)options->context - 1 : 0;
     PC_TRY(pc_model_check_positions(model, &last, 1));
     PC_TRY(PC_NEW(session, "a session"));
@@ -314,6 +328,7 @@ void pc_session_free(pc_session *session)
     pc_graph_free(session->text.graph);
     pc_cache_free(session->cache);
     pc_memory_free(session->memory);
+    pc_session_drop_free(session);
     pc_free(session->logits);
     pc_free(session->last);
     pc_free(session->tapped);
@@ -402,6 +417,22 @@ pc_status pc_session_see(pc_session *session, const float *pixels, const pc_imag
     return pc_session_see_asked(session, pixels, tiling, NULL, soft, count);
 }
 
+/* A picture of one tile, of which fewer tokens are left. */
+static pc_status see_fewer(pc_session *session, const float *pixels, float **soft, int64_t *count)
+{
+    vision_graph *vision = &session->vision;
+    PC_TRY(pc_exec_bind(vision->exec, vision->pixels, pixels, vision->pixels->max));
+    PC_TRY(pc_exec_run(vision->exec));
+    const int64_t tokens = vision->count ? pc_i32(vision->count)[0] : vision->tokens->shape.dim[0];
+    const size_t width = (size_t)pc_model_soft_width(session->model);
+    PC_TRY(pc_new_array(soft, (size_t)tokens * width, sizeof(float), "soft tokens"));
+    memcpy(*soft, pc_f32(vision->tokens), (size_t)tokens * width * sizeof(float));
+    if (count) {
+        *count = tokens;
+    }
+    return PC_OK;
+}
+
 pc_status pc_session_see_asked(pc_session *session, const float *pixels, const pc_image_tiling *tiling,
                                const pc_ids *question, float **soft, int64_t *count)
 {
@@ -415,6 +446,9 @@ pc_status pc_session_see_asked(pc_session *session, const float *pixels, const p
     }
     PC_TRY(fit_vision(session, tiling, question));
     PC_TRY(put_question(session, question));
+    if (pc_visual_shrinks(&model->visual)) {
+        return see_fewer(session, pixels, soft, count);
+    }
     PC_TRY(pc_model_picture_tokens(model, tiling, &wanted));
     pc_status status;
     PC_GO(pc_new_array(&tokens, (size_t)((1 + tiles * pc_model_tile_tokens(model, tiling)) * width), sizeof(float), "soft tokens"));
@@ -516,12 +550,13 @@ int64_t pc_session_context(const pc_session *session)
 
 void pc_session_rewind(pc_session *session, int64_t length)
 {
-    pc_cache_truncate(session->cache, 0, length);
+    pc_session_row_rewind(session, 0, length);
 }
 
 void pc_session_row_rewind(pc_session *session, int64_t row, int64_t length)
 {
     pc_cache_truncate(session->cache, row, length);
+    pc_session_drop_cut(session, row, length);
 }
 
 void pc_session_row_share(pc_session *session, int64_t to, int64_t from, int64_t length)
@@ -529,6 +564,7 @@ void pc_session_row_share(pc_session *session, int64_t to, int64_t from, int64_t
     pc_cache_share(session->cache, to, from, length);
     pc_memory_share(session->memory, to, from, pc_cache_length(session->cache, to));
     session->sources[to] = session->sources[from];
+    pc_session_drop_share(session, to, from);
     memmove(session->follow + to * session->options.context, session->follow + from * session->options.context,
             (size_t)pc_cache_length(session->cache, to) * sizeof *session->follow);
     if (session->hidden) {
