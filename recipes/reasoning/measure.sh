@@ -14,7 +14,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 percept=$(realpath "${PERCEPT:-build/release/percept}")
-steps=${STEPS:-120} batch=${BATCH:-4} times=${TIMES:-2} questions=${QUESTIONS:-5000} threads=${THREADS:-1}
+steps=${STEPS:-80} batch=${BATCH:-4} times=${TIMES:-2} questions=${QUESTIONS:-5000} threads=${THREADS:-1}
 votes=${VOTES:-5} voted=${VOTED:-1000}
 out=$1
 shift

@@ -3,7 +3,10 @@
 
 #include "backend/cpu/cpu.h"
 #include "decode/local.h"
+#include "media/decode.h"
+#include "model/adapter.h"
 
+#include <stdio.h>
 #include <string.h>
 
 _Static_assert((int)PC_PERCEPT_ERR_IO == (int)PC_ERR_IO && (int)PC_PERCEPT_ERR_MEMORY == (int)PC_ERR_MEMORY &&
@@ -15,7 +18,9 @@ _Static_assert((int)PC_PERCEPT_ERR_IO == (int)PC_ERR_IO && (int)PC_PERCEPT_ERR_M
 struct pc_percept {
     pc_model *model;
     pc_backend *backend;
+    pc_adapter *adapter;
     pc_local *local;
+    pc_percept_usage last;
 };
 
 static pc_status open_model(pc_percept *p, const char *path, const pc_percept_options *options)
@@ -27,8 +32,11 @@ static pc_status open_model(pc_percept *p, const char *path, const pc_percept_op
     }
     PC_TRY(pc_cpu_backend_new(&p->backend, options->threads, 0));
     PC_TRY(pc_model_pack(p->model, p->backend, compute));
+    if (options->adapter) {
+        PC_TRY(pc_adapter_load(&p->adapter, p->model, options->adapter));
+    }
     return pc_local_new(&p->local, p->model, p->backend,
-                        &(pc_local_options){.context = options->context, .compute = compute});
+                        &(pc_local_options){.context = options->context, .compute = compute, .adapter = p->adapter});
 }
 
 int pc_percept_load(pc_percept **out, const char *path, const pc_percept_options *options)
@@ -59,22 +67,104 @@ void pc_percept_free(pc_percept *p)
         return;
     }
     pc_local_free(p->local);
+    pc_adapter_free(p->adapter);
     pc_model_free(p->model);
     pc_cpu_backend_free(p->backend);
     pc_free(p);
 }
 
-static pc_status make_conversation(pc_conversation *conversation, const pc_percept_request *request)
+int pc_percept_set(pc_percept *p, const char *name, double value)
+{
+    if (!p || !name) {
+        return pc_fail(PC_ERR_USAGE, "pc_percept_set: a model and a name are needed");
+    }
+    return pc_sampling_set(pc_local_sampling(p->local), name, value);
+}
+
+/* --- requests --- */
+
+/* What an answer is asked with; release with clear_asked. */
+typedef struct asked {
+    pc_conversation conversation;
+    pc_answer_media *media; /* [images] */
+    pc_image **decoded;     /* [images], NULL where a file is read later */
+    size_t images;
+} asked;
+
+static void clear_asked(asked *a)
+{
+    for (size_t i = 0; i < a->images && a->decoded; i++) {
+        pc_image_free(a->decoded[i]);
+    }
+    pc_free(a->decoded);
+    pc_free(a->media);
+    pc_conversation_clear(&a->conversation);
+}
+
+/* Without pictures "<image>" is text like any other. */
+static pc_status say(asked *a, pc_role role, const char *text)
+{
+    if (role != PC_ROLE_USER || !a->images) {
+        return pc_conversation_say(&a->conversation, role, text);
+    }
+    PC_TRY(pc_conversation_begin(&a->conversation, role));
+    return pc_conversation_add_marked(&a->conversation, text, strlen(text), PC_MARKERS_IN_PLACE);
+}
+
+static pc_status make_conversation(asked *a, const pc_percept_request *request)
 {
     if (request->system) {
-        PC_TRY(pc_conversation_say(conversation, PC_ROLE_SYSTEM, request->system));
+        PC_TRY(say(a, PC_ROLE_SYSTEM, request->system));
     }
-    if (!request->image_count) { /* without pictures "<image>" is text like any other */
-        return pc_conversation_say(conversation, PC_ROLE_USER, request->prompt);
+    for (size_t i = 0; i < request->message_count; i++) {
+        const pc_percept_message *message = request->messages + i;
+        pc_role role;
+        if (!message->role || !message->text) {
+            return pc_fail(PC_ERR_USAGE, "pc_percept_answer: message %zu needs a role and a text", i);
+        }
+        PC_TRY(pc_role_parse(&role, message->role));
+        PC_TRY(say(a, role, message->text));
     }
-    PC_TRY(pc_conversation_begin(conversation, PC_ROLE_USER));
-    PC_TRY(pc_conversation_add_marked(conversation, request->prompt, strlen(request->prompt), PC_MARKERS_IN_PLACE));
-    return pc_conversation_place_media(conversation, PC_MEDIA_IMAGE, (int)request->image_count);
+    PC_TRY(say(a, PC_ROLE_USER, request->prompt));
+    return a->images ? pc_conversation_place_media(&a->conversation, PC_MEDIA_IMAGE, (int)a->images) : PC_OK;
+}
+
+static pc_status copy_pixels(pc_image **out, const pc_percept_image *image, size_t index)
+{
+    if (!image->rgb || image->width < 1 || image->height < 1) {
+        return pc_fail(PC_ERR_USAGE, "pc_percept_answer: image %zu has neither path nor bytes nor pixels", index);
+    }
+    PC_TRY(pc_image_new(out, image->width, image->height));
+    memcpy((*out)->pixels, image->rgb, 3 * (size_t)image->width * (size_t)image->height);
+    return PC_OK;
+}
+
+static pc_status take_image(asked *a, const pc_percept_image *image, size_t index)
+{
+    char where[64];
+    snprintf(where, sizeof where, "image %zu of the request", index);
+    a->media[index] = (pc_answer_media){.kind = PC_MEDIA_IMAGE, .path = image->path};
+    if (image->path) {
+        return PC_OK;
+    }
+    if (image->bytes) {
+        PC_TRY(pc_image_decode(&a->decoded[index], image->bytes, image->size, NULL, where));
+    } else {
+        PC_TRY(copy_pixels(&a->decoded[index], image, index));
+    }
+    a->media[index].image = a->decoded[index];
+    return PC_OK;
+}
+
+static pc_status take_images(asked *a, const pc_percept_request *request)
+{
+    PC_TRY(PC_NEW_ARRAY(a->media, request->image_count, "pictures"));
+    PC_TRY(PC_NEW_ARRAY(a->decoded, request->image_count, "pictures"));
+    a->images = request->image_count;
+    for (size_t i = 0; i < a->images; i++) {
+        PC_TRY(take_image(a, request->images + i, i));
+    }
+    return PC_OK;
 }
 
 /* The caller's function returns an int. */
@@ -94,36 +184,51 @@ static pc_status check_request(const pc_percept_request *request)
         return pc_fail(PC_ERR_USAGE, "pc_percept_answer: image_count is %zu; images must hold as many, at most %d",
                        request->image_count, IMAGES_MAX);
     }
-    return PC_OK;
+    return request->message_count && !request->messages
+               ? pc_fail(PC_ERR_USAGE, "pc_percept_answer: messages must hold message_count of them")
+               : PC_OK;
+}
+
+static void keep_usage(pc_percept *p, const pc_answer *answer)
+{
+    const pc_local_report *report = pc_local_last(p->local);
+    p->last = (pc_percept_usage){
+        .finish_reason = pc_answer_end_name(answer->end),
+        .prompt_tokens = answer->prompt_tokens,
+        .image_tokens = answer->media_tokens,
+        .completion_tokens = answer->completion_tokens,
+        .image_ms = report->image_ms,
+        .prompt_ms = report->prompt_ms,
+        .decode_ms = report->decode_ms,
+    };
 }
 
 int pc_percept_answer(pc_percept *p, const pc_percept_request *request, char **out)
 {
-    pc_conversation conversation = {0};
+    asked a = {0};
     pc_answer answer = {0};
-    pc_answer_media *media = NULL;
     pc_status status;
     if (out) {
         *out = NULL;
     }
     PC_TRY(p ? check_request(request) : pc_fail(PC_ERR_USAGE, "pc_percept_answer: a model is needed"));
-    PC_GO(make_conversation(&conversation, request));
-    PC_GO(PC_NEW_ARRAY(media, request->image_count, "pictures"));
-    for (size_t i = 0; i < request->image_count; i++) {
-        media[i] = (pc_answer_media){.kind = PC_MEDIA_IMAGE, .path = request->images[i]};
-    }
+    PC_GO(take_images(&a, request));
+    PC_GO(make_conversation(&a, request));
     pc_answer_request inner = {
-        .conversation = &conversation,
-        .media = media,
-        .media_count = request->image_count,
+        .conversation = &a.conversation,
+        .media = a.media,
+        .media_count = a.images,
         .max_tokens = request->max_tokens,
         .temperature = request->temperature,
         .seed = request->seed,
+        .stops = request->stops,
+        .choices = request->choices,
         .on_text = request->on_text ? pass_text : NULL,
         .user = (void *)request,
     };
     pc_answerer answerer = pc_local_answerer(p->local);
     PC_GO(answerer.answer(answerer.self, &inner, &answer));
+    keep_usage(p, &answer);
     if (out && !(*out = pc_strndup(answer.text.data ? answer.text.data : "", answer.text.length))) {
         status = pc_fail_memory(answer.text.length, "an answer");
     } else if (answer.end == PC_ANSWER_CANCELLED) {
@@ -131,10 +236,16 @@ int pc_percept_answer(pc_percept *p, const pc_percept_request *request, char **o
     }
 done:
     pc_answer_clear(&answer);
-    pc_free(media);
-    pc_conversation_clear(&conversation);
+    clear_asked(&a);
     return status;
 }
+
+pc_percept_usage pc_percept_last(const pc_percept *p)
+{
+    return p ? p->last : (pc_percept_usage){0};
+}
+
+/* --- tokens --- */
 
 int pc_percept_tokenize(const pc_percept *p, const char *text, size_t length, int32_t **out, size_t *count)
 {

@@ -129,6 +129,8 @@ static const pc_command parts[] = {
     {.name = "show", .summary = "show a sample of a recipe's data as the model sees it", .run = pc_data_show},
     {.name = "mistakes", .summary = "preference pairs from a model's own answers", .run = pc_data_mistakes},
     {.name = "adapt", .summary = "instruction conversations from annotations, by templates", .run = pc_data_adapt},
+    {.name = "self-instruct", .summary = "instructions that a model writes from captions and boxes", .run = pc_data_self_instruct},
+    {.name = "translate", .summary = "conversations in another language, by a model", .run = pc_data_translate},
     {.name = "measure", .summary = "how diverse instructions are, and which tasks they cover", .run = pc_data_measure},
 };
 enum { PARTS = sizeof parts / sizeof parts[0] };

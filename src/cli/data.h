@@ -9,5 +9,7 @@ pc_status pc_data_show(int argc, char **argv);
 pc_status pc_data_mistakes(int argc, char **argv);
 pc_status pc_data_adapt(int argc, char **argv);
 pc_status pc_data_measure(int argc, char **argv);
+pc_status pc_data_self_instruct(int argc, char **argv);
+pc_status pc_data_translate(int argc, char **argv);
 
 #endif

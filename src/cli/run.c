@@ -3,6 +3,7 @@
 #include "base/log.h"
 #include "base/signal.h"
 #include "cli/adapters.h"
+#include "cli/cache.h"
 #include "cli/command.h"
 #include "cli/inputs.h"
 #include "cli/options.h"
@@ -24,6 +25,7 @@ typedef struct run_options {
     double values[5]; /* temperature and the other samplers; AS_CHECKPOINT = not chosen */
     int64_t logprobs; /* likeliest ids to tell for each token, or -1 */
     char *system, *template_name, *dtype, *mmproj, *decoding, *visual_tokens;
+    pc_cli_cache cache;
     bool json;
 } run_options;
 
@@ -42,22 +44,16 @@ static const char *const samplers[VALUES] = {"temperature", "top_k", "top_p", "m
 static const pc_field fields[] = {
     {.name = "n", .alias = "max_tokens", .type = PC_FIELD_INT, .offset = offsetof(run_options, n),
      .fallback = "-1", .low = -1, .high = 1 << 30,
-     .help = "most new tokens; 0 = as many as the context holds; -1 = the checkpoint's "
-             "max_new_tokens, else 0"},
-    VALUE(TEMPERATURE, "temp", "temperature",
-          "0 = greedy; -1 = the checkpoint's when it says do_sample, else greedy"),
+     .help = "most new tokens; 0 = as many as the context holds; -1 = the checkpoint's max_new_tokens, else 0"},
+    VALUE(TEMPERATURE, "temp", "temperature", "0 = greedy; -1 = the checkpoint's when it says do_sample, else greedy"),
     VALUE(TOP_K, "top_k", NULL, "draw from the K likeliest; 0 = all; -1 = the checkpoint's"),
-    VALUE(TOP_P, "top_p", NULL,
-          "draw from the likeliest that have probability P together; -1 = the checkpoint's"),
-    VALUE(MIN_P, "min_p", NULL,
-          "draw from those at least P times as likely as the likeliest; -1 = the checkpoint's"),
-    VALUE(REPEAT_PENALTY, "repeat_penalty", "repetition_penalty",
-          "divide logits of ids seen; -1 = the checkpoint's"),
+    VALUE(TOP_P, "top_p", NULL, "draw from the likeliest that have probability P together; -1 = the checkpoint's"),
+    VALUE(MIN_P, "min_p", NULL, "draw from those at least P times as likely as the likeliest; -1 = the checkpoint's"),
+    VALUE(REPEAT_PENALTY, "repeat_penalty", "repetition_penalty", "divide logits of ids seen; -1 = the checkpoint's"),
     {.name = "seed", .type = PC_FIELD_INT, .offset = offsetof(run_options, seed), .fallback = "0",
      .low = 0, .high = 9e15, .help = "of the draws"},
     FIELD(system, "system", PC_FIELD_TEXT, NULL, "system message"),
-    FIELD(template_name, "template", PC_FIELD_TEXT, NULL,
-          "chat template in place of the model's own; raw = none"),
+    FIELD(template_name, "template", PC_FIELD_TEXT, NULL, "chat template in place of the model's own; raw = none"),
     {.name = "context", .type = PC_FIELD_INT, .offset = offsetof(run_options, context),
      .fallback = "0", .low = 0,
      .high = 1 << 24, .help = "tokens that fit in memory; 0 = the model's context, at most 4096"},
@@ -71,12 +67,14 @@ static const pc_field fields[] = {
      .high = 100, .help = "with --json: log-probability of each token and of the N likeliest at its place; -1 = none"},
     PC_CLI_VISUAL(run_options),
     PC_CLI_MMPROJ(run_options),
+    PC_CLI_CACHE_FIELDS(run_options),
     FIELD(json, "json", PC_FIELD_BOOL, "false", "print one JSON object"),
 };
 #undef FIELD
 #undef VALUE
 
 static const pc_option_alias aliases[] = {{"-n", "n"}, {"-c", "context"}, {"-t", "threads"}, {"--lora", "adapter"},
+                                          PC_CLI_CACHE_ALIASES,
                                           {NULL, NULL}};
 
 typedef struct running {
@@ -146,6 +144,7 @@ static pc_status choose_adapter(running *r, int index)
                                 .decoding = &r->decoding, .probabilities = r->options.logprobs >= 0,
                                 .top = r->options.logprobs,
                                 .adapter = index < PC_CLI_ADAPTERS ? r->adapters.items[index] : NULL};
+    PC_TRY(pc_cli_cache_options(&options.cache, &r->options.cache, options.compute));
     if (!r->locals[index]) {
         PC_TRY(pc_local_new(&r->locals[index], r->opened.model, r->opened.backend, &options));
     }

@@ -123,7 +123,7 @@ pc_status pc_sample_add_region(pc_sample *sample, const pc_region *region)
 
 typedef struct written {
     int64_t seed, first, limit, side, min_objects, max_objects, turns;
-    char *content, *kinds, *lang, *image_folder;
+    char *content, *kinds, *lang, *split, *rationales, *image_folder;
 } written;
 
 #define FIELD(key, spelling, kind, hi, text) \
@@ -139,6 +139,8 @@ static const pc_field fields[] = {
     FIELD(content, "content", PC_FIELD_TEXT, 0, "questions, captions, brief, mixed"),
     FIELD(kinds, "kinds", PC_FIELD_TEXT, 0, "kinds of questions about a scene, joined by +"),
     FIELD(lang, "lang", PC_FIELD_TEXT, 0, "language of the texts"),
+    FIELD(split, "split", PC_FIELD_TEXT, 0, "train, val, test ... where a dataset has several lists"),
+    FIELD(rationales, "rationales", PC_FIELD_TEXT, 0, "file of steps that a model wrote (scienceqa)"),
     FIELD(image_folder, "media_dir", PC_FIELD_TEXT, 0, "where picture paths start"),
 };
 #undef FIELD
@@ -199,6 +201,8 @@ static pc_dataset_options merge(const written *from, const pc_dataset_options *o
         .content = from->content ? from->content : options->content,
         .kinds = from->kinds ? from->kinds : options->kinds,
         .lang = from->lang ? from->lang : options->lang,
+        .split = from->split ? from->split : options->split,
+        .rationales = from->rationales ? from->rationales : options->rationales,
         .index_folder = options->index_folder,
         .rows = options->rows,
     };

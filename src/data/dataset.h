@@ -66,6 +66,8 @@ typedef struct pc_dataset_options {
     const char *kinds;        /* scenes: "count+comparison" = several questions of these kinds alone, where a
                                * scene has any; NULL = the usual mix */
     const char *lang;         /* scenes: "en" or "zh" */
+    const char *split;        /* scienceqa: a list of pid_splits.json; NULL = "train" */
+    const char *rationales;   /* scienceqa: a file of steps that a model wrote, in the order of the split; NULL = the true ones */
     const char *index_folder; /* where the index of a large file may be kept; NULL = nowhere */
     const pc_row_format *rows; /* names of columns and tags; NULL = the usual ones */
 } pc_dataset_options;

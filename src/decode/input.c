@@ -290,7 +290,7 @@ static size_t find_reused(const pc_input *input)
     if (reads_whole(input) && (!input->model->llm.info.source || same < input->prompt.source)) {
         return 0;
     }
-    return same;
+    return (size_t)pc_session_row_reusable(input->session, input->row, (int64_t)same);
 }
 
 static size_t at_once(const pc_input *input)

@@ -4,6 +4,7 @@
 #include "base/log.h"
 #include "data/dataset.h"
 #include "instruct/adapt_internal.h"
+#include "instruct/llava_row.h"
 
 #include <ctype.h>
 #include <inttypes.h>
@@ -163,23 +164,6 @@ static void shuffle(pc_adapting *a)
     }
 }
 
-static pc_status add_turn(pc_json *turns, const char *from, const char *before, const char *text)
-{
-    pc_json *turn = pc_json_new_object();
-    pc_str value = {0};
-    pc_status status;
-    PC_GO(pc_str_printf(&value, "%s%s", before, text));
-    PC_GO(pc_json_set(turn, "from", pc_json_new_text(from)));
-    PC_GO(pc_json_set(turn, "value", pc_json_new_text_n(value.data, value.length)));
-    pc_json *given = turn;
-    turn = NULL;
-    status = pc_json_push(turns, given);
-done:
-    pc_json_free(turn);
-    pc_str_clear(&value);
-    return status;
-}
-
 /* Exchanges first .. first + count - 1 as row `part` of picture `at`. */
 static pc_status write_row(pc_adapting *a, int64_t at, int64_t part, size_t first, size_t count)
 {
@@ -193,8 +177,8 @@ static pc_status write_row(pc_adapting *a, int64_t at, int64_t part, size_t firs
     PC_GO(pc_json_set(row, "tasks", names = pc_json_new_array()));
     for (size_t i = first; i < first + count; i++) {
         const pc_said *said = &a->said[i];
-        PC_GO(add_turn(turns, "human", i == first ? "<image>\n" : "", said->question));
-        PC_GO(add_turn(turns, "gpt", "", said->answer));
+        PC_GO(pc_llava_add_turn(turns, "human", i == first ? "<image>\n" : "", said->question));
+        PC_GO(pc_llava_add_turn(turns, "gpt", "", said->answer));
         PC_GO(pc_json_push(names, pc_json_new_text(tasks[said->task]->name)));
         a->counts->of_task[said->task]++;
         a->counts->positive += said->polarity == PC_POLARITY_POSITIVE;
@@ -343,7 +327,7 @@ static pc_status write_text_row(pc_adapting *a, const pc_sample *sample, int64_t
         for (size_t p = said->messages[i].first; p < said->messages[i].first + said->messages[i].count; p++) {
             PC_GO(pc_str_add(&a->text, said->parts[p].text, said->parts[p].length));
         }
-        PC_GO(add_turn(turns, from, "", a->text.data ? a->text.data : ""));
+        PC_GO(pc_llava_add_turn(turns, from, "", a->text.data ? a->text.data : ""));
     }
     a->counts->text_rows++;
     status = pc_row_file_put(&a->rows, row);

@@ -229,7 +229,8 @@ static pc_tensor *encode(const pc_build *build, const t5_config *config, const t
         x = pc_t5_block_forward(build, &stack->blocks[i], &block, x, &in);
         x = pc_layer_end(graph, pc_name(graph, x, "llm.source.%d", i + 1));
     }
-    return pc_name(graph, pc_norm_forward(build, &stack->norm, x, config->layer_norm_epsilon), "llm.source");
+    x = pc_name(graph, pc_norm_forward(build, &stack->norm, x, config->layer_norm_epsilon), "llm.source");
+    return pc_hooks_after_source(io->hooks, build, io->source_rows, x);
 }
 
 static pc_tensor *forward(const pc_build *build, const void *any, const void *any_weights, const pc_llm_io *io)

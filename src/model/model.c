@@ -81,9 +81,9 @@ static pc_status complete_bridge(pc_model *model, const pc_connector_dims *soft,
 {
     pc_bridge_part *part = &model->bridge;
     const pc_llm_info *llm = &model->llm.info;
-    if (llm->source) {
-        return pc_fail(PC_ERR_DATA, "%s: the bridge '%s' does not go with the language model '%s', an encoder-decoder", where,
-                       part->type->name, model->llm.type->model_type);
+    if (llm->source != part->type->source) {
+        return pc_fail(PC_ERR_DATA, "%s: the bridge '%s' does not go with the language model '%s', which is %s encoder-decoder", where,
+                       part->type->name, model->llm.type->model_type, llm->source ? "an" : "no");
     }
     part->dims = (pc_bridge_dims){
         .media = soft->out,

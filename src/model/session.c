@@ -3,7 +3,6 @@
 #include "model/session_internal.h"
 
 #include "ops/rows.h"
-#include "model/tiles.h"
 
 #include <string.h>
 
@@ -25,6 +24,9 @@ static void complete_options(const pc_model *model, pc_session_options *options)
         options->chunk = options->context; /* a source, or a prompt whose pictures are judged, is read in one run */
     }
     options->tail = options->tail > 0 ? options->tail : 1;
+    if (!options->cache.typed) {
+        options->cache.keys = options->cache.values = options->compute;
+    }
 }
 
 /* R: most tokens of a chunk whose logits are wanted. */
@@ -41,8 +43,12 @@ static pc_cache_shape cache_shape(const pc_model *model, const pc_session_option
         .width = info->key_heads * info->head_size,
         .rows = options->rows,
         .context = options->context,
+        .sinks = options->cache.sinks,
+        .window = options->cache.window,
+        .chunk = options->chunk,
         .tokens = options->tokens,
-        .dtype = options->compute,
+        .keys = options->cache.keys,
+        .values = options->cache.values,
     };
 }
 
@@ -54,64 +60,15 @@ pc_status pc_session_bytes(const pc_model *model, const pc_session_options *opti
     return pc_cache_bytes(&shape, cache);
 }
 
-static void drop_vision(pc_session *session)
-{
-    pc_exec_free(session->vision.exec);
-    pc_graph_free(session->vision.graph);
-    pc_free(session->vision.ids);
-    session->vision = (vision_graph){0};
-}
-
-/* Room for a question of `room` ids, filled by fit_vision. */
-static pc_status declare_question(vision_graph *vision, int64_t room, pc_connector_input *in)
-{
-    vision->room = room;
-    if (!room) {
-        return PC_OK;
-    }
-    PC_TRY(PC_NEW_ARRAY(vision->ids, (size_t)room, "a question"));
-    in->ids = vision->question = pc_graph_input(vision->graph, "question", PC_I32, pc_dims(2, 1, room));
-    in->lengths = vision->length = pc_graph_input(vision->graph, "question_length", PC_I32, pc_dims(1, 1));
-    return PC_OK;
-}
-
-static pc_status bind_question(vision_graph *vision)
-{
-    if (!vision->room) {
-        return PC_OK;
-    }
-    PC_TRY(pc_exec_bind(vision->exec, vision->question, vision->ids, vision->question->max));
-    return pc_exec_bind(vision->exec, vision->length, &vision->asked, vision->length->max);
-}
-
-/* For pictures of this size, and questions of this length; an encoder of native resolution gets another graph for each. */
-static pc_status build_vision(pc_session *session, int64_t height, int64_t width, int64_t room)
-{
-    const pc_model *model = session->model;
-    vision_graph *vision = &session->vision;
-    PC_TRY(pc_graph_new(&vision->graph));
-    pc_build build = {.graph = vision->graph, .compute = session->options.compute, .adapter = session->options.adapter};
-    vision->pixels = pc_graph_input(vision->graph, "pixel_values", PC_F32, pc_dims(4, 1, 3, height, width));
-    pc_connector_input seen = pc_model_encode_fewer(&build, model, vision->pixels, &vision->count);
-    PC_TRY(declare_question(vision, room, &seen));
-    vision->tokens = pc_model_connect(&build, model, seen);
-    pc_keep(vision->graph, vision->tokens);
-    if (vision->count) {
-        pc_keep(vision->graph, vision->count);
-    }
-    PC_TRY(pc_exec_new(&vision->exec, vision->graph, session->backend));
-    return bind_question(vision);
-}
-
 static pc_status declare_cache(pc_session *session)
 {
     const pc_llm_info *info = &session->model->llm.info;
     pc_shape shape = pc_dims(3, pc_cache_pool_rows(session->cache), info->key_heads, info->head_size);
-    pc_dtype dtype = session->options.compute;
+    const pc_cache_options *cache = &session->options.cache;
     PC_TRY(PC_NEW_ARRAY(session->layers, (size_t)info->layers, "the KV cache"));
     for (int64_t i = 0; i < info->layers; i++) {
-        session->layers[i].keys = pc_graph_input(session->text.graph, "keys", dtype, shape);
-        session->layers[i].values = pc_graph_input(session->text.graph, "values", dtype, shape);
+        session->layers[i].keys = pc_graph_input(session->text.graph, "keys", cache->keys, shape);
+        session->layers[i].values = pc_graph_input(session->text.graph, "values", cache->values, shape);
     }
     return PC_OK;
 }
@@ -159,6 +116,9 @@ static pc_status build_text(pc_session *session)
         .cache_pages = pc_graph_input(text->graph, "cache_pages", PC_I32, pc_dims(1, pc_cache_table_size(session->cache))),
     };
     pc_model_reading_inputs(text->graph, model, chunk, &text->in);
+    if (session->options.cache.window) {
+        text->in.inside = pc_graph_input(text->graph, "inside", PC_I32, pc_dims(2, chunk, 1));
+    }
     PC_TRY(pc_memory_declare(session->memory, text->graph, &text->in.bridge));
     if (model->bridge.type && !session->memory) {
         text->in.bridge.types = pc_graph_input(text->graph, "types", PC_I32, pc_dims(1, chunk));
@@ -236,6 +196,8 @@ static pc_status allocate(pc_session *session)
     PC_TRY(PC_NEW_ARRAY(session->frequencies, (size_t)(session->model->llm.info.head_size / 2), "a session"));
     PC_TRY(PC_NEW_ARRAY(session->ids, chunk, "a session"));
     PC_TRY(PC_NEW_ARRAY(session->positions, chunk * (size_t)session->model->llm.info.axes, "a session"));
+    PC_TRY(PC_NEW_ARRAY(session->inside, chunk, "a session"));
+    PC_TRY(PC_NEW_ARRAY(session->parts, 2 * rows, "a session"));
     PC_TRY(PC_NEW_ARRAY(session->follow, rows * (size_t)session->options.context, "a session"));
     PC_TRY(PC_NEW_ARRAY(session->rows, chunk, "a session"));
     PC_TRY(PC_NEW_ARRAY(session->soft_rows, chunk, "a session"));
@@ -263,6 +225,12 @@ static pc_status bind_cache(pc_session *session)
                         pc_dims(1, info->head_size / 2));
 }
 
+int64_t pc_session_stands(const pc_session *session, int64_t length)
+{
+    const pc_cache_options *cache = &session->options.cache;
+    return cache->window ? least(length, cache->sinks + cache->window) : length;
+}
+
 void pc_session_turn_for(pc_session *session, int64_t length)
 {
     const pc_llm_part *llm = &session->model->llm;
@@ -273,11 +241,36 @@ void pc_session_turn_for(pc_session *session, int64_t length)
 bool pc_session_expect(pc_session *session, int64_t total)
 {
     int64_t limit = session->model->llm.info.rotary_limit;
+    total = pc_session_stands(session, total);
     if (!limit || (total <= limit && session->horizon <= limit)) {
         return true;
     }
     pc_session_turn_for(session, total);
     return pc_session_length(session) == 0;
+}
+
+/* A window moves a text under its queries: what knows it as a whole does not go with it. */
+static pc_status check_window(const pc_model *model, const pc_session_options *options)
+{
+    const pc_cache_options *cache = &options->cache;
+    enum { MOST = 1 << 24 };
+    if (!cache->window) {
+        return PC_OK;
+    }
+    if (model->visual.kind == PC_VISUAL_FASTV) {
+        return pc_fail(PC_ERR_DATA, "visual_tokens fastv: a prompt whose pictures are judged is kept whole, so it goes with no window");
+    }
+    if (cache->window < 0 || cache->sinks < 0 || cache->window > MOST || cache->sinks > MOST) {
+        return pc_fail(PC_ERR_USAGE, "a window of %lld tokens behind %lld sinks; expected 1 and 0 to %d", (long long)cache->window,
+                       (long long)cache->sinks, (int)MOST);
+    }
+    if (!model->llm.info.streams || model->llm.info.source || pc_model_pictures_apart(model)) {
+        return pc_fail(PC_ERR_DATA, "%s: attention sinks want a decoder with rotary positions of one number, and pictures within the text",
+                       model->path ? model->path : "the model");
+    }
+    return options->keep_hidden || options->keep_attention
+               ? pc_fail(PC_ERR_USAGE, "states and weights of attention are not kept with a window")
+               : PC_OK;
 }
 
 pc_status pc_session_new(pc_session **out, const pc_model *model, const pc_backend *backend,
@@ -294,6 +287,7 @@ pc_status pc_session_new(pc_session **out, const pc_model *model, const pc_backe
     }
     const int32_t last = options->context > 0 ? (int32_t)options->context - 1 : 0;
     PC_TRY(pc_model_check_positions(model, &last, 1));
+    PC_TRY(check_window(model, options));
     PC_TRY(PC_NEW(session, "a session"));
     session->model = model;
     session->backend = backend;
@@ -308,7 +302,7 @@ pc_status pc_session_new(pc_session **out, const pc_model *model, const pc_backe
         status = bind_cache(session);
     }
     if (status == PC_OK && model->connector.type) {
-        status = build_vision(session, model->encoder.info.image_size, model->encoder.info.image_size, 0);
+        status = pc_session_build_vision(session, model->encoder.info.image_size, model->encoder.info.image_size, 0);
     }
     if (status != PC_OK) {
         pc_session_free(session);
@@ -323,7 +317,7 @@ void pc_session_free(pc_session *session)
     if (!session) {
         return;
     }
-    drop_vision(session);
+    pc_session_drop_vision(session);
     pc_exec_free(session->text.exec);
     pc_graph_free(session->text.graph);
     pc_cache_free(session->cache);
@@ -342,6 +336,8 @@ void pc_session_free(pc_session *session)
     pc_free(session->frequencies);
     pc_free(session->ids);
     pc_free(session->positions);
+    pc_free(session->inside);
+    pc_free(session->parts);
     pc_free(session->follow);
     pc_free(session->rows);
     pc_free(session->soft_rows);
@@ -351,125 +347,6 @@ void pc_session_free(pc_session *session)
     pc_free(session->sides);
     pc_free(session->soft);
     pc_free(session);
-}
-
-/* A graph for questions that are a little longer serves as well: what is behind a question is seen by nobody. */
-enum { QUESTION_STEP = 16 };
-
-static int64_t room_for(const pc_session *session, const pc_ids *question)
-{
-    const int64_t limit = session->model->connector.text_limit, count = question ? (int64_t)question->count : 0;
-    return least(limit, (count + QUESTION_STEP - 1) / QUESTION_STEP * QUESTION_STEP);
-}
-
-/* The graph of the session takes pictures of this size, and this question. */
-static pc_status fit_vision(pc_session *session, const pc_image_tiling *tiling, const pc_ids *question)
-{
-    const vision_graph *vision = &session->vision;
-    const int64_t room = room_for(session, question);
-    int64_t side = session->model->encoder.info.image_size;
-    int64_t height = tiling ? tiling->height : side, width = tiling ? tiling->width : side;
-    if (vision->exec && vision->pixels->max.dim[2] == height && vision->pixels->max.dim[3] == width && vision->room == room) {
-        return PC_OK;
-    }
-    drop_vision(session);
-    pc_status status = build_vision(session, height, width, room);
-    if (status != PC_OK) {
-        drop_vision(session);
-    }
-    return status;
-}
-
-/* tokens [1 + N*Q,D']: the newline (zeros without one), then those of each tile. */
-static pc_status see_tiles(pc_session *session, const float *pixels, int64_t tiles, float *tokens)
-{
-    vision_graph *vision = &session->vision;
-    const pc_param *newline = session->model->tiles.newline;
-    int64_t size = pc_shape_count(&vision->pixels->max), width = pc_model_soft_width(session->model);
-    if (newline) {
-        pc_convert_to_f32(tokens, newline->data, newline->dtype, (size_t)width);
-    }
-    for (int64_t t = 0; t < tiles; t++) {
-        PC_TRY(pc_exec_bind(vision->exec, vision->pixels, pixels + t * size, vision->pixels->max));
-        PC_TRY(pc_exec_run(vision->exec));
-        int64_t each = pc_shape_count(&vision->tokens->shape);
-        memcpy(tokens + width + t * each, vision->tokens->data, (size_t)each * sizeof(float));
-    }
-    return PC_OK;
-}
-
-/* The question into the graph's memory. */
-static pc_status put_question(pc_session *session, const pc_ids *question)
-{
-    vision_graph *vision = &session->vision;
-    vision->asked = 0;
-    for (int64_t i = 0; i < vision->room; i++) {
-        bool asked = i < (int64_t)question->count;
-        vision->ids[i] = asked ? question->data[i] : 0;
-        vision->asked += asked;
-    }
-    return pc_model_check_question(session->model, vision->ids, vision->asked);
-}
-
-pc_status pc_session_see(pc_session *session, const float *pixels, const pc_image_tiling *tiling, float **soft,
-                         int64_t *count)
-{
-    return pc_session_see_asked(session, pixels, tiling, NULL, soft, count);
-}
-
-/* A picture of one tile, of which fewer tokens are left. */
-static pc_status see_fewer(pc_session *session, const float *pixels, float **soft, int64_t *count)
-{
-    vision_graph *vision = &session->vision;
-    PC_TRY(pc_exec_bind(vision->exec, vision->pixels, pixels, vision->pixels->max));
-    PC_TRY(pc_exec_run(vision->exec));
-    const int64_t tokens = vision->count ? pc_i32(vision->count)[0] : vision->tokens->shape.dim[0];
-    const size_t width = (size_t)pc_model_soft_width(session->model);
-    PC_TRY(pc_new_array(soft, (size_t)tokens * width, sizeof(float), "soft tokens"));
-    memcpy(*soft, pc_f32(vision->tokens), (size_t)tokens * width * sizeof(float));
-    if (count) {
-        *count = tokens;
-    }
-    return PC_OK;
-}
-
-pc_status pc_session_see_asked(pc_session *session, const float *pixels, const pc_image_tiling *tiling,
-                               const pc_ids *question, float **soft, int64_t *count)
-{
-    const pc_model *model = session->model;
-    int64_t width = pc_model_soft_width(model), tiles = tiling ? tiling->count : 1, wanted;
-    float *tokens = NULL;
-    int32_t *rows = NULL;
-    *soft = NULL;
-    if (!model->connector.type) {
-        return pc_fail(PC_ERR_DATA, "%s: this model takes no pictures", model->path);
-    }
-    PC_TRY(fit_vision(session, tiling, question));
-    PC_TRY(put_question(session, question));
-    if (pc_visual_shrinks(&model->visual)) {
-        return see_fewer(session, pixels, soft, count);
-    }
-    PC_TRY(pc_model_picture_tokens(model, tiling, &wanted));
-    pc_status status;
-    PC_GO(pc_new_array(&tokens, (size_t)((1 + tiles * pc_model_tile_tokens(model, tiling)) * width), sizeof(float), "soft tokens"));
-    PC_GO(pc_new_array(&rows, (size_t)wanted, sizeof *rows, "soft tokens"));
-    PC_GO(pc_new_array(soft, (size_t)(wanted * width), sizeof(float), "soft tokens"));
-    PC_GO(see_tiles(session, pixels, tiles, tokens));
-    pc_model_picture_rows(model, tiling, 0, rows);
-    for (int64_t i = 0; i < wanted; i++) {
-        memcpy(*soft + i * width, tokens + rows[i] * width, (size_t)width * sizeof(float));
-    }
-    if (count) {
-        *count = wanted;
-    }
-done:
-    pc_free(tokens);
-    pc_free(rows);
-    if (status != PC_OK) {
-        pc_free(*soft);
-        *soft = NULL;
-    }
-    return status;
 }
 
 pc_status pc_session_read(pc_session *session, const int32_t *ids, const float *const *soft, int64_t count)
@@ -557,6 +434,11 @@ void pc_session_row_rewind(pc_session *session, int64_t row, int64_t length)
 {
     pc_cache_truncate(session->cache, row, length);
     pc_session_drop_cut(session, row, length);
+}
+
+int64_t pc_session_row_reusable(const pc_session *session, int64_t row, int64_t length)
+{
+    return pc_cache_reusable(session->cache, row, length);
 }
 
 void pc_session_row_share(pc_session *session, int64_t to, int64_t from, int64_t length)

@@ -20,6 +20,15 @@ pc_tensor *pc_hooks_after_attention(const pc_hooks *hooks, const pc_build *build
     return hidden;
 }
 
+pc_tensor *pc_hooks_after_source(const pc_hooks *hooks, const pc_build *build, pc_tensor *rows, pc_tensor *hidden)
+{
+    for (int i = 0; hooks && i < hooks->count; i++) {
+        const pc_hook *hook = &hooks->items[i];
+        hidden = hook->after_source ? hook->after_source(hook->user, build, rows, hidden) : hidden;
+    }
+    return hidden;
+}
+
 pc_tensor *pc_hooks_project(const pc_hooks *hooks, const pc_build *build, int layer, pc_projection which,
                             const pc_linear_weights *weights, pc_tensor *x, pc_tensor *residual)
 {

@@ -16,6 +16,9 @@ typedef struct pc_hook {
     pc_tensor *(*before_layer)(void *user, const pc_build *build, int layer, pc_tensor *hidden);
     /* hidden [T,D] between attention and MLP. */
     pc_tensor *(*after_attention)(void *user, const pc_build *build, int layer, pc_tensor *hidden);
+    /* Of an encoder-decoder: hidden [S,D] as it leaves the encoder, behind its final norm, and rows i32 [S]: where they stand
+     * in the text. */
+    pc_tensor *(*after_source)(void *user, const pc_build *build, pc_tensor *rows, pc_tensor *hidden);
     /* In place of one projection: x [T,K] -> [T,N] (+ residual). */
     pc_tensor *(*project)(void *user, const pc_build *build, int layer, pc_projection which,
                           const pc_linear_weights *weights, pc_tensor *x, pc_tensor *residual);
@@ -28,6 +31,7 @@ typedef struct pc_hooks {
 
 pc_tensor *pc_hooks_before_layer(const pc_hooks *hooks, const pc_build *build, int layer, pc_tensor *hidden);
 pc_tensor *pc_hooks_after_attention(const pc_hooks *hooks, const pc_build *build, int layer, pc_tensor *hidden);
+pc_tensor *pc_hooks_after_source(const pc_hooks *hooks, const pc_build *build, pc_tensor *rows, pc_tensor *hidden);
 /* The last hook that replaces projections wins; without one, the plain linear layer. */
 pc_tensor *pc_hooks_project(const pc_hooks *hooks, const pc_build *build, int layer, pc_projection which,
                             const pc_linear_weights *weights, pc_tensor *x, pc_tensor *residual);

@@ -10,6 +10,7 @@
 #include "ops/add.h"
 #include "ops/concat.h"
 #include "ops/experts.h"
+#include "ops/router.h"
 #include "ops/rows.h"
 
 #include <stdio.h>

@@ -9,7 +9,7 @@
  * before it. A token that reaches over the border ("▁cat" for the blank of the template and the
  * answer's first word) belongs to the trained side, as transformers' assistant mask has it.
  */
-#include "prompt/prompt.h"
+#include "prompt/prompt_parts.h"
 
 #include <string.h>
 
@@ -25,15 +25,6 @@ typedef struct builder {
     bool begun;   /* something stands before, so that a text is no longer the start of the string */
     int turn;     /* of the newest token */
 } builder;
-
-static void empty(pc_prompt *prompt)
-{
-    pc_ids_reset(&prompt->ids);
-    prompt->slot_count = 0;
-    prompt->turn_count = 0;
-    prompt->source = 0;
-    prompt->prefix = 0;
-}
 
 void pc_prompt_clear(pc_prompt *prompt)
 {
@@ -109,31 +100,6 @@ static pc_status push_control(builder *b, const pc_segment *segment)
     return push_id(b, id, segment->trained);
 }
 
-static pc_status push_slot(pc_prompt *out, pc_media_kind kind, int index, size_t first,
-                           size_t count)
-{
-    PC_TRY(pc_grow(&out->slots, &out->slot_capacity, out->slot_count + 1, sizeof *out->slots,
-                   "media slots"));
-    out->slots[out->slot_count++] = (pc_slot){.kind = kind, .index = index, .first = first,
-                                              .count = count};
-    return PC_OK;
-}
-
-static pc_status slot_tokens(const pc_prompt_options *options, pc_media_kind kind, int index,
-                             size_t *count)
-{
-    if (options->media_id[kind] <= 0 || options->slot_tokens == NULL) {
-        return pc_fail(PC_ERR_DATA, "the prompt has an %s, which this model does not take",
-                       pc_media_kind_name(kind));
-    }
-    *count = 0;
-    PC_TRY(options->slot_tokens(options->user, kind, index, count));
-    if (*count == 0) {
-        return pc_fail(PC_ERR_DATA, "%s %d takes no tokens", pc_media_kind_name(kind), index + 1);
-    }
-    return PC_OK;
-}
-
 /* A medium whose placeholders stand in several runs. */
 static pc_status push_layout(builder *b, const pc_segment *segment)
 {
@@ -149,7 +115,7 @@ static pc_status push_layout(builder *b, const pc_segment *segment)
             run++;
         }
         if (run) {
-            PC_TRY(push_slot(b->out, segment->media, segment->index, b->out->ids.count, run));
+            PC_TRY(pc_prompt_push_slot(b->out, segment->media, segment->index, b->out->ids.count, run));
             b->out->slots[b->out->slot_count - 1].from = from;
             from += run;
         }
@@ -167,7 +133,7 @@ static pc_status push_media(builder *b, const pc_segment *segment)
     if (b->options->lay_out && b->options->media_id[segment->media] > 0) {
         return push_layout(b, segment);
     }
-    PC_TRY(slot_tokens(b->options, segment->media, segment->index, &count));
+    PC_TRY(pc_prompt_slot_tokens(b->options, segment->media, segment->index, &count));
     PC_TRY(enter_turn(b, segment->turn, b->out->ids.count));
     /* IDEFICS: one token stands on both sides of a picture, and once between two. */
     const pc_ids *ids = &b->out->ids;
@@ -177,7 +143,7 @@ static pc_status push_media(builder *b, const pc_segment *segment)
         PC_TRY(push_id(b, b->options->media_open[segment->media], false));
     }
     PC_TRY(reserve(b, count));
-    PC_TRY(push_slot(b->out, segment->media, segment->index, b->out->ids.count, count));
+    PC_TRY(pc_prompt_push_slot(b->out, segment->media, segment->index, b->out->ids.count, count));
     for (size_t i = 0; i < count; i++) {
         PC_TRY(push_id(b, b->options->media_id[segment->media], false));
     }
@@ -412,7 +378,7 @@ static pc_status append_turn(builder *b, const pc_prompt *single)
         out->prefix = prefix;
         for (size_t i = 0; i < single->slot_count; i++) {
             const pc_slot *slot = &single->slots[i];
-            PC_TRY(push_slot(out, slot->kind, slot->index, slot->first, slot->count));
+            PC_TRY(pc_prompt_push_slot(out, slot->kind, slot->index, slot->first, slot->count));
         }
     } else if (prefix != out->prefix ||
                (prefix > 0 &&
@@ -461,7 +427,7 @@ static pc_status build_independent(builder *b, const pc_conversation *conversati
             }
         }
         pc_conversation_clear(&turn);
-        empty(&single);
+        pc_prompt_empty(&single);
         PC_GO(single_turn(&turn, conversation, first_user, from, to));
         b->out = &single;
         status = build_whole(b, &turn, b->options->invite && to == conversation->count, segments);
@@ -483,113 +449,15 @@ pc_status pc_prompt_build(pc_prompt *out, const pc_tokenizer *tokenizer, const p
     pc_segments segments = {0};
     builder b = {.out = out, .tokenizer = tokenizer, .chat = chat, .options = options};
     b.limit = options->limit > 0 ? options->limit : PC_PROMPT_MAX_TOKENS;
-    empty(out);
+    pc_prompt_empty(out);
     pc_status status = options->turns == PC_TURNS_INDEPENDENT
                            ? build_independent(&b, conversation, &segments)
                            : build_whole(&b, conversation, options->invite, &segments);
     if (status != PC_OK) {
-        empty(out);
+        pc_prompt_empty(out);
     }
     pc_segments_clear(&segments);
     builder_clear(&b);
-    return status;
-}
-
-/* The kind whose placeholder `id` is, or -1. */
-static int placeholder_kind(const pc_prompt_options *options, int32_t id)
-{
-    for (int kind = 0; kind < PC_MEDIA_KINDS; kind++) {
-        if (options->media_id[kind] > 0 && options->media_id[kind] == id) {
-            return kind;
-        }
-    }
-    return -1;
-}
-
-/* How many placeholders of each kind the ids must hold, against how many they do. */
-static pc_status check_placeholders(const int32_t *ids, size_t count,
-                                    const int media_count[PC_MEDIA_KINDS],
-                                    const pc_prompt_options *options)
-{
-    size_t found[PC_MEDIA_KINDS] = {0};
-    for (size_t i = 0; i < count; i++) {
-        int kind = placeholder_kind(options, ids[i]);
-        if (kind >= 0) {
-            found[kind]++;
-        }
-    }
-    for (int kind = 0; kind < PC_MEDIA_KINDS; kind++) {
-        size_t wanted = 0;
-        for (int index = 0; index < media_count[kind]; index++) {
-            size_t tokens;
-            PC_TRY(slot_tokens(options, (pc_media_kind)kind, index, &tokens));
-            if (!pc_add_size(wanted, tokens, &wanted)) {
-                return pc_fail(PC_ERR_DATA, "the media take more tokens than can be counted");
-            }
-        }
-        if (wanted != found[kind]) {
-            return pc_fail(PC_ERR_DATA,
-                           "the ids hold %zu %s tokens, but the %d %ss given take %zu", found[kind],
-                           pc_media_kind_name((pc_media_kind)kind), media_count[kind],
-                           pc_media_kind_name((pc_media_kind)kind), wanted);
-        }
-    }
-    return PC_OK;
-}
-
-/* Whether the `tokens` ids from position `at` on are all the same placeholder. */
-static pc_status check_run(const int32_t *ids, size_t count, size_t at, size_t tokens,
-                           const char *kind, int index)
-{
-    for (size_t k = 0; k < tokens; k++) {
-        if (at + k >= count || ids[at + k] != ids[at]) {
-            return pc_fail(PC_ERR_DATA, "the %zu tokens of %s %d at position %zu end after %zu",
-                           tokens, kind, index + 1, at, k);
-        }
-    }
-    return PC_OK;
-}
-
-static pc_status take_ids(pc_prompt *out, const int32_t *ids, size_t count,
-                          const pc_prompt_options *options)
-{
-    int next[PC_MEDIA_KINDS] = {0};
-    PC_TRY(pc_ids_add(&out->ids, ids, count));
-    PC_TRY(pc_grow(&out->trained, &out->capacity, count, 1, "loss mask"));
-    if (count > 0) {
-        memset(out->trained, 0, count);
-    }
-    for (size_t i = 0; i < count;) {
-        int found = placeholder_kind(options, ids[i]);
-        size_t tokens = 1;
-        if (found >= 0) {
-            pc_media_kind kind = (pc_media_kind)found;
-            int index = next[kind]++;
-            PC_TRY(slot_tokens(options, kind, index, &tokens));
-            PC_TRY(check_run(ids, count, i, tokens, pc_media_kind_name(kind), index));
-            PC_TRY(push_slot(out, kind, index, i, tokens));
-        }
-        i += tokens;
-    }
-    return PC_OK;
-}
-
-pc_status pc_prompt_from_ids(pc_prompt *out, const int32_t *ids, size_t count,
-                             const int media_count[PC_MEDIA_KINDS],
-                             const pc_prompt_options *options)
-{
-    size_t limit = options->limit > 0 ? options->limit : PC_PROMPT_MAX_TOKENS;
-    empty(out);
-    if (count > limit) {
-        return pc_fail(PC_ERR_DATA, "%zu ids were given, more than the %zu that fit", count, limit);
-    }
-    pc_status status = check_placeholders(ids, count, media_count, options);
-    if (status == PC_OK) {
-        status = take_ids(out, ids, count, options);
-    }
-    if (status != PC_OK) {
-        empty(out);
-    }
     return status;
 }
 

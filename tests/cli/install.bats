@@ -22,8 +22,8 @@ int main(int argc, char **argv)
 {
     pc_percept *model;
     char *answer;
-    const char *images[] = {argv[2]};
-    pc_percept_request request = {.prompt = "What is the colour?", .images = images, .image_count = 1, .max_tokens = 2};
+    pc_percept_image image = {.path = argv[2]};
+    pc_percept_request request = {.prompt = "What is the colour?", .images = &image, .image_count = 1, .max_tokens = 2};
     if (argc < 3 || pc_percept_load(&model, argv[1], NULL) != PC_PERCEPT_OK ||
         pc_percept_answer(model, &request, &answer) != PC_PERCEPT_OK) {
         fprintf(stderr, "%s\n", pc_percept_error());

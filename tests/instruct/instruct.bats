@@ -18,7 +18,8 @@ setup() {
     jq -e '.questions.sampled == 50 and .tasks.counting > 0 and .tasks_effective > 1 and .tasks_effective <= 14' "$d/a.json"
     jq -e '.questions.verb_noun.found < 0.6 and .questions.distinct_1 < .questions.distinct_4' "$d/a.json"
     run "$percept" data measure "$d/none.json"
-    [ "$status" -ne 0 ] && [[ $output == *none.json* ]]
+    [ "$status" -ne 0 ]
+    [[ $output == *none.json* ]]
 }
 
 @test "mixing: shares by the square root of the size; text-only rows beside pictures" {
@@ -35,16 +36,21 @@ max_steps: 13
 plot_loss: false
 YAML
     # An epoch of 65 draws: 1 is chat by size, 7 by the root (8 : 1), 33 when sizes don't count. Pictures show in the tokens of a step.
-    loss() { "$percept" train "$d/recipe.yaml" output_dir="$d/$1" "${@:2}" 2>"$d/err" && jq -c .loss "$d/$1/train_log.jsonl" | sha256sum; }
+    loss() { "$percept" train "$d/recipe.yaml" output_dir="$d/$1" "${@:2}" >/dev/null 2>"$d/err" && jq -c .loss "$d/$1/train_log.jsonl" | sha256sum; }
     by_size=$(loss size)
     root=$(loss root mix_strategy=sqrt)
     same=$(loss root2 mix_strategy=temperature mix_temperature=2)
     shares=$(loss shares interleave_probs=8,1)
     corrected=$(loss corrected mix_strategy=sqrt interleave_probs=1,8)
     even=$(loss even mix_strategy=temperature mix_temperature=1e6)
-    [ "$root" = "$same" ] && [ "$root" = "$shares" ] && [ "$root" != "$by_size" ] && [ "$corrected" = "$even" ] && [ "$even" != "$root" ]
+    [ "$root" = "$same" ]
+    [ "$root" = "$shares" ]
+    [ "$root" != "$by_size" ]
+    [ "$corrected" = "$even" ]
+    [ "$even" != "$root" ]
     run "$percept" train "$d/recipe.yaml" mix_strategy=interleave_under output_dir="$d/x"
-    [ "$status" -eq 2 ] && [[ $output == *"mix_strategy"* ]]
+    [ "$status" -eq 2 ]
+    [[ $output == *"mix_strategy"* ]]
 }
 
 # scenes N: N drawn scenes below $d/scenes
@@ -59,11 +65,13 @@ scenes() { "$percept" data make scenes "$d/scenes" --n "$1" --seed 5 >/dev/null;
     python3 tests/instruct/check_adapted.py "$d/a.jsonl" "$d/scenes/scenes.jsonl" >"$d/checked"
     jq -e '.wrong == {} and ([.right[]] | min) > 20 and (.right | length) == 10' "$d/checked"
     positive=$(sed -n 's/ positive instructions//p' "$d/text")
-    [ "$positive" -gt 500 ] && [ "$positive" = "$(sed -n 's/ negative instructions//p' "$d/text")" ]
+    [ "$positive" -gt 500 ]
+    [ "$positive" = "$(sed -n 's/ negative instructions//p' "$d/text")" ]
     own "$d/c.jsonl" --seed 2
     ! cmp -s "$d/a.jsonl" "$d/c.jsonl"
     own "$d/free.jsonl" --balance false --most 1 --tasks existence,count >"$d/text"
-    grep -q '^  existence' "$d/text" && ! grep -q '^  colour' "$d/text"
+    grep -q '^  existence' "$d/text"
+    ! grep -q '^  colour' "$d/text"
     jq -se 'all(.[]; .tasks | group_by(.) | all(.[]; length <= 2))' "$d/free.jsonl"
 }
 
@@ -77,7 +85,8 @@ scenes() { "$percept" data make scenes "$d/scenes" --n "$1" --seed 5 >/dev/null;
     "$percept" data check recipes/instruct/adapted.yaml dataset="$d/scenes/en.json" | grep -q '24 samples: 24 good, 0 bad'
     "$percept" train recipes/instruct/adapted.yaml dataset="$d/scenes/en.json,$d/scenes/captions.json" max_steps=3 plot_loss=false \
         logging_steps=1 output_dir="$d/out" 2>"$d/err"
-    [ "$(wc -l <"$d/out/train_log.jsonl")" -eq 3 ] && [ -s "$d/out/adapter_model.safetensors" ]
+    [ "$(wc -l <"$d/out/train_log.jsonl")" -eq 3 ]
+    [ -s "$d/out/adapter_model.safetensors" ]
     "$percept" data adapt "$d/scenes/turns.jsonl" "$d/scenes/scenes.jsonl" --turns 2
     jq -se 'all(.[]; .conversations | length <= 4 and (.[0].value | startswith("<image>"))) and length > 24' "$d/scenes/turns.jsonl"
 }
@@ -109,16 +118,21 @@ ROWS
 @test "adapt: what doesn't fit is refused by name" {
     echo '{"image": "a.png", "caption": "A cat."}' >"$d/a.jsonl"
     run "$percept" data adapt "$d/o.json" "$d/a.jsonl" --tasks captoin
-    [ "$status" -eq 2 ] && [[ $output == *"did you mean caption?"* ]]
+    [ "$status" -eq 2 ]
+    [[ $output == *"did you mean caption?"* ]]
     run "$percept" data adapt "$d/o.json" "$d/a.jsonl" --tasks ground
-    [ "$status" -eq 3 ] && [[ $output == *"none with anything for the tasks"* ]] && [ ! -e "$d/o.json.part" ]
+    [ "$status" -eq 3 ]
+    [[ $output == *"none with anything for the tasks"* ]]
+    [ ! -e "$d/o.json.part" ]
     echo '{"templates": {"caption": {"en": {"short": {"ask": ["Say {captoin}"]}}}}}' >"$d/t.json"
     run "$percept" data adapt "$d/o.json" "$d/a.jsonl" --templates "$d/t.json"
-    [ "$status" -eq 3 ] && [[ $output == *"t.json"*"pool caption"*"unknown variable 'captoin'"* ]]
+    [ "$status" -eq 3 ]
+    [[ $output == *"t.json"*"pool caption"*"unknown variable 'captoin'"* ]]
     echo '{"templates": {"caption": {"en": {"short": {"replace": true, "ask": ["Own words"], "answer": ["It says: {caption}"]}}}}}' >"$d/t.json"
     "$percept" data adapt "$d/o.json" "$d/a.jsonl" --templates "$d/t.json" >/dev/null
     jq -e '.[0].conversations | map(.value) == ["<image>\nOwn words", "It says: A cat."]' "$d/o.json"
     run "$percept" data adapt "$d/o.json" "$d/a.jsonl" --own_templates
-    [ "$status" -eq 2 ] && [[ $output == *"--templates FILE"* ]]
+    [ "$status" -eq 2 ]
+    [[ $output == *"--templates FILE"* ]]
     [ ! -e "$d/o.json.part" ]
 }

@@ -78,6 +78,7 @@ static const parity_fixture decoders[] = {
 static const parity_fixture both_sides[] = {
     {"flan-t5", GOLDEN("t5/flan"), GOLDEN("t5/flan.safetensors"), false},
     {"t5", GOLDEN("t5/v1"), GOLDEN("t5/v1.safetensors"), false},
+    {"mm-cot", GOLDEN("mm_cot/flan"), GOLDEN("mm_cot/flan.safetensors"), false},
 };
 
 enum { BOTH_SIDES = sizeof both_sides / sizeof both_sides[0] };

@@ -28,6 +28,7 @@
 #include "ops/repeat.h"
 #include "ops/resample.h"
 #include "ops/rope.h"
+#include "ops/router.h"
 #include "ops/rows.h"
 #include "ops/policy.h"
 #include "ops/prune_merge.h"

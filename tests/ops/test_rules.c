@@ -18,6 +18,7 @@
 #include "ops/part.h"
 #include "ops/repeat.h"
 #include "ops/rope.h"
+#include "ops/router.h"
 #include "ops/rows.h"
 #include "ops/transpose.h"
 #include "ops/window.h"

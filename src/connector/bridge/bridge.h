@@ -45,6 +45,7 @@ typedef struct pc_bridge {
 typedef struct pc_bridge_type {
     const char *name; /* "gated_cross_attention" */
     bool apart;       /* soft tokens stay out of the text, their width is the connector's own */
+    bool source;      /* it reads the source of an encoder-decoder, and goes with no other language model */
     pc_field_table fields;
     size_t config_size, weights_size;
     pc_status (*check)(const void *config, const pc_bridge_dims *dims, const char *where);

@@ -1,4 +1,5 @@
 /* Every bridge. */
 PC_BRIDGE(gated_cross_attention)
+PC_BRIDGE(gated_fusion)
 PC_BRIDGE(idefics_cross_attention)
 PC_BRIDGE(visual_expert)
