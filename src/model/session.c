@@ -120,10 +120,10 @@ static pc_status build_text(pc_session *session)
         text->in.inside = pc_graph_input(text->graph, "inside", PC_I32, pc_dims(2, chunk, 1));
     }
     PC_TRY(pc_memory_declare(session->memory, text->graph, &text->in.bridge));
-    if (model->bridge.type && !session->memory) {
+    if (model->bridge.type && !session->apart) {
         text->in.bridge.types = pc_graph_input(text->graph, "types", PC_I32, pc_dims(1, chunk));
     }
-    if (model->connector.type && !session->memory) {
+    if (model->connector.type && !session->apart) {
         text->in.soft = pc_graph_input(text->graph, "soft", PC_F32, pc_dims(2, chunk, width));
         text->in.soft_rows = pc_graph_input(text->graph, "soft_rows", PC_I32, pc_dims(1, chunk));
     }
@@ -290,6 +290,7 @@ pc_status pc_session_new(pc_session **out, const pc_model *model, const pc_backe
     PC_TRY(check_window(model, options));
     PC_TRY(PC_NEW(session, "a session"));
     session->model = model;
+    session->apart = pc_model_pictures_apart(model);
     session->backend = backend;
     session->options = *options;
     complete_options(model, &session->options);

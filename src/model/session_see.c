@@ -47,6 +47,11 @@ pc_status pc_session_build_vision(pc_session *session, int64_t height, int64_t w
     PC_TRY(declare_question(vision, room, &seen));
     vision->tokens = pc_model_connect(&build, model, seen);
     pc_keep(vision->graph, vision->tokens);
+    if (model->detail.tower.type) {
+        int64_t side = model->detail.tower.info.image_size;
+        vision->detail_pixels = pc_graph_input(vision->graph, "detail_pixels", PC_F32, pc_dims(4, 1, 3, side, side));
+        vision->detail = pc_keep(vision->graph, pc_model_encode_detail(&build, model, vision->detail_pixels));
+    }
     if (vision->count) {
         pc_keep(vision->graph, vision->count);
     }
@@ -89,6 +94,9 @@ static pc_status see_tiles(pc_session *session, const float *pixels, int64_t til
     int64_t size = pc_shape_count(&vision->pixels->max), width = pc_model_soft_width(session->model);
     if (newline) {
         pc_convert_to_f32(tokens, newline->data, newline->dtype, (size_t)width);
+    }
+    if (vision->detail) {
+        PC_TRY(pc_exec_bind(vision->exec, vision->detail_pixels, pixels + tiles * size, vision->detail_pixels->max));
     }
     for (int64_t t = 0; t < tiles; t++) {
         PC_TRY(pc_exec_bind(vision->exec, vision->pixels, pixels + t * size, vision->pixels->max));
@@ -154,11 +162,15 @@ pc_status pc_session_see_asked(pc_session *session, const float *pixels, const p
     pc_status status;
     PC_GO(pc_new_array(&tokens, (size_t)((1 + tiles * pc_model_tile_tokens(model, tiling)) * width), sizeof(float), "soft tokens"));
     PC_GO(pc_new_array(&rows, (size_t)wanted, sizeof *rows, "soft tokens"));
-    PC_GO(pc_new_array(soft, (size_t)(wanted * width), sizeof(float), "soft tokens"));
+    int64_t details = session->vision.detail ? pc_shape_count(&session->vision.detail->max) : 0;
+    PC_GO(pc_new_array(soft, (size_t)(wanted * width + details), sizeof(float), "soft tokens"));
     PC_GO(see_tiles(session, pixels, tiles, tokens));
     pc_model_picture_rows(model, tiling, 0, rows);
     for (int64_t i = 0; i < wanted; i++) {
         memcpy(*soft + i * width, tokens + rows[i] * width, (size_t)width * sizeof(float));
+    }
+    if (details) {
+        memcpy(*soft + wanted * width, session->vision.detail->data, (size_t)details * sizeof(float));
     }
     if (count) {
         *count = wanted;

@@ -99,7 +99,7 @@ static pc_status check_fastv(const pc_model *model, const pc_visual_tokens *visu
     if (!model->llm.type || !model->llm.type->drops) {
         return refuse(model, visual, "its language model can't let tokens leave between layers");
     }
-    if (model->bridge.type) {
+    if (model->bridge.type || model->detail.tower.type) {
         return refuse(model, visual, "layers of its language model read pictures by their place in the text");
     }
     return visual->layer < model->llm.info.layers
@@ -137,6 +137,9 @@ static pc_status check_tower(const pc_model *model, const pc_visual_tokens *visu
     }
     if (encoder->select.count > 1 || encoder->info.prefix > 1 || model->one_position) {
         return refuse(model, visual, "its features are of several layers, or of several tokens before the patches");
+    }
+    if (model->detail.tower.type) {
+        return refuse(model, visual, "a second tower sees its pictures");
     }
     if (model->tiles.merge != PC_MERGE_NONE || model->tiles.framed) {
         return refuse(model, visual, "its pictures are cut into tiles whose tokens are joined by place");
