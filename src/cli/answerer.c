@@ -9,7 +9,9 @@ static pc_status open_endpoint(pc_cli_answerer *out, const pc_cli_answerer_optio
 {
     const struct {
         const char *name, *value;
-    } idle[] = {{"--adapter", o->adapter}, {"--decoding", o->decoding}, {"--template", o->template_name}, {"--mmproj", o->mmproj}};
+    } idle[] = {{"--adapter", o->adapter}, {"--decoding", o->decoding}, {"--template", o->template_name},
+                {"--mmproj", o->mmproj}, {"--cache_type_k", o->cache.keys}, {"--cache_type_v", o->cache.values},
+                {"--window", o->cache.window ? "" : NULL}};
     for (size_t i = 0; i < sizeof idle / sizeof *idle; i++) {
         if (idle[i].value) {
             return pc_fail(PC_ERR_USAGE, "%s: an endpoint answers in its own way; this is for local models", idle[i].name);
@@ -34,8 +36,9 @@ static pc_status open_local(pc_cli_answerer *out, const pc_cli_answerer_options 
     PC_TRY(pc_cli_model_adapt(&out->opened, o->adapter));
     PC_TRY(pc_fingerprint_of(&out->fingerprint, out->opened.model));
     PC_TRY(pc_environment_stamp(out->stamp, o->name));
-    pc_local_options options = {.context = o->context, .compute = out->opened.compute, .adapter = out->opened.adapter,
-                                .decoding = &out->decoding};
+    PC_TRY(pc_cli_cache_options(&out->cache, &o->cache, out->opened.compute));
+    pc_local_options options = {.context = o->context, .compute = out->opened.compute, .cache = out->cache,
+                                .adapter = out->opened.adapter, .decoding = &out->decoding};
     PC_TRY(pc_local_new(&out->local, out->opened.model, out->opened.backend, &options));
     out->answerer = pc_local_answerer(out->local);
     if (o->batch > 1) {

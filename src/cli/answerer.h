@@ -2,6 +2,7 @@
 #ifndef PC_CLI_ANSWERER_H
 #define PC_CLI_ANSWERER_H
 
+#include "cli/cache.h"
 #include "cli/inputs.h"
 #include "decode/batch.h"
 #include "decode/endpoint.h"
@@ -16,6 +17,7 @@ typedef struct pc_cli_answerer_options {
     int64_t tries;         /* of a call of an endpoint; 0 = 6 */
     double calls_a_minute; /* 0 = as many as go */
     const char *dtype, *template_name, *adapter, *decoding, *mmproj;
+    pc_cli_cache cache;
     int64_t threads, context, batch; /* batch: requests side by side; 0 = 1 */
 } pc_cli_answerer_options;
 
@@ -23,6 +25,7 @@ typedef struct pc_cli_answerer_options {
 typedef struct pc_cli_answerer {
     pc_answerer answerer;
     pc_cli_model opened;     /* {0} for an endpoint */
+    pc_cache_options cache;
     pc_local *local;         /* NULL for an endpoint */
     pc_batch *batch;         /* over `local`; NULL = one after the other */
     pc_endpoint *endpoint;   /* NULL for a local model */

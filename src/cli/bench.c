@@ -18,6 +18,7 @@ static const char *const level_names[] = {"best", "c", "avx2", "avx512", "avx512
 static const pc_field fields[] = {
     FIELD("prompt-tokens", prompts, PC_FIELD_TEXT, "512", 0, 0, "lengths of prompts to read, with commas between them; 0 = none"),
     FIELD("predict", predict, PC_FIELD_INT, "64", 0, 1 << 20, "tokens to decode one by one; 0 = none"),
+    FIELD("depth", depth, PC_FIELD_INT, "0", 0, 1 << 20, "tokens that were read before those are decoded"),
     FIELD("image", images, PC_FIELD_INT, "-1", -1, 64, "pictures to encode; -1 = one when the model takes pictures"),
     FIELD("batch", batch, PC_FIELD_INT, "1", 1, 1024, "texts read and continued together"),
     FIELD("repeat", repeat, PC_FIELD_INT, "5", 1, PC_BENCH_RUNS, "runs of each test; the median counts"),
@@ -25,6 +26,7 @@ static const pc_field fields[] = {
           "arithmetic of products: f32 or bf16; auto = bf16 unless the weights are f32 (training: both)"),
     FIELD("threads", threads, PC_FIELD_INT, "0", 0, 1024, "0 = all processors"),
     PC_CLI_MMPROJ(pc_bench_options),
+    PC_CLI_CACHE_FIELDS(pc_bench_options),
     FIELD("json", json, PC_FIELD_BOOL, "false", 0, 0, "one JSON object on stdout"),
     FIELD("train", train, PC_FIELD_BOOL, "false", 0, 0, "time training steps of three models made on the spot"),
     FIELD("kernels", kernels, PC_FIELD_BOOL, "false", 0, 0, "time the kernels"),
@@ -35,7 +37,7 @@ static const pc_field fields[] = {
 };
 
 static const pc_option_alias aliases[] = {
-    {"-p", "prompt-tokens"}, {"-n", "predict"}, {"-r", "repeat"}, {"-t", "threads"}, {0}};
+    {"-p", "prompt-tokens"}, {"-n", "predict"}, {"-d", "depth"}, {"-r", "repeat"}, {"-t", "threads"}, PC_CLI_CACHE_ALIASES, {0}};
 
 uint32_t pc_bench_level_flags(int level)
 {

@@ -6,14 +6,16 @@
 #include "base/dtype.h"
 #include "base/json.h"
 #include "base/str.h"
+#include "cli/cache.h"
 
 typedef struct pc_bench_options {
     bool kernels, train, json;
     int64_t threads;
     int level;
     char *filter, *prompts, *dtype, *mmproj;
+    pc_cli_cache cache;
     double seconds;
-    int64_t predict, images, batch, repeat;
+    int64_t predict, depth, images, batch, repeat;
 } pc_bench_options;
 
 /* Each measures, prints lines as they come (unless options->json), and gives everything as JSON in *text. */

@@ -18,6 +18,8 @@ enum {
 typedef struct bench {
     const pc_bench_options *options;
     pc_cli_model opened;
+    pc_cache_options cache;
+    size_t cache_bytes;        /* of the whole session */
     pc_session *session;
     pc_bench_report report;
     int64_t lengths[LENGTHS], length_count, longest;
@@ -64,7 +66,10 @@ static double weight_bytes(const pc_model *model)
 static double cache_bytes_of_token(const bench *b)
 {
     const pc_llm_info *info = &b->opened.model->llm.info;
-    return 2.0 * (double)(info->layers * info->key_heads * info->head_size) * (double)pc_dtype_size(b->opened.compute);
+    size_t keys = 0, values = 0;
+    pc_dtype_bytes(b->cache.keys, (size_t)(info->key_heads * info->head_size), &keys);
+    pc_dtype_bytes(b->cache.values, (size_t)(info->key_heads * info->head_size), &values);
+    return (double)info->layers * (double)(keys + values);
 }
 
 static void forget(const bench *b)
@@ -111,13 +116,16 @@ static pc_status bench_prompt(bench *b, int64_t length)
 
 static pc_status bench_decode(bench *b)
 {
-    int64_t count = b->options->predict, batch = b->options->batch;
+    int64_t count = b->options->predict, batch = b->options->batch, depth = b->options->depth;
     pc_bench_row row = {.unit = "tokens", .count = (double)(count * batch), .limit = PC_LIMIT_READ};
-    snprintf(row.test, sizeof row.test, batch > 1 ? "tg%lld x %lld" : "tg%lld", (long long)count, (long long)batch);
+    int written = snprintf(row.test, sizeof row.test, batch > 1 ? "tg%lld x %lld" : "tg%lld", (long long)count, (long long)batch);
+    if (depth) {
+        snprintf(row.test + written, sizeof row.test - (size_t)written, " @ %lld", (long long)depth);
+    }
     row.bytes = (double)count * weight_bytes(b->opened.model)
-                + 0.5 * (double)(count * (count + 1) * batch) * cache_bytes_of_token(b);
+                + (double)batch * (0.5 * (double)(count * (count + 1)) + (double)(count * depth)) * cache_bytes_of_token(b);
     for (int run = -1; run < b->options->repeat; run++) { /* the first warms up */
-        forget(b);
+        PC_TRY(read_prompts(b, depth, NULL));
         double start = pc_bench_now();
         for (int64_t i = 0; i < count; i++) {
             PC_TRY(read_all(b, 1));
@@ -219,15 +227,18 @@ static pc_status prepare(bench *b)
             b->pixels[i] = (float)(i * 7919 % 255) / 127.5f - 1;
         }
     }
-    int64_t most = b->longest > options->predict ? b->longest : options->predict;
+    const int64_t decoded = options->predict ? options->depth + options->predict : 0;
+    int64_t most = b->longest > decoded ? b->longest : decoded;
     most = most > pictures + ANSWER_WORDS ? most : pictures + ANSWER_WORDS;
     PC_TRY(PC_NEW_ARRAY(b->ids, (size_t)most, "a benchmark"));
     PC_TRY(PC_NEW_ARRAY(b->pieces, (size_t)options->batch, "a benchmark"));
     for (int64_t i = 0; i < most; i++) {
         b->ids[i] = (int32_t)(i * 2654435761 % model->llm.info.vocabulary);
     }
+    PC_TRY(pc_cli_cache_options(&b->cache, &options->cache, b->opened.compute));
     const pc_session_options session = {
-        .context = most, .chunk = CHUNK, .compute = b->opened.compute, .rows = options->batch};
+        .context = most, .chunk = CHUNK, .compute = b->opened.compute, .cache = b->cache, .rows = options->batch};
+    PC_TRY(pc_session_bytes(model, &session, &b->cache_bytes));
     return pc_session_new(&b->session, model, b->opened.backend, &session);
 }
 
@@ -240,6 +251,9 @@ static pc_status measure(bench *b, pc_str *text)
     PC_TRY(pc_bench_report_number(report, "parameters", (double)pc_params_elements(&model->params, NULL)));
     PC_TRY(pc_bench_report_text(report, "stored", pc_dtype_name(model->stored)));
     PC_TRY(pc_bench_report_text(report, "compute", pc_dtype_name(b->opened.compute)));
+    PC_TRY(pc_bench_report_text(report, "cache_type_k", pc_dtype_name(b->cache.keys)));
+    PC_TRY(pc_bench_report_text(report, "cache_type_v", pc_dtype_name(b->cache.values)));
+    PC_TRY(pc_bench_report_number(report, "kv_cache_bytes", (double)b->cache_bytes));
     PC_TRY(pc_bench_report_number(report, "batch", (double)b->options->batch));
     PC_TRY(pc_bench_report_number(report, "load_ms", b->opened.load_ms));
     for (int64_t i = 0; i < b->length_count; i++) {

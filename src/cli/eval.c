@@ -153,6 +153,7 @@ static pc_status make_setup(const evaluating *e, const asked_task *asked, pc_jso
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
         PC_GO(pc_json_set(json, texts[i].key, pc_json_new_text(texts[i].text ? texts[i].text : "")));
     }
+    PC_GO(pc_cli_cache_note(json, &o->cache));
     for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++) {
         PC_GO(pc_json_set(json, numbers[i].key, pc_json_new_integer(numbers[i].value)));
     }
@@ -204,7 +205,7 @@ static pc_status measure_task(evaluating *e, asked_task *asked)
         return pc_fail(PC_ERR_USAGE, "--tasks %s looks into a model: an endpoint can't be asked", asked->name);
     }
     pc_task_subject subject = {.model = opened->model, .backend = opened->backend,
-                               .context = e->options.context, .compute = opened->compute};
+                               .context = e->options.context, .compute = opened->compute, .cache = &e->who.cache};
     return asked->task->measure(&asked->measured, &task, &subject);
 }
 
@@ -492,7 +493,8 @@ static pc_status evaluate(evaluating *e, const char *path)
                                              .name = path, .base_url = o->base_url, .key_env = o->api_key_env, .tries = o->tries,
                                              .calls_a_minute = o->calls_a_minute, .dtype = o->dtype, .adapter = o->adapter,
                                              .template_name = o->template_name, .decoding = o->decoding, .threads = o->threads,
-                                             .context = o->context, .batch = o->batch_size, .mmproj = o->mmproj}));
+                                             .context = o->context, .batch = o->batch_size, .mmproj = o->mmproj,
+                                             .cache = o->cache}));
     for (int i = 0; i < e->count; i++) {
         PC_TRY(e->tasks[i].task->measure ? measure_task(e, &e->tasks[i])
                                          : ask_task(e, &e->tasks[i]));

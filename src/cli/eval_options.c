@@ -51,10 +51,11 @@ static const pc_field fields[] = {
     {.name = "temperature", .type = PC_FIELD_FLOAT, .offset = offsetof(eval_options, temperature), .fallback = "0", .high = 100,
      .help = "draw answers: 0 = greedy; votes need one above"},
     PC_CLI_MMPROJ(eval_options),
+    PC_CLI_CACHE_FIELDS(eval_options),
 };
 #undef FIELD
 #undef NUMBER
 const pc_field_table pc_eval_fields = {fields, sizeof fields / sizeof fields[0]};
 
 const pc_option_alias pc_eval_aliases[] = {
-    {"-c", "context"}, {"-t", "threads"}, {"-o", "output_path"}, {"--temp", "temperature"}, {NULL, NULL}};
+    {"-c", "context"}, {"-t", "threads"}, {"-o", "output_path"}, {"--temp", "temperature"}, PC_CLI_CACHE_ALIASES, {NULL, NULL}};

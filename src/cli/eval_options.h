@@ -3,6 +3,7 @@
 #define PC_CLI_EVAL_OPTIONS_H
 
 #include "base/field.h"
+#include "cli/cache.h"
 #include "cli/options.h"
 
 #include <stdbool.h>
@@ -11,6 +12,7 @@
 /* Texts are owned; pc_fields_clear releases them. */
 typedef struct pc_eval_options {
     char *tasks, *data, *output_path, *template_name, *system, *dtype, *adapter, *decoding, *mmproj;
+    pc_cli_cache cache;
     char *model, *base_url, *api_key_env, *shots_select, *shots_task, *shots_data;
     int64_t shots, shots_pool, shots_seed, limit, seed, batch_size, max_new_tokens, context, threads, tries, max_failures;
     double calls_a_minute, temperature;

@@ -3,6 +3,7 @@
 #include "base/log.h"
 #include "base/signal.h"
 #include "cli/adapters.h"
+#include "cli/cache.h"
 #include "cli/command.h"
 #include "cli/inputs.h"
 #include "cli/options.h"
@@ -24,6 +25,7 @@ typedef struct run_options {
     double values[5]; /* temperature and the other samplers; AS_CHECKPOINT = not chosen */
     int64_t logprobs; /* likeliest ids to tell for each token, or -1 */
     char *system, *template_name, *dtype, *mmproj, *decoding;
+    pc_cli_cache cache;
     bool json;
 } run_options;
 
@@ -70,12 +72,14 @@ static const pc_field fields[] = {
     {.name = "logprobs", .type = PC_FIELD_INT, .offset = offsetof(run_options, logprobs), .fallback = "-1", .low = -1,
      .high = 100, .help = "with --json: log-probability of each token and of the N likeliest at its place; -1 = none"},
     PC_CLI_MMPROJ(run_options),
+    PC_CLI_CACHE_FIELDS(run_options),
     FIELD(json, "json", PC_FIELD_BOOL, "false", "print one JSON object"),
 };
 #undef FIELD
 #undef VALUE
 
 static const pc_option_alias aliases[] = {{"-n", "n"}, {"-c", "context"}, {"-t", "threads"}, {"--lora", "adapter"},
+                                          PC_CLI_CACHE_ALIASES,
                                           {NULL, NULL}};
 
 typedef struct running {
@@ -145,6 +149,7 @@ static pc_status choose_adapter(running *r, int index)
                                 .decoding = &r->decoding, .probabilities = r->options.logprobs >= 0,
                                 .top = r->options.logprobs,
                                 .adapter = index < PC_CLI_ADAPTERS ? r->adapters.items[index] : NULL};
+    PC_TRY(pc_cli_cache_options(&options.cache, &r->options.cache, options.compute));
     if (!r->locals[index]) {
         PC_TRY(pc_local_new(&r->locals[index], r->opened.model, r->opened.backend, &options));
     }

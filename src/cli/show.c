@@ -4,6 +4,7 @@
  */
 #include "backend/cpu/cpu.h"
 #include "base/str.h"
+#include "cli/cache.h"
 #include "cli/command.h"
 #include "cli/inputs.h"
 #include "cli/options.h"
@@ -17,6 +18,7 @@
 typedef struct show_options {
     int64_t context;
     char *dtype, *template_name, *mmproj;
+    pc_cli_cache cache;
     bool json;
 } show_options;
 
@@ -31,9 +33,10 @@ static const pc_field fields[] = {
     {.name = "json", .type = PC_FIELD_BOOL, .offset = offsetof(show_options, json),
      .fallback = "false", .help = "print one JSON object"},
     PC_CLI_MMPROJ(show_options),
+    PC_CLI_CACHE_FIELDS(show_options),
 };
 
-static const pc_option_alias aliases[] = {{"-c", "context"}, {NULL, NULL}};
+static const pc_option_alias aliases[] = {{"-c", "context"}, PC_CLI_CACHE_ALIASES, {NULL, NULL}};
 
 enum { PARTS_MAX = 8 };
 
@@ -51,6 +54,7 @@ typedef struct facts {
     size_t packed_bytes; /* of the copies laid out for products */
     size_t cache_bytes, activation_bytes;
     int64_t context;     /* that the memory is planned for */
+    pc_cache_options cache;
     const char *template_name; /* NULL = none known */
     pc_fingerprint fingerprint;
 } facts;
@@ -81,7 +85,7 @@ static pc_status plan_session(facts *f, pc_dtype compute)
 {
     pc_backend *backend = NULL;
     pc_session *session = NULL;
-    pc_session_options options = {.context = f->context, .compute = compute};
+    pc_session_options options = {.context = f->context, .compute = compute, .cache = f->cache};
     pc_status status;
     PC_GO(pc_session_bytes(f->model, &options, &f->cache_bytes));
     PC_GO(pc_cpu_backend_new(&backend, 1, 0));
@@ -94,9 +98,10 @@ done:
     return status;
 }
 
-static pc_status gather(facts *f, const pc_model *model, int64_t context, pc_dtype compute)
+static pc_status gather(facts *f, const pc_model *model, const show_options *options, pc_dtype compute)
 {
-    *f = (facts){.model = model, .context = context};
+    *f = (facts){.model = model, .context = options->context};
+    PC_TRY(pc_cli_cache_options(&f->cache, &options->cache, compute));
     for (size_t i = 0; i < model->params.count; i++) {
         count_parameter(f, &model->params.items[i]->param, compute);
     }
@@ -201,12 +206,14 @@ static void draw_contrast(const facts *f)
 static void draw_memory(const facts *f, const char *dtype)
 {
     char weights[32], packed[32], cache[32], activations[32], all[32];
+    const char *keys = pc_dtype_name(f->cache.keys), *values = pc_dtype_name(f->cache.values);
+    const bool same = f->cache.keys == f->cache.values;
     printf("memory         weights %s as stored (mapped) + %s laid out for %s products",
            short_bytes(f->stored_bytes, weights), short_bytes(f->packed_bytes, packed), dtype);
     if (f->model->llm.type) {
-        printf(" + KV cache %s (%" PRId64 " tokens) + activations %s",
-               short_bytes(f->cache_bytes, cache), f->context,
-               short_bytes(f->activation_bytes, activations));
+        printf(" + KV cache %s (%" PRId64 " tokens, %s%s%s) + activations %s",
+               short_bytes(f->cache_bytes, cache), f->context, keys, same ? "" : " and ",
+               same ? "" : values, short_bytes(f->activation_bytes, activations));
     }
     printf(" = %s\n", short_bytes(f->stored_bytes + f->packed_bytes + f->cache_bytes +
                                   f->activation_bytes, all));
@@ -336,6 +343,8 @@ static pc_status json_memory(const facts *f, pc_json *out)
                               {"total", (int64_t)total},
                               {"planned_context", f->context}};
     PC_TRY(add_object(out, "memory_bytes", &memory));
+    PC_TRY(pc_json_set(memory, "cache_type_k", pc_json_new_text(pc_dtype_name(f->cache.keys))));
+    PC_TRY(pc_json_set(memory, "cache_type_v", pc_json_new_text(pc_dtype_name(f->cache.values))));
     return add_numbers(memory, numbers, sizeof numbers / sizeof numbers[0]);
 }
 
@@ -393,7 +402,7 @@ static pc_status show(const show_options *options, const char *path)
     if (options->template_name) {
         PC_GO(pc_template_by_name(&model->chat, options->template_name));
     }
-    PC_GO(gather(&f, model, options->context, compute));
+    PC_GO(gather(&f, model, options, compute));
     if (options->json) {
         PC_GO(print_json(&f));
     } else {
@@ -409,7 +418,8 @@ static pc_status run(int argc, char **argv)
     show_options options = {0};
     pc_arguments arguments;
     pc_options spec = {
-        .usage = "percept show MODEL|CONFIG.json [--json] [-c CONTEXT] [--dtype f32|bf16]",
+        .usage = "percept show MODEL|CONFIG.json [--json] [-c CONTEXT] [--dtype f32|bf16]\n"
+                 "             [-ctk TYPE] [-ctv TYPE]",
         .fields = {fields, sizeof fields / sizeof fields[0]},
         .aliases = aliases,
         .min_arguments = 1,

@@ -2,6 +2,7 @@
 PC_DATASET(scenes)
 PC_DATASET(scene_pairs)
 PC_DATASET(scene_problems)
+PC_DATASET(scene_words)
 PC_DATASET(easy_vqa)
 PC_DATASET(emoji)
 PC_DATASET(nlvr)

@@ -21,7 +21,7 @@ const pc_scene_glyph *pc_scene_glyph_find(char name);
 
 /* Streams of random numbers that one scene uses, so that layout, questions and captions are drawn independently. */
 enum { PC_SCENE_STREAM_LAYOUT, PC_SCENE_STREAM_QUESTIONS, PC_SCENE_STREAM_BRIEF, PC_SCENE_STREAM_DETAILED,
-       PC_SCENE_STREAM_KINDS, PC_SCENE_STREAM_PROBLEMS };
+       PC_SCENE_STREAM_KINDS, PC_SCENE_STREAM_PROBLEMS, PC_SCENE_STREAM_WORDS };
 void pc_scene_rng(pc_rng *rng, uint64_t seed, uint64_t index, int stream);
 
 /* A description that objects may fit: the attributes whose bit is in `mask` count. */

@@ -35,6 +35,7 @@ struct pc_batch {
     pc_session_piece *pieces;
     int most;
     bool plain;              /* the decoding is greedy and nothing else */
+    bool forgets;            /* the session has a window */
 };
 
 static bool is_plain(const pc_decoding *how)
@@ -65,9 +66,10 @@ pc_status pc_batch_new(pc_batch **out, pc_local *local, const pc_model *model, c
     self->local = local;
     self->model = model;
     self->most = most;
+    self->forgets = options->cache.window > 0;
     self->plain = is_plain(options->decoding);
     pc_session_options session = {.context = options->context, .chunk = READ_AT_ONCE, .compute = options->compute,
-                                  .adapter = options->adapter, .tail = 1, .rows = most};
+                                  .cache = options->cache, .adapter = options->adapter, .tail = 1, .rows = most};
     PC_GO(pc_session_new(&self->session, model, backend, &session));
     self->pictures.session = self->session;
     self->pictures.model = model;
@@ -240,7 +242,7 @@ static bool fits(const pc_batch *self, const pc_answer_request *request)
 static bool stays_within(pc_batch *self, const pc_answer_request *request, pc_status *status)
 {
     *status = pc_input_build(&self->inputs[0], request);
-    int64_t trained = self->model->llm.info.context;
+    int64_t trained = self->forgets ? 0 : self->model->llm.info.context; /* tokens in a window stand no further than that */
     return *status == PC_OK && (!trained || (int64_t)(self->inputs[0].prompt.ids.count + request->max_tokens) <= trained);
 }
 

@@ -280,7 +280,10 @@ static size_t find_reused(const pc_input *input)
     while (same < have && same + 1 < input->prompt.ids.count && same_token(&input->read[same], &input->wanted[same])) {
         same++;
     }
-    return input->model->llm.info.source && same < input->prompt.source ? 0 : same;
+    if (input->model->llm.info.source && same < input->prompt.source) {
+        return 0;
+    }
+    return (size_t)pc_session_row_reusable(input->session, input->row, (int64_t)same);
 }
 
 /* A source is read in one piece. */

@@ -124,7 +124,7 @@ static void ask_session(pc_local *local, const pc_local_options *options, pc_ses
     local->lanes.most = most_lanes(how);
     local->lanes.views = how->method && how->method->view && how->method->view(how->config, &view) ? 2 : 1;
     *session = (pc_session_options){.context = options->context, .chunk = READ_AT_ONCE, .compute = options->compute,
-                                    .adapter = options->adapter};
+                                    .cache = options->cache, .adapter = options->adapter};
     session->tail = how->draft ? 1 + how->draft_tokens : 1;
     session->keep_attention = how->method && how->method->over_trust;
     session->rows = pc_lanes_rows(local->lanes.most, local->lanes.views);
@@ -147,6 +147,7 @@ pc_status pc_local_new(pc_local **out, const pc_model *model, const pc_backend *
     local->model = model;
     local->backend = backend;
     local->decoding = options->decoding ? *options->decoding : (pc_decoding){.beams = 1, .groups = 1, .votes = 1};
+    local->forgets = options->cache.window > 0;
     local->probabilities = options->probabilities || local->decoding.votes > 1;
     local->top = options->top > 0 ? options->top : 0;
     pc_status status;
@@ -293,6 +294,9 @@ static pc_status write_answer(pc_answering *a)
     pc_local *local = a->local;
     const pc_decoding *how = &local->decoding;
     const bool searches = how->beams > 1 || (how->method && how->method->over_trust);
+    if (a->request->choices && local->forgets) {
+        return pc_fail(PC_ERR_USAGE, "given choices are judged behind one reading of the prompt, which a window may forget");
+    }
     begin_lanes(local, lengths);
     PC_TRY(a->request->choices ? pc_local_choose(a, lengths)
            : searches          ? pc_local_beams(a, lengths)

@@ -22,6 +22,7 @@ typedef struct pc_local pc_local;
 typedef struct pc_local_options {
     int64_t context;  /* tokens that the cache holds; 0 = the model's context, at most 4096 */
     pc_dtype compute; /* PC_F32 or PC_BF16 */
+    pc_cache_options cache;
     const pc_decoding *decoding; /* lives as long as the answerer; NULL = one sequence of the model's own logits */
     bool probabilities; /* the report tells the log-probability of each token */
     int64_t top;        /* and so many likeliest others */

@@ -22,6 +22,7 @@ struct pc_local {
     const pc_backend *backend;
     const pc_template *chat;
     pc_decoding decoding; /* what it points to is the caller's */
+    bool forgets;         /* the session has a window */
     bool probabilities;
     int64_t top;
     pc_session *session;

@@ -25,6 +25,7 @@ typedef struct pc_task_options {
 
 struct pc_model;   /* model/model.h */
 struct pc_backend; /* tensor/backend.h */
+struct pc_cache_options; /* model/cache_options.h */
 
 /* A model itself, for what can't be asked through an answerer; borrowed. */
 typedef struct pc_task_subject {
@@ -32,6 +33,7 @@ typedef struct pc_task_subject {
     const struct pc_backend *backend;
     int64_t context; /* tokens that fit in memory; 0 = the model's */
     pc_dtype compute;
+    const struct pc_cache_options *cache;
 } pc_task_subject;
 
 /* One question; everything is borrowed and lives until the next one. */

@@ -54,7 +54,7 @@ static pc_status measure(pc_json **out, const pc_task_options *options,
     char *text = NULL;
     size_t length;
     pc_perplexity got;
-    pc_session_options session = {.context = subject->context, .compute = subject->compute};
+    pc_session_options session = {.context = subject->context, .compute = subject->compute, .cache = *subject->cache};
     pc_perplexity_options how = {.limit = options->limit};
     *out = NULL;
     PC_TRY(pc_file_read(&text, &length, options->path, TEXT_LIMIT));

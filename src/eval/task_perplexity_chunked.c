@@ -42,7 +42,7 @@ static pc_status measure(pc_json **out, const pc_task_options *options, const pc
     size_t length;
     double deviation = 0;
     pc_perplexity got;
-    const pc_session_options session = {.compute = subject->compute};
+    const pc_session_options session = {.compute = subject->compute, .cache = *subject->cache};
     const pc_chunked_options how = {.chunk = subject->context, .limit = options->limit};
     *out = NULL;
     PC_TRY(pc_file_read(&text, &length, options->path, TEXT_LIMIT));

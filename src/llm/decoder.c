@@ -6,7 +6,8 @@
  * Source: Touvron et al. 2023 (arXiv:2302.13971, 2307.09288); transformers models/llama/modeling_llama.py.
  * Easy to get wrong: Hugging Face's q and k rows are permuted for rotate-half pairs (j, j + E/2), and so are all that
  * come here: the import of llama2.c, whose pairs are interleaved, puts them in this order; statistics of the norm in f32;
- * key head of query head h is h / (H/K); yarn's factor stands at queries and keys, so that its square scales the products.
+ * key head of query head h is h / (H/K); with attention sinks keys keep the rotation of their position for good, and it is the
+ * query that turns twice, for the sinks and for its window: products depend on differences alone; yarn's factor stands at queries and keys, so that its square scales the products.
  */
 #include "llm/decoder.h"
 
@@ -147,6 +148,7 @@ void pc_decoder_info(const void *any, pc_llm_info *out)
         .head_size = head_size(config),
         .tied = config->tie_word_embeddings,
         .axes = config->rotary.sections[0] ? PC_ROPE_AXES : 1,
+        .streams = !config->rotary.sections[0],
         .rotary_limit = config->rotary.kind == PC_ROTARY_DYNAMIC  ? config->max_position_embeddings
                         : config->rotary.kind == PC_ROTARY_PROMPT ? (int64_t)config->rotary.original
                                                                   : 0,
@@ -226,6 +228,21 @@ pc_tensor *pc_decoder_embed(const pc_build *build, const void *any_weights, pc_t
     return pc_take_rows(build->graph, pc_use(build, weights->embedding), ids);
 }
 
+static pc_rope_params rope_of(const pc_decoder_config *config)
+{
+    pc_rope_params rope = {.interleaved = false};
+    memcpy(rope.sections, config->rotary.sections, sizeof rope.sections);
+    return rope;
+}
+
+/* q [R,H,E] as it stands at `positions`; `places` are those that logn goes by. */
+static pc_tensor *turn_queries(const pc_build *build, const pc_decoder_config *config, const pc_llm_io *io, pc_tensor *q,
+                               pc_tensor *positions, pc_tensor *places)
+{
+    q = pc_rope(build->graph, q, positions, io->frequencies, rope_of(config));
+    return config->logn && !build->side ? pc_log_scale(build->graph, q, places, config->seq_length) : q;
+}
+
 /* x [T,D] (normed) -> [T,D] + residual; [R,D] with io->rows: keys and values of all rows, the rest for those alone. */
 static pc_tensor *attention(const pc_build *build, const pc_decoder_config *config, const pc_decoder_layer *layer, int index,
                             const pc_llm_io *io, pc_tensor *x, pc_tensor *residual)
@@ -233,8 +250,6 @@ static pc_tensor *attention(const pc_build *build, const pc_decoder_config *conf
     pc_graph *graph = build->graph;
     int64_t size = head_size(config);
     double scale = config->rotary.attention * config->rotary.attention / sqrt((double)size);
-    pc_rope_params rope = {.interleaved = false};
-    memcpy(rope.sections, config->rotary.sections, sizeof rope.sections);
     pc_tensor *positions = pc_stack_only(graph, io->positions, io->rows);
     pc_tensor *q = pc_hooks_project(io->hooks, build, index, PC_PROJECT_Q, &layer->q, pc_stack_only(graph, x, io->rows), NULL);
     pc_tensor *k = pc_hooks_project(io->hooks, build, index, PC_PROJECT_K, &layer->k, x, NULL);
@@ -246,10 +261,11 @@ static pc_tensor *attention(const pc_build *build, const pc_decoder_config *conf
         q = pc_norm_forward(build, &layer->q_norm, q, config->rms_norm_eps);
         k = pc_norm_forward(build, &layer->k_norm, k, config->rms_norm_eps);
     }
-    q = pc_rope(graph, q, positions, io->frequencies, rope);
-    q = config->logn && !build->side ? pc_log_scale(graph, q, positions, config->seq_length) : q;
-    k = pc_rope(graph, k, io->positions, io->frequencies, rope);
-    const pc_stack_attention how = {config->num_attention_heads, key_heads(config), size, scale, NULL};
+    pc_tensor *inside = io->inside ? pc_stack_only(graph, io->inside, io->rows) : NULL;
+    pc_tensor *sinks = inside ? turn_queries(build, config, io, q, inside, inside) : NULL;
+    q = turn_queries(build, config, io, q, positions, inside ? inside : positions);
+    k = pc_rope(graph, k, io->positions, io->frequencies, rope_of(config));
+    const pc_stack_attention how = {config->num_attention_heads, key_heads(config), size, scale, NULL, sinks};
     pc_tensor *mixed = pc_stack_attend(build, io, index, (pc_tensor *[]){q, k, v}, &how);
     return pc_stack_end(build, io->hooks, index, PC_PROJECT_O, &layer->o, mixed, pc_stack_only(graph, residual, io->rows));
 }

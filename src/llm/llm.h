@@ -11,7 +11,7 @@
 
 /* Memory of one layer's keys and values: rows [S, K*E] in pages that all sequences of a session share. */
 typedef struct pc_layer_cache {
-    pc_tensor *keys, *values; /* inputs of the graph, f32, bf16 or f16, [S,K,E] */
+    pc_tensor *keys, *values; /* inputs of the graph, f32, bf16, f16, q8_0 or q4_0, [S,K,E] */
 } pc_layer_cache;
 
 enum { PC_CACHE_PAGE = 64 }; /* rows of a page */
@@ -34,6 +34,8 @@ typedef struct pc_llm_look {
 typedef struct pc_llm_io {
     pc_tensor *embeddings; /* f32 [T,D] */
     pc_tensor *positions;  /* i32 [T], or [T,A] when a position has A numbers (pc_llm_info.axes) */
+    pc_tensor *inside;     /* i32 [T,1]: where each row stands for what is in its prefix range (attention sinks), or NULL: at its
+                            * position; with pc_llm_info.streams */
     pc_tensor *ranges;     /* i32 [T,4]: key rows that each row sees, its own the last (rows through `pages` with a cache) */
     pc_layer_cache *cache; /* one for each layer, or NULL: keys are the T rows themselves */
     pc_tensor *cache_rows; /* i32 [T]: the cache row where each row's key is kept */
@@ -60,6 +62,7 @@ typedef struct pc_llm_info {
     int64_t axes;       /* A: numbers of one position: 1, or 3 for M-RoPE (time, row, column) */
     bool position_table; /* there are no positions from `context` on */
     bool by_distance;    /* positions are distances between rows of a text: rows that see parts of it in other places don't do */
+    bool streams;       /* a row's place may be another for the keys of its prefix range: forward heeds io->inside */
     bool source;        /* an encoder-decoder: a text is its source, all read at once, then `start` and what is written */
     int64_t start;      /* the id that ends a source and opens what is written */
     bool rotary_of_prompt; /* and on that of the prompt alone: what is written behind it changes nothing */

@@ -237,7 +237,7 @@ static pc_tensor *attention(const pc_build *build, const mpt_config *config, con
         part = config->qk_ln && i < 2 ? pc_norm_forward(build, norm, part, config->layer_norm_epsilon) : part;
         qkv[i] = pc_reshape(graph, part, pc_dims(3, -1, heads, size)); /* [T,H,E] */
     }
-    const pc_stack_attention how = {heads, heads, size, scale, bias};
+    const pc_stack_attention how = {heads, heads, size, scale, bias, NULL};
     pc_tensor *mixed = pc_stack_attend(build, io, index, qkv, &how);
     return pc_stack_end(build, io->hooks, index, PC_PROJECT_O, &layer->o, mixed, residual);
 }

@@ -172,7 +172,7 @@ static pc_tensor *attention(const pc_build *build, const opt_config *config, con
     pc_tensor *q = pc_reshape(graph, pc_hooks_project(io->hooks, build, index, PC_PROJECT_Q, &layer->q, x, NULL), heads);
     pc_tensor *k = pc_reshape(graph, pc_hooks_project(io->hooks, build, index, PC_PROJECT_K, &layer->k, x, NULL), heads);
     pc_tensor *v = pc_reshape(graph, pc_hooks_project(io->hooks, build, index, PC_PROJECT_V, &layer->v, x, NULL), heads);
-    const pc_stack_attention how = {config->num_attention_heads, config->num_attention_heads, size, 1 / sqrt((double)size), NULL};
+    const pc_stack_attention how = {config->num_attention_heads, config->num_attention_heads, size, 1 / sqrt((double)size), NULL, NULL};
     pc_tensor *mixed = pc_stack_attend(build, io, index, (pc_tensor *[]){q, k, v}, &how);
     return pc_stack_end(build, io->hooks, index, PC_PROJECT_O, &layer->o, mixed, residual);
 }

@@ -124,6 +124,7 @@ static void info(const void *any, pc_llm_info *out)
         .head_size = head_size(config),
         .tied = config->tie_word_embeddings,
         .axes = 1,
+        .streams = true,
         .rotary_limit = config->rotary.kind == PC_ROTARY_DYNAMIC ? config->max_position_embeddings : 0,
     };
 }
@@ -190,9 +191,10 @@ static pc_tensor *attention(const pc_build *build, const phi_config *config, con
     q = pc_reshape(graph, q, pc_dims(3, -1, heads, size));             /* [T,H,E] */
     k = pc_reshape(graph, k, pc_dims(3, -1, key_heads(config), size)); /* [T,K,E] */
     v = pc_reshape(graph, v, pc_dims(3, -1, key_heads(config), size));
+    pc_tensor *sinks = io->inside ? pc_rope(graph, q, io->inside, io->frequencies, (pc_rope_params){0}) : NULL;
     q = pc_rope(graph, q, io->positions, io->frequencies, (pc_rope_params){0});
     k = pc_rope(graph, k, io->positions, io->frequencies, (pc_rope_params){0});
-    const pc_stack_attention how = {heads, key_heads(config), size, factor / sqrt((double)size), NULL};
+    const pc_stack_attention how = {heads, key_heads(config), size, factor / sqrt((double)size), NULL, sinks};
     pc_tensor *mixed = pc_stack_attend(build, io, index, (pc_tensor *[]){q, k, v}, &how);
     return pc_stack_end(build, io->hooks, index, PC_PROJECT_O, &layer->o, mixed, x);
 }

@@ -41,6 +41,10 @@ pc_tensor *pc_stack_attend(const pc_build *build, const pc_llm_io *io, int index
         in[1] = pc_store_rows(graph, io->cache[index].keys, in[1], io->cache_rows); /* [S,K,E] */
         in[2] = pc_store_rows(graph, io->cache[index].values, in[2], io->cache_rows);
     }
+    if (how->sinks) {
+        pc_tensor *near = pc_attention_sinks(graph, in, how->sinks, pc_stack_only(graph, io->ranges, io->rows), io->pages, params);
+        return pc_reshape(graph, near, pc_dims(2, -1, how->heads * how->size));
+    }
     if (!how->bias) { /* a look knows no bias */
         pc_llm_look_at(graph, io, index, in[0], in[1], how->scale);
     }

@@ -26,6 +26,7 @@ typedef struct pc_stack_attention {
     int64_t heads, key_heads, size; /* H, K, E */
     double scale;                   /* of the dot products */
     pc_tensor *bias;                /* f32 [H,2M+1] by distance (ops/attention.h), or NULL */
+    pc_tensor *sinks;               /* [R,H,E]: q as the keys of the prefix range meet it, or NULL; without a bias */
 } pc_stack_attention;
 
 /* q [R,H,E] of the wanted rows (all without io->rows), k, v [T,K,E], which the cache of layer `index` takes up first where there

@@ -113,6 +113,7 @@ pc_tensor *pc_model_read(const pc_build *build, const pc_model *model, const pc_
     pc_llm_io io = {
         .embeddings = x,
         .positions = reading->positions,
+        .inside = reading->inside,
         .ranges = reading->ranges,
         .cache = reading->cache,
         .cache_rows = reading->cache_rows,

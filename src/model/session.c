@@ -24,6 +24,9 @@ static void complete_options(const pc_model *model, pc_session_options *options)
         options->chunk = options->context; /* a source is read in one run */
     }
     options->tail = options->tail > 0 ? options->tail : 1;
+    if (!options->cache.typed) {
+        options->cache.keys = options->cache.values = options->compute;
+    }
 }
 
 /* R: most tokens of a chunk whose logits are wanted. */
@@ -40,8 +43,12 @@ static pc_cache_shape cache_shape(const pc_model *model, const pc_session_option
         .width = info->key_heads * info->head_size,
         .rows = options->rows,
         .context = options->context,
+        .sinks = options->cache.sinks,
+        .window = options->cache.window,
+        .chunk = options->chunk,
         .tokens = options->tokens,
-        .dtype = options->compute,
+        .keys = options->cache.keys,
+        .values = options->cache.values,
     };
 }
 
@@ -103,11 +110,11 @@ static pc_status declare_cache(pc_session *session)
 {
     const pc_llm_info *info = &session->model->llm.info;
     pc_shape shape = pc_dims(3, pc_cache_pool_rows(session->cache), info->key_heads, info->head_size);
-    pc_dtype dtype = session->options.compute;
+    const pc_cache_options *cache = &session->options.cache;
     PC_TRY(PC_NEW_ARRAY(session->layers, (size_t)info->layers, "the KV cache"));
     for (int64_t i = 0; i < info->layers; i++) {
-        session->layers[i].keys = pc_graph_input(session->text.graph, "keys", dtype, shape);
-        session->layers[i].values = pc_graph_input(session->text.graph, "values", dtype, shape);
+        session->layers[i].keys = pc_graph_input(session->text.graph, "keys", cache->keys, shape);
+        session->layers[i].values = pc_graph_input(session->text.graph, "values", cache->values, shape);
     }
     return PC_OK;
 }
@@ -152,6 +159,9 @@ static pc_status build_text(pc_session *session)
         .cache_pages = pc_graph_input(text->graph, "cache_pages", PC_I32, pc_dims(1, pc_cache_table_size(session->cache))),
     };
     pc_model_reading_inputs(text->graph, model, chunk, &text->in);
+    if (session->options.cache.window) {
+        text->in.inside = pc_graph_input(text->graph, "inside", PC_I32, pc_dims(2, chunk, 1));
+    }
     PC_TRY(pc_memory_declare(session->memory, text->graph, &text->in.bridge));
     if (model->bridge.type && !session->memory) {
         text->in.bridge.types = pc_graph_input(text->graph, "types", PC_I32, pc_dims(1, chunk));
@@ -227,6 +237,8 @@ static pc_status allocate(pc_session *session)
     PC_TRY(PC_NEW_ARRAY(session->frequencies, (size_t)(session->model->llm.info.head_size / 2), "a session"));
     PC_TRY(PC_NEW_ARRAY(session->ids, chunk, "a session"));
     PC_TRY(PC_NEW_ARRAY(session->positions, chunk * (size_t)session->model->llm.info.axes, "a session"));
+    PC_TRY(PC_NEW_ARRAY(session->inside, chunk, "a session"));
+    PC_TRY(PC_NEW_ARRAY(session->parts, 2 * rows, "a session"));
     PC_TRY(PC_NEW_ARRAY(session->follow, rows * (size_t)session->options.context, "a session"));
     PC_TRY(PC_NEW_ARRAY(session->rows, chunk, "a session"));
     PC_TRY(PC_NEW_ARRAY(session->soft_rows, chunk, "a session"));
@@ -253,6 +265,12 @@ static pc_status bind_cache(pc_session *session)
                         pc_dims(1, info->head_size / 2));
 }
 
+int64_t pc_session_stands(const pc_session *session, int64_t length)
+{
+    const pc_cache_options *cache = &session->options.cache;
+    return cache->window ? least(length, cache->sinks + cache->window) : length;
+}
+
 void pc_session_turn_for(pc_session *session, int64_t length)
 {
     const pc_llm_part *llm = &session->model->llm;
@@ -263,11 +281,33 @@ void pc_session_turn_for(pc_session *session, int64_t length)
 bool pc_session_expect(pc_session *session, int64_t total)
 {
     int64_t limit = session->model->llm.info.rotary_limit;
+    total = pc_session_stands(session, total);
     if (!limit || (total <= limit && session->horizon <= limit)) {
         return true;
     }
     pc_session_turn_for(session, total);
     return pc_session_length(session) == 0;
+}
+
+/* A window moves a text under its queries: what knows it as a whole does not go with it. */
+static pc_status check_window(const pc_model *model, const pc_session_options *options)
+{
+    const pc_cache_options *cache = &options->cache;
+    enum { MOST = 1 << 24 };
+    if (!cache->window) {
+        return PC_OK;
+    }
+    if (cache->window < 0 || cache->sinks < 0 || cache->window > MOST || cache->sinks > MOST) {
+        return pc_fail(PC_ERR_USAGE, "a window of %lld tokens behind %lld sinks; expected 1 and 0 to %d", (long long)cache->window,
+                       (long long)cache->sinks, (int)MOST);
+    }
+    if (!model->llm.info.streams || model->llm.info.source || pc_model_pictures_apart(model)) {
+        return pc_fail(PC_ERR_DATA, "%s: attention sinks want a decoder with rotary positions of one number, and pictures within the text",
+                       model->path ? model->path : "the model");
+    }
+    return options->keep_hidden || options->keep_attention
+               ? pc_fail(PC_ERR_USAGE, "states and weights of attention are not kept with a window")
+               : PC_OK;
 }
 
 pc_status pc_session_new(pc_session **out, const pc_model *model, const pc_backend *backend,
@@ -280,6 +320,7 @@ pc_status pc_session_new(pc_session **out, const pc_model *model, const pc_backe
     }
     const int32_t last = options->context > 0 ? (int32_t)options->context - 1 : 0;
     PC_TRY(pc_model_check_positions(model, &last, 1));
+    PC_TRY(check_window(model, options));
     PC_TRY(PC_NEW(session, "a session"));
     session->model = model;
     session->backend = backend;
@@ -327,6 +368,8 @@ void pc_session_free(pc_session *session)
     pc_free(session->frequencies);
     pc_free(session->ids);
     pc_free(session->positions);
+    pc_free(session->inside);
+    pc_free(session->parts);
     pc_free(session->follow);
     pc_free(session->rows);
     pc_free(session->soft_rows);
@@ -522,6 +565,11 @@ void pc_session_rewind(pc_session *session, int64_t length)
 void pc_session_row_rewind(pc_session *session, int64_t row, int64_t length)
 {
     pc_cache_truncate(session->cache, row, length);
+}
+
+int64_t pc_session_row_reusable(const pc_session *session, int64_t row, int64_t length)
+{
+    return pc_cache_reusable(session->cache, row, length);
 }
 
 void pc_session_row_share(pc_session *session, int64_t to, int64_t from, int64_t length)

@@ -6,6 +6,7 @@
 #ifndef PC_MODEL_SESSION_H
 #define PC_MODEL_SESSION_H
 
+#include "model/cache_options.h"
 #include "model/forward.h"
 
 typedef struct pc_session pc_session;
@@ -13,9 +14,11 @@ typedef struct pc_session pc_session;
 enum { PC_SESSION_TAPS = 64 };
 
 typedef struct pc_session_options {
-    int64_t context; /* tokens that the cache holds for a row; 0 = the model's context, at most 4096 */
+    int64_t context; /* most tokens of a row; 0 = the model's context, at most 4096. All are held, but for a cache with a window,
+                      * whose memory does not grow with it */
     int64_t chunk;   /* tokens of a prompt that are read at once; 0 = 512 */
-    pc_dtype compute;/* PC_F32 or PC_BF16; the cache holds numbers of this type */
+    pc_dtype compute;/* PC_F32 or PC_BF16 */
+    pc_cache_options cache;
     int64_t rows;    /* conversations; 0 = 1 */
     int64_t tokens;  /* that the caches of all rows hold together; 0 = rows * context */
     const pc_adapter *adapter; /* borrowed; NULL = the weights alone */
@@ -26,7 +29,8 @@ typedef struct pc_session_options {
     bool keep_attention;       /* pc_session_attention is wanted */
 } pc_session_options;
 
-/* model and backend are borrowed. */
+/* model and backend are borrowed. PC_ERR_DATA for a cache in blocks when the model's keys are no whole ones; for a window where
+ * the model's positions don't allow it, and together with keep_hidden or keep_attention. */
 pc_status pc_session_new(pc_session **out, const pc_model *model, const pc_backend *backend,
                          const pc_session_options *options);
 void pc_session_free(pc_session *session);
@@ -73,7 +77,8 @@ typedef struct pc_session_piece {
     bool picture_goes_on;     /* the soft token at its end is followed by another, of the next piece */
 } pc_session_piece;
 
-/* Read the pieces in as few runs as chunks allow. PC_ERR_DATA when one doesn't fit: no row has changed then. */
+/* Read the pieces in as few runs as chunks allow. PC_ERR_DATA when one doesn't fit: no row has changed then (with a window, and
+ * after other failures, they may have lost what was to be forgotten). */
 pc_status pc_session_read_rows(pc_session *session, const pc_session_piece *pieces, int64_t count);
 const float *pc_session_row_logits(const pc_session *session, int64_t row); /* [V]; valid until that row is read again */
 /* Logits behind the i-th of the `tail` last tokens of the piece that a row read last; the last of them are the row's. */
@@ -87,6 +92,9 @@ const float *pc_session_hidden(const pc_session *session, int64_t row, int64_t p
 const float *pc_session_attention(const pc_session *session, int64_t row);
 int64_t pc_session_row_length(const pc_session *session, int64_t row);
 void pc_session_row_rewind(pc_session *session, int64_t row, int64_t length);
+/* The longest beginning of a row, of at most `length` tokens, that it can be rewound to: with a window some are gone. A rewind to
+ * another length goes back so far. */
+int64_t pc_session_row_reusable(const pc_session *session, int64_t row, int64_t length);
 /* Row `to` forgets everything and begins with the first `length` tokens of `from`; pages are shared until one is written. */
 void pc_session_row_share(pc_session *session, int64_t to, int64_t from, int64_t length);
 int64_t pc_session_free_tokens(const pc_session *session); /* that the cache could still take, over all rows */

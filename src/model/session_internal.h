@@ -47,8 +47,9 @@ struct pc_session {
     float *hidden;      /* [rows,context,D'] or NULL */
     float *attention;   /* [rows,context] or NULL */
     /* Staging of one chunk. */
-    int32_t *ids, *positions /* [chunk,A] */, *rows, *soft_rows, *types;
+    int32_t *ids, *positions /* [chunk,A] */, *inside, *rows, *soft_rows, *types;
     pc_attention_range *ranges;
+    pc_session_piece *parts; /* [2,rows]: what is left of pieces that are read by steps, and a step */
     float *soft; /* [chunk,D'] */
     int32_t *sides;     /* [2,chunk]: rows of the source, and of the target */
     int64_t *sources;   /* [rows]: tokens of the source of each row that holds something; encoder-decoders */
@@ -61,6 +62,9 @@ struct pc_session {
 
 /* The frequencies of the rotary positions for texts of this length. */
 void pc_session_turn_for(pc_session *session, int64_t length);
+
+/* Tokens that the last one of a text of this length sees: with a window no more than fit it and its sinks. */
+int64_t pc_session_stands(const pc_session *session, int64_t length);
 
 static inline int64_t least(int64_t a, int64_t b)
 {

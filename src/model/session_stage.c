@@ -34,10 +34,37 @@ static bool is_inside(const pc_session_piece *piece, int64_t i)
     return next && piece->soft && piece->soft[i];
 }
 
+/* With a window: what lies between the sinks and the `window` newest tokens of the one at `place` is not seen. */
+static bool sees_apart(const pc_cache_options *cache, int64_t place)
+{
+    return cache->window && place >= cache->sinks + cache->window;
+}
+
+/* Where that token stands for the sinks: as far behind them as if the first token of its window were the next. */
+static int32_t stands_inside(const pc_session *session, int64_t row, int64_t place, int32_t position)
+{
+    const pc_cache_options *cache = &session->options.cache;
+    const int32_t *follow = session->follow + row * session->options.context;
+    if (!sees_apart(cache, place)) {
+        return position;
+    }
+    return position - follow[place - cache->window] + (cache->sinks ? follow[cache->sinks - 1] : 0);
+}
+
+static pc_attention_range apart(const pc_session *session, int64_t row, int64_t address, int64_t place)
+{
+    const pc_cache_options *cache = &session->options.cache;
+    const int32_t first = (int32_t)(address + pc_cache_offset(session->cache, row, place - cache->window + 1));
+    return (pc_attention_range){(int32_t)address, (int32_t)(address + cache->sinks), first, first + (int32_t)cache->window};
+}
+
 /* What the token at `place` of a row sees: with a source, its tokens see the rows of the run, what is written sees the cache. */
 static pc_attention_range range_of(const pc_session *session, int64_t row, int64_t address, int64_t place, int64_t at)
 {
     const int64_t source = session->sources[row];
+    if (sees_apart(&session->options.cache, place)) {
+        return apart(session, row, address, place);
+    }
     if (place < source) {
         const int32_t first = (int32_t)(at - place);
         return (pc_attention_range){0, 0, first, first + (int32_t)source};
@@ -61,6 +88,7 @@ static void stage(pc_session *session, chunk *now, const pc_session_piece *piece
         session->ids[at] = is_soft && !session->memory ? 0 : piece->ids[i];
         pc_memory_put(session->memory, piece->row, place, at, piece->ids[i], is_soft ? piece->soft[i] : NULL);
         give_position(session, piece, i, place, at);
+        session->inside[at] = stands_inside(session, piece->row, place, session->positions[at]);
         session->rows[at] = pc_cache_place(session->cache, piece->row, place);
         session->ranges[at] = range_of(session, piece->row, address, place, at);
         if (is_soft && !session->memory) {
@@ -112,6 +140,9 @@ static pc_status run_chunk(pc_session *session, const chunk *now)
     PC_TRY(pc_exec_bind(text->exec, text->in.ids, session->ids, pc_dims(1, count)));
     PC_TRY(pc_exec_bind(text->exec, text->in.positions, session->positions,
                         pc_dims(2, count, session->model->llm.info.axes)));
+    if (text->in.inside) {
+        PC_TRY(pc_exec_bind(text->exec, text->in.inside, session->inside, pc_dims(2, count, 1)));
+    }
     PC_TRY(pc_exec_bind(text->exec, text->in.ranges, session->ranges, pc_dims(2, count, 4)));
     PC_TRY(pc_exec_bind(text->exec, text->in.cache_rows, session->rows, pc_dims(1, count)));
     if (text->in.source_rows) {
@@ -206,7 +237,7 @@ static pc_status find_source(pc_session *session, const pc_session_piece *piece)
 static void turn_for_pieces(pc_session *session, const pc_session_piece *pieces, int64_t count)
 {
     for (int64_t i = 0; session->model->llm.info.rotary_limit && i < count; i++) {
-        int64_t length = pc_cache_length(session->cache, pieces[i].row);
+        int64_t length = pc_session_stands(session, pc_cache_length(session->cache, pieces[i].row));
         bool stays = session->model->llm.info.rotary_of_prompt && length > pieces[i].count;
         if (length > session->horizon && !stays) {
             pc_session_turn_for(session, length);
@@ -223,7 +254,7 @@ static int64_t soft_tokens(const pc_session_piece *piece)
     return count;
 }
 
-pc_status pc_session_read_rows(pc_session *session, const pc_session_piece *pieces, int64_t count)
+static pc_status read_pieces(pc_session *session, const pc_session_piece *pieces, int64_t count)
 {
     int64_t extended = 0, pictures = 0;
     pc_status status = PC_OK;
@@ -248,4 +279,50 @@ pc_status pc_session_read_rows(pc_session *session, const pc_session_piece *piec
         pc_cache_truncate(session->cache, pieces[i].row, length - pieces[i].count);
     }
     return status;
+}
+
+/* Takes the beginning of a piece off it that is read in one step: a chunk at most, and the whole tail in the last. */
+static pc_session_piece take_part(const pc_session *session, pc_session_piece *rest)
+{
+    const int64_t most = session->options.chunk, axes = session->model->llm.info.axes;
+    const int64_t behind = rest->count - (rest->tail > 0 ? rest->tail : 1);
+    pc_session_piece part = *rest;
+    part.count = rest->count <= most || behind < 1 ? rest->count : least(most, behind);
+    rest->ids += part.count;
+    rest->soft = rest->soft ? rest->soft + part.count : NULL;
+    rest->positions = rest->positions ? rest->positions + part.count * axes : NULL;
+    rest->count -= part.count;
+    if (rest->count) {
+        part.tail = 1;
+        part.picture_goes_on = rest->soft && rest->soft[0];
+    }
+    return part;
+}
+
+/* With a window rows forget while they read, so a long piece goes in by steps. */
+static pc_status read_by_steps(pc_session *session, const pc_session_piece *pieces, int64_t count)
+{
+    pc_session_piece *rest = session->parts, *now = session->parts + session->options.rows;
+    for (int64_t i = 0; i < count; i++) {
+        PC_TRY(check_ids(session, &pieces[i]));
+        PC_TRY(pc_cache_check(session->cache, pieces[i].row, pieces[i].count));
+        rest[i] = pieces[i];
+    }
+    for (;;) {
+        int64_t parts = 0;
+        for (int64_t i = 0; i < count; i++) {
+            if (rest[i].count) {
+                now[parts++] = take_part(session, &rest[i]);
+            }
+        }
+        if (!parts) {
+            return PC_OK;
+        }
+        PC_TRY(read_pieces(session, now, parts));
+    }
+}
+
+pc_status pc_session_read_rows(pc_session *session, const pc_session_piece *pieces, int64_t count)
+{
+    return session->options.cache.window ? read_by_steps(session, pieces, count) : read_pieces(session, pieces, count);
 }

@@ -48,9 +48,18 @@ static const pc_tensor *pages_of(const pc_node *node)
     return node->op == &pc_op_attention && node->inputs > 5 ? node->in[5] : NULL;
 }
 
+/* Queries of their own for the keys of the prefix range. */
+static const pc_tensor *sinks_of(const pc_node *node)
+{
+    return node->op == &pc_op_attention && node->inputs > 6 ? node->in[6] : NULL;
+}
+
 static pc_status shape(pc_node *node)
 {
     PC_TRY(check_inputs(node));
+    if (sinks_of(node) && !pc_shape_equal(&node->in[0]->shape, &sinks_of(node)->shape)) {
+        return pc_op_shape_error(node, node->in[6], "the queries' shape");
+    }
     if (pages_of(node) && ((const pc_attention_params *)node->params)->page_rows < 1) {
         return pc_fail(PC_ERR_USAGE, "attention over pages wants the rows of a page");
     }
@@ -98,10 +107,12 @@ static int64_t bias_at(const pc_node *node, int64_t t, int64_t h, int64_t row)
 
 static double score(const pc_node *node, view w, int64_t t, int64_t h, int64_t row)
 {
+    const int32_t *range = pc_i32(node->in[3]) + 4 * t;
+    const pc_tensor *q = sinks_of(node) && row >= range[0] && row < range[1] ? sinks_of(node) : node->in[0];
     int64_t kh = h / (w.heads / w.key_heads), s = place_of(node, row);
     double sum = 0;
     for (int64_t e = 0; e < w.size; e++) {
-        sum += pc_tensor_get(node->in[0], (t * w.heads + h) * w.size + e) *
+        sum += pc_tensor_get(q, (t * w.heads + h) * w.size + e) *
                pc_tensor_get(node->in[1], (s * w.key_heads + kh) * w.size + e);
     }
     double bias = node->in[4] ? pc_tensor_get(node->in[4], bias_at(node, t, h, row)) : 0;
@@ -150,7 +161,7 @@ static void grad(pc_graph *graph, pc_node *node, pc_tensor *const *dout, pc_tens
 {
     pc_tensor *in[] = {node->in[0], node->in[1], node->in[2], node->in[3],
                        node->in[4], node->out[0], node->out[1], dout[0]};
-    if (!dout[0] || dout[1] || pages_of(node)) {
+    if (!dout[0] || dout[1] || pages_of(node) || sinks_of(node)) {
         pc_graph_poison(graph, pc_fail(PC_ERR_USAGE, "attention: the log-sum-exp has no gradient, nor has a cache in pages"));
         return;
     }
@@ -219,6 +230,13 @@ pc_tensor *pc_attention_biased(pc_graph *graph, pc_tensor *const qkv[3], pc_tens
 {
     pc_tensor *in[] = {qkv[0], qkv[1], qkv[2], ranges, bias, pages};
     return pc_graph_add(graph, &pc_op_attention, in, pages ? 6 : 5, 2, &params);
+}
+
+pc_tensor *pc_attention_sinks(pc_graph *graph, pc_tensor *const qkv[3], pc_tensor *sinks, pc_tensor *ranges, pc_tensor *pages,
+                              pc_attention_params params)
+{
+    pc_tensor *in[] = {qkv[0], qkv[1], qkv[2], ranges, NULL, pages, sinks};
+    return pc_graph_add(graph, &pc_op_attention, in, 7, 2, &params);
 }
 
 static pc_status grad_shape(pc_node *node)

@@ -27,7 +27,9 @@ typedef struct pc_attention_params {
 /* in[0] q [T,H,E]; in[1] k [S,K,E]; in[2] v [S,K,E]; H a multiple of K (query head h reads key head h / (H/K));
  * in[3] ranges i32 [T,4]; in[4] bias f32 [H,2M+1] or NULL, added to the scaled products: of key row s and a query at
  * key row p, bias[h, M + s - p], distances beyond M counting as M; in[5] pages i32 [P] or NULL: key row r of the ranges is
- * then row pages[r / page_rows] * page_rows + r % page_rows of k and v.
+ * then row pages[r / page_rows] * page_rows + r % page_rows of k and v. k and v may lie in a cache's types
+ * (store_rows), each in its own: a row of all heads is whole blocks, a head need not be; in[6] q [T,H,E] or NULL: the queries
+ * that keys of the prefix range meet, in place of in[0]. So a query may stand nearer to its sinks than it does to itself.
  * out[0] [T,H,E]; out[1] log-sum-exp of each row f32 [T,H] (for the gradient). */
 extern const pc_op pc_op_attention;
 /* in q, k, v, ranges, bias or NULL, out, lse, dout; out dq, dk, dv, and dbias when there is a bias. */
@@ -40,6 +42,9 @@ pc_tensor *pc_attention_paged(pc_graph *graph, pc_tensor *q, pc_tensor *k, pc_te
 /* Either, with a bias (or NULL) and every parameter; pages NULL = k and v as they are. */
 pc_tensor *pc_attention_biased(pc_graph *graph, pc_tensor *const qkv[3], pc_tensor *ranges, pc_tensor *bias, pc_tensor *pages,
                                pc_attention_params params);
+/* The same over a cache, where keys of the prefix range meet `sinks` [T,H,E] in place of qkv[0]; without a gradient. */
+pc_tensor *pc_attention_sinks(pc_graph *graph, pc_tensor *const qkv[3], pc_tensor *sinks, pc_tensor *ranges, pc_tensor *pages,
+                              pc_attention_params params);
 /* Where in its row of the bias a key at `row` stands for query t. */
 int64_t pc_attention_distance(const pc_attention_params *params, const pc_attention_range *range, int64_t t, int64_t row,
                               int64_t most);

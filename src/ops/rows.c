@@ -1,6 +1,8 @@
 /* Rows in and out: gather, scatter, splice, caches, tokens before a group, slices. */
 #include "ops/rows.h"
 
+#include "base/block.h"
+#include "base/block_store.h"
 #include "ops/add.h"
 #include "ops/common.h"
 #include "ops/multiply.h"
@@ -183,7 +185,24 @@ static pc_status store_shape(pc_node *node)
     if (pc_count(node->in[1]) != pc_count(node->in[2]) * row_width(node->in[0])) {
         return pc_op_shape_error(node, node->in[1], "one row for each id, as wide as the cache");
     }
+    if (row_width(node->in[0]) % (int64_t)pc_dtype_unit(node->in[0]->dtype)) {
+        return pc_op_shape_error(node, node->in[0], "rows of whole blocks");
+    }
     return pc_shape_same(node);
+}
+
+/* Row `from` of x, block by block. */
+static void store_blocks(pc_tensor *cache, int64_t to, const pc_tensor *x, int64_t from, int64_t width)
+{
+    const int64_t unit = (int64_t)pc_dtype_unit(cache->dtype);
+    const size_t size = pc_dtype_size(cache->dtype);
+    float block[PC_BLOCK_SMALL];
+    for (int64_t i = 0; i < width; i += unit) {
+        for (int64_t k = 0; k < unit; k++) {
+            block[k] = (float)pc_tensor_get(x, from * width + i + k);
+        }
+        pc_block_store(cache->dtype, (char *)cache->data + (size_t)((to * width + i) / unit) * size, block, (size_t)unit);
+    }
 }
 
 static void store_reference(const pc_call *call)
@@ -191,7 +210,12 @@ static void store_reference(const pc_call *call)
     const pc_node *node = call->node;
     int64_t width = row_width(node->in[0]), rows = pc_count(node->in[2]);
     for (int64_t t = 0; t < rows; t++) {
-        copy_row(node->out[0], pc_i32(node->in[2])[t], node->in[1], t, width);
+        const int64_t to = pc_i32(node->in[2])[t];
+        if (pc_dtype_is_block(node->out[0]->dtype)) {
+            store_blocks(node->out[0], to, node->in[1], t, width);
+        } else {
+            copy_row(node->out[0], to, node->in[1], t, width);
+        }
     }
 }
 

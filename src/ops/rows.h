@@ -18,7 +18,8 @@ pc_tensor *pc_add_rows(pc_graph *graph, pc_tensor *dy, pc_tensor *ids, pc_tensor
 extern const pc_op pc_op_put_rows;
 pc_tensor *pc_put_rows(pc_graph *graph, pc_tensor *base, pc_tensor *rows, pc_tensor *ids);
 
-/* Write x [T,..] to cache[ids[t]] (i32 [T]) and give the cache on: cache [S,..] f32/bf16/f16. writes_input. */
+/* Write x [T,..] to cache[ids[t]] (i32 [T]) and give the cache on: cache [S,..] f32/bf16/f16, or q8_0/q4_0 whose rows
+ * are whole blocks (base/block_store.h). writes_input. */
 extern const pc_op pc_op_store_rows;
 pc_tensor *pc_store_rows(pc_graph *graph, pc_tensor *cache, pc_tensor *x, pc_tensor *ids);
 

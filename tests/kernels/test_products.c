@@ -189,8 +189,10 @@ static void add_attention(walker *w, pc_dtype cache, int64_t queries, int64_t ke
                           int64_t size, mask kind)
 {
     walker_float(w, PC_F32, pc_dims(3, queries, heads, size));
-    walker_float(w, cache, pc_dims(3, keys, key_heads, size));
-    walker_float(w, cache, pc_dims(3, keys, key_heads, size));
+    for (int i = 0; i < 2; i++) {
+        const pc_shape shape = pc_dims(3, keys, key_heads, size);
+        (void)(pc_dtype_is_block(cache) ? walker_blocks(w, cache, shape) : walker_float(w, cache, shape));
+    }
     pc_tensor *ranges = walker_int(w, pc_dims(2, queries, 4), 1);
     for (int64_t t = 0; t < queries; t++) {
         pc_attention_range range = range_for(w, kind, t, queries, keys);
@@ -282,6 +284,50 @@ static void test_attention_paged(void **state)
             free(whole[level]);
         }
         walker_check(w);
+    }
+}
+
+/* Keys and values in blocks: heads of whole blocks, of parts of one, and of parts of two. */
+static void test_attention_blocks(void **state)
+{
+    static const struct attention_size sizes[] = {{1, 300, 4, 1, 128}, {43, 43, 4, 2, 64}, {40, 150, 4, 4, 8},
+                                                  {5, 70, 4, 2, 48}, {3, 90, 8, 8, 20}, {1, 1, 1, 1, 32}};
+    walker *w = *state;
+    for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++) {
+        for (mask kind = 0; kind < MASKS; kind++) {
+            const pc_attention_params params = {.scale = 1 / sqrt((double)sizes[i].size)};
+            walker_begin(w, &pc_op_attention, &params);
+            add_attention(w, (i + kind) % 2 ? PC_Q8_0 : PC_Q4_0, sizes[i].queries, sizes[i].keys, sizes[i].heads,
+                          sizes[i].key_heads, sizes[i].size, kind);
+            w->node.outputs = 2;
+            w->absolute = 3e-6;
+            walker_check(w);
+        }
+    }
+}
+
+/* Other queries for the keys of the prefix range: in pages and not, with several heads to a key head. */
+static void test_attention_sinks(void **state)
+{
+    enum { ROWS = 30 };
+    walker *w = *state;
+    for (size_t i = 0; i < sizeof attention_sizes / sizeof attention_sizes[0]; i++) {
+        for (mask kind = 0; kind < MASKS; kind++) {
+            const struct attention_size s = attention_sizes[i];
+            const pc_attention_params params = {.scale = 1 / sqrt((double)s.size), .page_rows = ROWS};
+            const bool paged = (i + kind) % 2 && s.keys % ROWS == 0;
+            walker_begin(w, &pc_op_attention, &params);
+            add_attention(w, PC_F32, s.queries, s.keys, s.heads, s.key_heads, s.size, kind);
+            if (paged) {
+                walker_distinct(w, s.keys / ROWS, s.keys / ROWS);
+            } else {
+                walker_absent(w);
+            }
+            walker_float(w, PC_F32, pc_dims(3, s.queries, s.heads, s.size));
+            w->node.outputs = 2;
+            w->absolute = 3e-6;
+            walker_check(w);
+        }
     }
 }
 
@@ -487,6 +533,8 @@ int main(void)
         cmocka_unit_test(test_attention_paged),
         cmocka_unit_test(test_attention_grad),
         cmocka_unit_test(test_attention_rows),
+        cmocka_unit_test(test_attention_blocks),
+        cmocka_unit_test(test_attention_sinks),
     };
     return cmocka_run_group_tests(tests, walker_setup, walker_teardown);
 }

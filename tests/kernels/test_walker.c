@@ -503,6 +503,36 @@ static void test_dropout(void **state)
     }
 }
 
+/* Rows stored into blocks, and looked at there. */
+static void test_stored_blocks(void **state)
+{
+    enum { KEYS = 90, ROWS = 30 };
+    static const pc_dtype types[] = {PC_Q8_0, PC_Q4_0};
+    walker *w = *state;
+    for (int i = 0; i < 8; i++) {
+        const int64_t heads = 2 + i % 3 * 2, size = i % 2 ? 32 : 16;
+        walker_begin(w, &pc_op_store_rows, NULL);
+        walker_blocks(w, types[i / 4], pc_dims(3, KEYS, heads, size));
+        walker_float(w, PC_F32, pc_dims(3, ROWS, heads, size));
+        walker_distinct(w, ROWS, KEYS);
+        w->absolute = w->relative = 0;
+        walker_check(w);
+        const pc_look_params params = {.scale = 0.2, .columns = KEYS, .heads = PC_LOOK_MEAN};
+        walker_begin(w, &pc_op_look, &params);
+        walker_float(w, PC_F32, pc_dims(3, ROWS, 2 * heads, size));
+        walker_blocks(w, types[i / 4], pc_dims(3, KEYS, heads, size));
+        pc_tensor *ranges = walker_int(w, pc_dims(2, ROWS, 4), 1);
+        for (int t = 0; t < ROWS; t++) {
+            const int32_t range[4] = {0, t % 3, 5 + t, 6 + 2 * t};
+            for (int k = 0; k < 4; k++) {
+                walker_set(w, ranges, 4 * t + k, range[k]);
+            }
+        }
+        walker_absent(w);
+        walker_check(w);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -525,6 +555,7 @@ int main(void)
         cmocka_unit_test(test_dropout),
         cmocka_unit_test(test_look),
         cmocka_unit_test(test_norms_in_groups),
+        cmocka_unit_test(test_stored_blocks),
     };
     return cmocka_run_group_tests(tests, walker_setup, walker_teardown);
 }

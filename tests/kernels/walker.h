@@ -5,6 +5,7 @@
 #define TESTS_KERNELS_WALKER_H
 
 #include "backend/cpu/cpu.h"
+#include "base/block_store.h"
 #include "base/cpu.h"
 #include "base/rng.h"
 #include "tensor/op.h"
@@ -136,6 +137,22 @@ static inline pc_tensor *walker_float(walker *w, pc_dtype dtype, pc_shape shape)
         pc_tensor_set(tensor, i, pc_rng_normal(&w->rng));
     }
     memcpy(w->original[tensor - w->in], tensor->data, pc_tensor_bytes(tensor));
+    return tensor;
+}
+
+/* Normal numbers, rounded into the blocks of a cache. */
+static inline pc_tensor *walker_blocks(walker *w, pc_dtype dtype, pc_shape shape)
+{
+    pc_tensor *tensor = walker_tensor(w, dtype, shape);
+    const size_t count = (size_t)pc_shape_count(&shape);
+    float *x = malloc((count + 1) * sizeof *x);
+    assert_non_null(x);
+    for (size_t i = 0; i < count; i++) {
+        x[i] = (float)pc_rng_normal(&w->rng);
+    }
+    pc_block_store(dtype, tensor->data, x, count);
+    memcpy(w->original[tensor - w->in], tensor->data, pc_tensor_bytes(tensor));
+    free(x);
     return tensor;
 }
 

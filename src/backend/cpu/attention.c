@@ -10,6 +10,7 @@
  * alone, and a short range pays nothing for rescaling.
  */
 #include "backend/cpu/attention_blocks.h"
+#include "backend/cpu/stored.h"
 
 #include <math.h>
 #include <string.h>
@@ -25,6 +26,7 @@ typedef struct scratch_of_thread {
     float *k_panel;  /* [E][KEYS_PACKED] */
     float *scores;   /* [2 S][rows] */
     float *out;      /* [rows][E] */
+    float *keys;     /* [KEYS_PACKED][E], keys that lie in blocks */
     float *values;   /* [VALUES_AT_ONCE][E], values that are not f32 */
     float *max, *sum;  /* [rows] */
     int32_t *low, *high; /* [2][rows] */
@@ -35,6 +37,7 @@ typedef struct work {
     pc_attention_view v;
     const pc_cpu_level *level;
     const pc_tensor *q, *k, *values;
+    const pc_tensor *sinks; /* q for the keys of the prefix range, or NULL */
     const pc_attention_range *ranges;
     const int32_t *pages; /* or NULL */
     int64_t page_rows;
@@ -55,6 +58,7 @@ static scratch_of_thread place(const pc_attention_view *v, void *base)
     s.k_panel = pc_cpu_carve(base, &at, KEYS_PACKED * size * sizeof(float));
     s.scores = pc_cpu_carve(base, &at, 2 * (size_t)v->most_keys * rows * sizeof(float));
     s.out = pc_cpu_carve(base, &at, rows * size * sizeof(float));
+    s.keys = pc_cpu_carve(base, &at, KEYS_PACKED * size * sizeof(float));
     s.values = pc_cpu_carve(base, &at, VALUES_AT_ONCE * size * sizeof(float));
     s.max = pc_cpu_carve(base, &at, rows * sizeof(float));
     s.sum = pc_cpu_carve(base, &at, rows * sizeof(float));
@@ -72,10 +76,10 @@ typedef struct job {
     scratch_of_thread s;
 } job;
 
-static void pack_queries(const job *j)
+static void pack_queries(const job *j, const pc_tensor *from)
 {
     const pc_attention_view *v = &j->w->v;
-    const float *q = pc_f32(j->w->q);
+    const float *q = pc_f32(from);
     const pc_cpu_gemm *gemm = j->w->level->f32;
     const int64_t first = pc_attention_row(v, j->block->first, j->key_head, j->chunk, 0);
     pc_cpu_matrix rows = {q + first * v->size, PC_F32, v->heads * v->size, 1};
@@ -90,8 +94,8 @@ static void pack_queries(const job *j)
     gemm->pack(j->s.q_panel, j->width, &rows, j->rows, v->size);
 }
 
-/* Key row `key` of the ranges in k or v. *count is cut to the rows that follow it there. */
-static const void *key_at(const job *j, const pc_tensor *tensor, int64_t key, int64_t *count)
+/* Where in k or v, in numbers, key row `key` of the ranges begins. *count is cut to the rows that follow it there. */
+static int64_t key_at(const job *j, int64_t key, int64_t *count)
 {
     const work *w = j->w;
     if (w->pages) {
@@ -99,8 +103,28 @@ static const void *key_at(const job *j, const pc_tensor *tensor, int64_t key, in
         *count = pc_least(*count, w->page_rows - in_page);
         key = w->pages[key / w->page_rows] * w->page_rows + in_page;
     }
-    return (const char *)tensor->data
-           + pc_dtype_size(tensor->dtype) * (size_t)((key * w->v.key_heads + j->key_head) * w->v.size);
+    return (key * w->v.key_heads + j->key_head) * w->v.size;
+}
+
+/* out [count][E] = rows from number `at` on. */
+static void read_rows(const job *j, float *out, const pc_tensor *tensor, int64_t at, int64_t count)
+{
+    const pc_attention_view *v = &j->w->v;
+    for (int64_t i = 0; i < count; i++) {
+        pc_cpu_read_stored(j->w->level, out + i * v->size, tensor->data, tensor->dtype, at + i * v->key_heads * v->size, v->size);
+    }
+}
+
+/* `count` keys from number `at` on, as gemm->pack reads them: where they lie, but for those in blocks. */
+static pc_cpu_matrix key_rows(const job *j, int64_t at, int64_t count)
+{
+    const pc_tensor *k = j->w->k;
+    const pc_attention_view *v = &j->w->v;
+    if (pc_dtype_is_block(k->dtype)) {
+        read_rows(j, j->s.keys, k, at, count);
+        return (pc_cpu_matrix){j->s.keys, PC_F32, v->size, 1};
+    }
+    return (pc_cpu_matrix){(const char *)k->data + (size_t)at * pc_dtype_size(k->dtype), k->dtype, v->key_heads * v->size, 1};
 }
 
 static void score_piece(const job *j, pc_key_piece piece, float *scores)
@@ -110,9 +134,8 @@ static void score_piece(const job *j, pc_key_piece piece, float *scores)
     int64_t count;
     for (int64_t key = piece.low; key < piece.high; key += count) {
         count = pc_least(KEYS_PACKED, piece.high - key);
-        const void *at = key_at(j, j->w->k, key, &count);
-        const int64_t width = pc_round_up(count, gemm->lanes);
-        const pc_cpu_matrix keys = {at, j->w->k->dtype, v->key_heads * v->size, 1};
+        const int64_t at = key_at(j, key, &count), width = pc_round_up(count, gemm->lanes);
+        const pc_cpu_matrix keys = key_rows(j, at, count);
         gemm->pack(j->s.k_panel, width, &keys, count, v->size);
         const pc_cpu_product product = {
             .a = j->s.k_panel, .lda = width, .b = j->s.q_panel, .ldb = j->width,
@@ -138,21 +161,18 @@ static void mix_piece(const job *j, pc_key_piece piece, const float *scores, boo
 {
     const pc_attention_view *v = &j->w->v;
     const pc_tensor *values = j->w->values;
-    const int64_t stride = v->key_heads * v->size;
     int64_t count;
     for (int64_t key = piece.low; key < piece.high; key += count) {
         count = pc_least(VALUES_AT_ONCE, piece.high - key);
-        const char *at = key_at(j, values, key, &count);
+        const int64_t at = key_at(j, key, &count);
         pc_cpu_product product = {
-            .a = scores + (key - piece.low) * j->width, .lda = j->width, .b = (const float *)(const void *)at, .ldb = stride,
+            .a = scores + (key - piece.low) * j->width, .lda = j->width, .b = j->s.values, .ldb = v->size,
             .c = j->s.out, .ldc = v->size, .m = j->rows, .n = v->size, .k = count, .load = load};
-        if (values->dtype != PC_F32) {
-            const size_t row_bytes = pc_dtype_size(values->dtype) * (size_t)stride;
-            for (int64_t i = 0; i < count; i++) {
-                j->w->level->rows->to_f32(j->s.values + i * v->size, at + (size_t)i * row_bytes, values->dtype, v->size);
-            }
-            product.b = j->s.values;
-            product.ldb = v->size;
+        if (values->dtype == PC_F32) {
+            product.b = pc_f32(values) + at;
+            product.ldb = v->key_heads * v->size;
+        } else {
+            read_rows(j, j->s.values, values, at, count);
         }
         pc_cpu_multiply(j->w->level->f32, &product);
         load = true;
@@ -203,11 +223,13 @@ static void run_item(void *context, int64_t item, int thread)
     j.s = place(v, w->of_threads + w->thread_bytes * (size_t)thread);
     j.rows = j.block->count * pc_attention_chunk_heads(v, j.chunk);
     j.width = pc_round_up(j.rows, w->level->f32->lanes);
-    pack_queries(&j);
     find_seen(&j);
     float *scores = j.s.scores;
     for (int i = 0; i < 2; i++) {
         const int64_t keys = j.block->piece[i].high - j.block->piece[i].low;
+        if (i == 0 || w->sinks) {
+            pack_queries(&j, i == 0 && w->sinks ? w->sinks : w->q);
+        }
         score_piece(&j, j.block->piece[i], scores);
         add_bias(&j, j.block->piece[i], scores);
         rows->score_max(j.s.max, scores, j.width, (int)j.width, keys, j.s.low + i * j.width, j.s.high + i * j.width, v->scale);
@@ -251,7 +273,8 @@ static void run(const pc_call *call, const pc_cpu_level *level)
         .k = node->in[1],
         .values = node->in[2],
         .ranges = node->in[3]->data,
-        .pages = node->inputs > 5 ? pc_i32(node->in[5]) : NULL,
+        .sinks = node->inputs > 6 ? node->in[6] : NULL,
+        .pages = node->inputs > 5 && node->in[5] ? pc_i32(node->in[5]) : NULL,
         .page_rows = ((const pc_attention_params *)node->params)->page_rows,
         .bias = node->in[4] ? pc_f32(node->in[4]) : NULL,
         .out = pc_f32_mut(node->out[0]),
@@ -267,12 +290,12 @@ static void run(const pc_call *call, const pc_cpu_level *level)
     pc_pool_run(call->pool, blocks * w.v.key_heads * w.v.chunks, run_item, &w);
 }
 
-static bool is_cache(const pc_tensor *x) { return x->dtype == PC_F32 || x->dtype == PC_BF16 || x->dtype == PC_F16; }
-
 static bool supports(const pc_node *node)
 {
-    return (!node->in[4] || node->in[4]->dtype == PC_F32) && node->in[0]->dtype == PC_F32 && is_cache(node->in[1]) && is_cache(node->in[2])
-           && node->in[3]->dtype == PC_I32 && node->out[0]->dtype == PC_F32;
+    const bool stored = pc_cpu_stored(node->in[1]->dtype) && pc_cpu_stored(node->in[2]->dtype);
+    return (!node->in[4] || node->in[4]->dtype == PC_F32) && node->in[0]->dtype == PC_F32 && stored
+           && node->in[3]->dtype == PC_I32 && node->out[0]->dtype == PC_F32
+           && (node->inputs < 7 || !node->in[6] || node->in[6]->dtype == PC_F32);
 }
 
 const pc_cpu_kernel pc_cpu_kernel_attention = {

@@ -13,7 +13,7 @@ pc_attention_view pc_attention_view_of(const pc_node *node, const pc_cpu_level *
 {
     const pc_shape *q = &node->in[0]->shape, *k = &node->in[1]->shape;
     const pc_attention_params *params = node->params;
-    const bool paged = node->op == &pc_op_attention && node->inputs > 5;
+    const bool paged = node->op == &pc_op_attention && node->inputs > 5 && node->in[5];
     pc_attention_view v = {
         .queries = q->dim[0],
         .keys = k->dim[0],

@@ -1,7 +1,7 @@
 /* Weights of attention for a few rows: one row after another, its heads in order. */
 #include "ops/look.h"
 
-#include "backend/cpu/node.h"
+#include "backend/cpu/stored.h"
 #include "ops/attention.h"
 
 #include <math.h>
@@ -9,6 +9,7 @@
 
 typedef struct work {
     const pc_node *node;
+    const pc_cpu_level *level;
     const pc_cpu_rows *rows;
     const pc_look_params *params;
     int64_t heads, key_heads, size;
@@ -31,7 +32,7 @@ static float dot(const work *w, const float *q, int64_t key, float *spare)
     if (k->dtype == PC_F32) {
         return w->rows->dot(q, pc_f32(k) + key * w->size, w->size);
     }
-    w->rows->to_f32(spare, (const char *)k->data + (size_t)(key * w->size) * pc_dtype_size(k->dtype), k->dtype, w->size);
+    pc_cpu_read_stored(w->level, spare, k->data, k->dtype, key * w->size, w->size);
     return w->rows->dot(q, spare, w->size);
 }
 
@@ -84,7 +85,7 @@ static void run(const pc_call *call, const pc_cpu_level *level)
 {
     const pc_node *node = call->node;
     const pc_shape *q = &node->in[0]->shape;
-    work w = {.node = node, .rows = level->rows, .params = node->params, .heads = q->dim[1],
+    work w = {.node = node, .level = level, .rows = level->rows, .params = node->params, .heads = q->dim[1],
               .key_heads = node->in[1]->shape.dim[1], .size = q->dim[2], .of_threads = call->scratch};
     w.thread_bytes = thread_bytes(w.params->columns, w.size);
     pc_cpu_run_pieces(call->pool, q->dim[0], 1, look_rows, &w);
@@ -98,8 +99,7 @@ static size_t scratch(const pc_node *node, const pc_cpu_level *level, int thread
 
 static bool supports(const pc_node *node)
 {
-    const pc_dtype k = node->in[1]->dtype;
-    return node->in[0]->dtype == PC_F32 && (k == PC_F32 || k == PC_BF16 || k == PC_F16);
+    return node->in[0]->dtype == PC_F32 && pc_cpu_stored(node->in[1]->dtype);
 }
 
 const pc_cpu_kernel pc_cpu_kernel_look = {.op = &pc_op_look, .run = run, .scratch = scratch, .supports = supports};

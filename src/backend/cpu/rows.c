@@ -1,7 +1,7 @@
 /* Rows in and out: gather, scatter, splice, caches, tokens before a group, slices. Mostly copies. */
 #include "ops/rows.h"
 
-#include "backend/cpu/node.h"
+#include "backend/cpu/stored.h"
 
 #include <string.h>
 
@@ -133,11 +133,9 @@ static void run_put(const pc_call *call, const pc_cpu_level *level)
 static void store_piece(void *context, int64_t from, int64_t to, int thread)
 {
     const work *w = context;
-    const size_t bytes = (size_t)w->width * pc_dtype_size(w->cache_type);
     (void)thread;
     for (int64_t t = from; t < to; t++) {
-        pc_convert_from_f32((char *)w->cache + (size_t)w->ids[t] * bytes, w->cache_type, w->x + t * w->width,
-                            (size_t)w->width);
+        pc_cpu_write_stored(w->cache, w->cache_type, w->ids[t] * w->width, w->x + t * w->width, w->width);
     }
 }
 
@@ -153,7 +151,7 @@ static void run_store(const pc_call *call, const pc_cpu_level *level)
 
 static bool store_supports(const pc_node *node)
 {
-    return is_stored(node->in[0]) && node->in[1]->dtype == PC_F32 && node->in[2]->dtype == PC_I32
+    return pc_cpu_stored(node->in[0]->dtype) && node->in[1]->dtype == PC_F32 && node->in[2]->dtype == PC_I32
            && node->out[0]->dtype == node->in[0]->dtype;
 }
 
