@@ -222,8 +222,9 @@ static pc_status prepare(bench *b)
     }
     if (b->images) {
         pictures = b->images * model->connector.tokens;
-        PC_TRY(PC_NEW_ARRAY(b->pixels, (size_t)(3 * side * side), "a benchmark"));
-        for (int64_t i = 0; i < 3 * side * side; i++) {
+        int64_t numbers = 3 * side * side + (int64_t)pc_model_detail_pixels(model);
+        PC_TRY(PC_NEW_ARRAY(b->pixels, (size_t)numbers, "a benchmark"));
+        for (int64_t i = 0; i < numbers; i++) {
             b->pixels[i] = (float)(i * 7919 % 255) / 127.5f - 1;
         }
     }
