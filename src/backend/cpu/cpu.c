@@ -120,19 +120,25 @@ typedef struct packing {
     pc_cpu_matrix source;
 } packing;
 
+/* Of a panel. */
+static int64_t units_of(const pc_cpu_packed *packed)
+{
+    return pc_ceil_div(packed->k, packed->gemm->pairs ? 2 : packed->gemm->unit);
+}
+
 static void pack_item(void *context, int64_t item, int thread)
 {
     const packing *work = context;
     const pc_cpu_packed *packed = work->packed;
     const pc_cpu_gemm *gemm = packed->gemm;
-    const int64_t units = pc_ceil_div(packed->k, gemm->unit), panels = pc_ceil_div(packed->n, gemm->cols);
+    const int64_t units = units_of(packed), panels = pc_ceil_div(packed->n, gemm->cols);
     const int64_t matrix = item / panels, row = item % panels * gemm->cols;
     pc_cpu_matrix source = work->source;
     (void)thread;
     source.data = (const char *)source.data
                   + pc_dtype_size(source.dtype) * (size_t)((matrix * packed->n + row) * source.row_stride);
-    gemm->pack((float *)packed->panels + matrix * packed->floats + row * units, gemm->cols, &source,
-               pc_least(gemm->cols, packed->n - row), packed->k);
+    (gemm->pairs ? gemm->pairs->pack : gemm->pack)((float *)packed->panels + matrix * packed->floats + row * units, gemm->cols,
+                                                   &source, pc_least(gemm->cols, packed->n - row), packed->k);
 }
 
 static void unpack(const pc_backend *backend, pc_param *param)
@@ -161,9 +167,9 @@ static pc_status pack(const pc_backend *backend, pc_param *param, pc_dtype compu
     }
     unpack(backend, param);
     const int64_t panels = pc_ceil_div(n, gemm->cols);
-    const int64_t units = pc_ceil_div(k, gemm->unit);
     PC_TRY(PC_NEW(packed, "a packed parameter"));
     *packed = (pc_cpu_packed){.gemm = gemm, .compute = compute, .count = count, .n = n, .k = k};
+    const int64_t units = units_of(packed);
     size_t rows = 0, matrix = 0;
     if (!pc_mul_size((size_t)panels, (size_t)gemm->cols * sizeof(float), &rows)
         || !pc_mul_size(rows, (size_t)units, &matrix) || !pc_mul_size(matrix, (size_t)count, &packed->bytes)) {
