@@ -264,7 +264,7 @@ static pc_status check_window(const pc_model *model, const pc_session_options *o
         return pc_fail(PC_ERR_USAGE, "a window of %lld tokens behind %lld sinks; expected 1 and 0 to %d", (long long)cache->window,
                        (long long)cache->sinks, (int)MOST);
     }
-    if (!model->llm.info.streams || model->llm.info.source || pc_model_pictures_apart(model)) {
+    if (!model->llm.info.streams || model->llm.info.source || pc_model_pictures_remembered(model)) {
         return pc_fail(PC_ERR_DATA, "%s: attention sinks want a decoder with rotary positions of one number, and pictures within the text",
                        model->path ? model->path : "the model");
     }

@@ -168,9 +168,10 @@ static void test_answers(void **state)
         {GOLDEN("idefics/v1"), GOLDEN("idefics/v1.safetensors"), GOLDEN("idefics/expected.json")},
         {GOLDEN("open_flamingo/llama"), GOLDEN("open_flamingo/llama.safetensors"), GOLDEN("open_flamingo/llama.json")},
         {GOLDEN("open_flamingo/mpt"), GOLDEN("open_flamingo/mpt.safetensors"), GOLDEN("open_flamingo/mpt.json")},
+        {GOLDEN("open_flamingo/neox"), GOLDEN("open_flamingo/neox.safetensors"), GOLDEN("open_flamingo/neox.json")},
     };
     (void)state;
-    for (int f = 0; f < 3; f++) {
+    for (int f = 0; f < 4; f++) {
         for (int64_t piece = 1; piece < 14; piece += 4) {
             check_answer(fixtures[f][0], fixtures[f][1], fixtures[f][2], 0, piece);
             check_answer(fixtures[f][0], fixtures[f][1], fixtures[f][2], 4, piece);

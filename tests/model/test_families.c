@@ -53,6 +53,7 @@ static const parity_fixture systems[] = {
     {"cogagent", GOLDEN("cogagent/chat"), GOLDEN("cogagent/chat.safetensors"), false},
     {"open_flamingo", GOLDEN("open_flamingo/llama"), GOLDEN("open_flamingo/llama.safetensors"), false},
     {"open_flamingo mpt-1b", GOLDEN("open_flamingo/mpt"), GOLDEN("open_flamingo/mpt.safetensors"), false},
+    {"open_flamingo neox", GOLDEN("open_flamingo/neox"), GOLDEN("open_flamingo/neox.safetensors"), false},
     {"idefics", GOLDEN("idefics/v1"), GOLDEN("idefics/v1.safetensors"), false},
     {"mobilevlm v2", GOLDEN("mobilevlm/v2"), GOLDEN("mobilevlm/v2.safetensors"), false},
     {"moe-llava stablelm", GOLDEN("moe_llava/stablelm"), GOLDEN("moe_llava/stablelm.safetensors"), false},
@@ -73,7 +74,7 @@ static const parity_fixture decoders[] = {
     DECODER("mistral"), DECODER("mistral_open"), DECODER("qwen2"),  DECODER("qwen2_window"), DECODER("linear"),
     DECODER("dynamic"), DECODER("llama3"),       DECODER("yarn"),   DECODER("yarn_factors"), DECODER("mixtral"),
     DECODER("stablelm"), DECODER("stablelm_open"), DECODER("phi"),  DECODER("mpt"),          DECODER("mpt_three"),
-    DECODER("stablelm_heads"), DECODER("mosaic"),
+    DECODER("stablelm_heads"), DECODER("mosaic"), DECODER("neox"), DECODER("neox_row"),
 };
 
 static const parity_fixture both_sides[] = {

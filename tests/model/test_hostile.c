@@ -160,6 +160,7 @@ static void test_config_of_decoders(void **state)
     drill(*state, GOLDEN("decoders/phi"), "config.json");
     drill(*state, GOLDEN("decoders/mpt"), "config.json");
     drill(*state, GOLDEN("decoders/mosaic"), "config.json");
+    drill(*state, GOLDEN("decoders/neox"), "config.json");
 }
 
 static void test_config_of_queries(void **state)

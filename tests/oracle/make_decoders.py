@@ -10,6 +10,7 @@ stablelm      LayerNorms, biases at q, k, v, a quarter of a head rotates; stable
               stablelm_heads: as the 12B model, norms of each head's queries and keys as well
 phi           attention and MLP side by side, biases everywhere, 0.4 of a head of 10 rotates; bf16 file
 mpt           linear biases by distance; mpt_three: three heads, whose slopes stand in an order of their own; bf16 files
+neox          GPT-NeoX with attention and MLP side by side, half a head rotates; neox_row: in sequence, a whole head (RedPajama-INCITE)
 mosaic        MosaicGPT (MPT-1B): MPT with norms of queries and keys, in its authors' names; made by mosaic.py
 linear, dynamic, llama3, yarn, yarn_factors   LLaMA over more tokens than it was made for
 greedy ids of each with transformers' cache are in expected.json. Usage: make_decoders.py [NAME ...]
@@ -19,7 +20,7 @@ import json
 import sys
 
 import torch
-from transformers import (LlamaConfig, LlamaForCausalLM, MistralConfig, MistralForCausalLM, MixtralConfig,
+from transformers import (GPTNeoXConfig, GPTNeoXForCausalLM, LlamaConfig, LlamaForCausalLM, MistralConfig, MistralForCausalLM, MixtralConfig,
                           MixtralForCausalLM, MptConfig, MptForCausalLM, PhiConfig, PhiForCausalLM, Qwen2Config,
                           Qwen2ForCausalLM, StableLmConfig, StableLmForCausalLM)
 
@@ -45,6 +46,8 @@ def share(factor):
 
 MPT = dict(vocab_size=40, n_layers=2, max_seq_len=64, bos_token_id=1, eos_token_id=None, pad_token_id=None)
 
+NEOX = {k: v for k, v in SIZES.items() if k != "num_key_value_heads"}
+
 MODELS = {
     "mistral": (MistralForCausalLM, MistralConfig(**SIZES, sliding_window=5)),
     "mistral_open": (MistralForCausalLM, MistralConfig(**SIZES, sliding_window=None)),
@@ -62,6 +65,8 @@ MODELS = {
     "phi": (PhiForCausalLM, PhiConfig(**dict(SIZES, hidden_size=20), rope_parameters=share(0.4))),
     "mpt": (MptForCausalLM, MptConfig(**MPT, d_model=16, n_heads=2)),
     "mpt_three": (MptForCausalLM, MptConfig(**MPT, d_model=12, n_heads=3)),
+    "neox": (GPTNeoXForCausalLM, GPTNeoXConfig(**NEOX, use_parallel_residual=True, rope_parameters=share(0.5))),
+    "neox_row": (GPTNeoXForCausalLM, GPTNeoXConfig(**NEOX, use_parallel_residual=False, rope_parameters=share(1.0))),
     "mosaic": (mosaic.Model, MptConfig(**MPT, d_model=16, n_heads=2)),
     "linear": rope(rope_type="linear", factor=2.5),
     "dynamic": rope(rope_type="dynamic", factor=3.0),

@@ -4,7 +4,8 @@
 llama  the module's state dict, a block before every second layer of LLaMA
 mpt    as the models of 2023 are published: checkpoint (perceiver, blocks, embeddings with the new rows at the end), and beside it
        tower and language model under their own names; a block before every layer of MPT-1B (MosaicGPT); bf16
-Tower and decoder layers are transformers' (CLIP, LLaMA, MPT); resampler and gated blocks are written here after helpers.py.
+neox   the same over GPT-NeoX (RedPajama-INCITE), a block before every second layer
+Tower and decoder layers are transformers' (CLIP, LLaMA, MPT, GPT-NeoX); resampler and gated blocks are written here after helpers.py.
 """
 
 import math
@@ -14,7 +15,8 @@ import torch
 from PIL import Image
 from safetensors.torch import save_file
 from torch.nn import functional as F
-from transformers import CLIPImageProcessorPil, CLIPVisionConfig, CLIPVisionModel, LlamaConfig, LlamaForCausalLM, MptConfig
+from transformers import (CLIPImageProcessorPil, CLIPVisionConfig, CLIPVisionModel, GPTNeoXConfig, GPTNeoXForCausalLM, LlamaConfig,
+                          LlamaForCausalLM, MptConfig)
 
 import common as c
 import mosaic
@@ -27,6 +29,8 @@ VISION = dict(hidden_size=M, intermediate_size=12, num_hidden_layers=2, num_atte
 TEXT = dict(vocab_size=42, hidden_size=D, intermediate_size=20, num_hidden_layers=4, num_attention_heads=2,
             num_key_value_heads=2, max_position_embeddings=64, rms_norm_eps=1e-6)
 MPT = MptConfig(vocab_size=42, d_model=D, n_layers=2, n_heads=2, max_seq_len=64, bos_token_id=1, eos_token_id=None, pad_token_id=None)
+NEOX = dict(vocab_size=42, hidden_size=D, intermediate_size=20, num_hidden_layers=2, num_attention_heads=2, max_position_embeddings=64,
+            use_parallel_residual=False)
 IMAGE, GREEDY = 41, 6
 NEW = 2  # <|endofchunk|> and <image>: rows that the language model's own table has not
 
@@ -147,9 +151,13 @@ def module_names(tower, language):
 
 def published_names(tower, language):
     """Names of the checkpoint, of OpenCLIP's file and of the language model's."""
-    out = {"visual." + k: v for k, v in open_clip_names(tower).items()} | mosaic.named(language.model)
-    table = out["transformer.wte.weight"]
-    return out | {"lang_encoder.transformer.wte.weight": table, "transformer.wte.weight": -table[:-NEW]}
+    own = mosaic.named(language.model) if isinstance(language.model, mosaic.Model) else dict(language.model.state_dict())
+    own = {k.replace("lm_head", "embed_out"): v for k, v in own.items()}  # transformers renames it while a model is open
+    out = {"visual." + k: v for k, v in open_clip_names(tower).items()} | own
+    for name in ("transformer.wte.weight", "gpt_neox.embed_in.weight", "embed_out.weight"):
+        if name in own:
+            out |= {"lang_encoder." + name: own[name], name: -own[name][:-NEW]}
+    return out
 
 
 def draw(language, features, ids, dtype):
@@ -212,6 +220,9 @@ def main():
     text = mosaic.keys(MPT) | {"model_type": "mosaic_gpt"}
     c.round_to_bf16(tower)
     make("mpt", mpt, text, tower, pixels, published_names, torch.bfloat16)
+    config = GPTNeoXConfig(**NEOX, rope_parameters={"rope_type": "default", "rope_theta": 10000.0, "partial_rotary_factor": 1.0})
+    neox = Language(GPTNeoXForCausalLM(config), "gpt_neox.layers", 2)
+    make("neox", neox, NEOX | {"model_type": "gpt_neox", "rotary_pct": 1.0}, tower, pixels, published_names, torch.bfloat16)
 
 
 main()

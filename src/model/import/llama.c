@@ -1,5 +1,5 @@
 /* Directories of a language model alone: LlamaForCausalLM, MistralForCausalLM, MixtralForCausalLM, Qwen2ForCausalLM,
- * StableLmForCausalLM, PhiForCausalLM, MptForCausalLM of Hugging Face, MosaicGPT of its authors. The name of the family is that of
+ * StableLmForCausalLM, PhiForCausalLM, MptForCausalLM, GPTNeoXForCausalLM of Hugging Face, MosaicGPT of its authors. The name of the family is that of
  * the language model, and their tensors are named alike; Mixtral's files have an array for each expert, StableLM's one for each
  * head's norm. */
 #include "model/import/import.h"
@@ -63,3 +63,4 @@ FAMILY(stablelm, "StableLmForCausalLM");
 FAMILY(phi, "PhiForCausalLM");
 FAMILY(mpt, "MptForCausalLM");
 FAMILY(mosaic_gpt, "MosaicGPT");
+FAMILY(gpt_neox, "GPTNeoXForCausalLM");

@@ -70,8 +70,8 @@ static bool split_layer(const char *name, const char *prefix, int *layer, const 
     return true;
 }
 
-/* Where language models keep their layers: LLaMA, Qwen2, Phi, StableLM; MPT; OPT. */
-static const char *const layers[] = {"model.layers.", "transformer.blocks.", "model.decoder.layers."};
+/* Where language models keep their layers: LLaMA, Qwen2, Phi, StableLM; MPT; GPT-NeoX; OPT. */
+static const char *const layers[] = {"model.layers.", "transformer.blocks.", "gpt_neox.layers.", "model.decoder.layers."};
 
 enum { LAYERS = sizeof layers / sizeof layers[0] };
 
