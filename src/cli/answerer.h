@@ -19,6 +19,7 @@ typedef struct pc_cli_answerer_options {
     const char *dtype, *template_name, *adapter, *decoding, *mmproj;
     pc_cli_cache cache;
     int64_t threads, context, batch; /* batch: requests side by side; 0 = 1 */
+    bool pin;
 } pc_cli_answerer_options;
 
 /* {0} is closed. */

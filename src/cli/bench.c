@@ -27,6 +27,7 @@ static const pc_field fields[] = {
     FIELD("threads", threads, PC_FIELD_INT, "0", 0, 1024, "0 = all processors"),
     PC_CLI_MMPROJ(pc_bench_options),
     PC_CLI_CACHE_FIELDS(pc_bench_options),
+    PC_CLI_PIN(pc_bench_options),
     FIELD("json", json, PC_FIELD_BOOL, "false", 0, 0, "one JSON object on stdout"),
     FIELD("train", train, PC_FIELD_BOOL, "false", 0, 0, "time training steps of three models made on the spot"),
     FIELD("kernels", kernels, PC_FIELD_BOOL, "false", 0, 0, "time the kernels"),

@@ -9,7 +9,7 @@
 #include "cli/cache.h"
 
 typedef struct pc_bench_options {
-    bool kernels, train, json;
+    bool kernels, train, json, pin;
     int64_t threads;
     int level;
     char *filter, *prompts, *dtype, *mmproj;
@@ -23,7 +23,8 @@ pc_status pc_bench_kernels(const pc_bench_options *options, pc_str *text);
 pc_status pc_bench_model(const pc_bench_options *options, const char *path, pc_str *text);
 pc_status pc_bench_train(const pc_bench_options *options, pc_str *text);
 
-double pc_bench_now(void); /* seconds, monotonic */
+double pc_bench_now(void);       /* seconds, monotonic */
+double pc_bench_processor(void); /* seconds that this process had a processor */
 int pc_bench_compare(const void *a, const void *b); /* of doubles, for qsort */
 uint32_t pc_bench_level_flags(int level); /* what pc_cpu_backend_new wants for options->level */
 size_t pc_bench_peak_memory(void); /* the most that was ever resident, or since the last reset; bytes */

@@ -222,8 +222,9 @@ static pc_status prepare(bench *b)
     }
     if (b->images) {
         pictures = b->images * model->connector.tokens;
-        PC_TRY(PC_NEW_ARRAY(b->pixels, (size_t)(3 * side * side), "a benchmark"));
-        for (int64_t i = 0; i < 3 * side * side; i++) {
+        int64_t numbers = 3 * side * side + (int64_t)pc_model_detail_pixels(model);
+        PC_TRY(PC_NEW_ARRAY(b->pixels, (size_t)numbers, "a benchmark"));
+        for (int64_t i = 0; i < numbers; i++) {
             b->pixels[i] = (float)(i * 7919 % 255) / 127.5f - 1;
         }
     }
@@ -279,6 +280,7 @@ pc_status pc_bench_model(const pc_bench_options *options, const char *path, pc_s
     pc_status status = parse_lengths(&b);
     PC_GO(status);
     PC_GO(pc_cli_model_open(&b.opened, path, (int)options->threads, options->dtype, NULL, options->mmproj));
+    PC_GO(pc_cli_model_pin(&b.opened, options->pin));
     b.arithmetic = b.opened.compute != PC_BF16                       ? PC_LIMIT_F32
                    : pc_dtype_is_block(b.opened.model->stored) ? PC_LIMIT_INT8
                                                                : PC_LIMIT_BF16;

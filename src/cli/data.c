@@ -128,6 +128,7 @@ static const pc_command parts[] = {
     {.name = "check", .summary = "go over every sample of a recipe's data", .run = pc_data_check},
     {.name = "show", .summary = "show a sample of a recipe's data as the model sees it", .run = pc_data_show},
     {.name = "mistakes", .summary = "preference pairs from a model's own answers", .run = pc_data_mistakes},
+    {.name = "clean", .summary = "keep the pairs of picture and caption that are worth training on", .run = pc_data_clean},
     {.name = "adapt", .summary = "instruction conversations from annotations, by templates", .run = pc_data_adapt},
     {.name = "self-instruct", .summary = "instructions that a model writes from captions and boxes", .run = pc_data_self_instruct},
     {.name = "translate", .summary = "conversations in another language, by a model", .run = pc_data_translate},

@@ -7,6 +7,7 @@
 pc_status pc_data_check(int argc, char **argv);
 pc_status pc_data_show(int argc, char **argv);
 pc_status pc_data_mistakes(int argc, char **argv);
+pc_status pc_data_clean(int argc, char **argv);
 pc_status pc_data_adapt(int argc, char **argv);
 pc_status pc_data_measure(int argc, char **argv);
 pc_status pc_data_self_instruct(int argc, char **argv);

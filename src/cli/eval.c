@@ -7,6 +7,7 @@
 #include "cli/eval_compare.h"
 #include "cli/eval_options.h"
 #include "cli/record.h"
+#include "decode/think.h"
 #include "eval/environment.h"
 #include "eval/metric/metric.h"
 #include "eval/report.h"
@@ -39,6 +40,8 @@ typedef struct evaluating {
     asked_task tasks[TASKS_MAX];
     int count;
     pc_cli_answerer who;
+    pc_think think;      /* over `who`, with --think */
+    pc_answerer answerer; /* who is asked */
     pc_str result; /* JSON, for the record */
     double told_ms; /* when progress was told last */
 } evaluating;
@@ -129,6 +132,8 @@ static pc_status samples_path(const evaluating *e, const asked_task *asked, char
 static pc_status set_way(const eval_options *o, pc_json *into)
 {
     PC_TRY(o->decoding ? pc_json_set(into, "decoding", pc_json_new_text(o->decoding)) : PC_OK);
+    PC_TRY(o->think ? pc_json_set(into, "think", pc_json_new_text(o->think)) : PC_OK);
+    PC_TRY(o->conclude ? pc_json_set(into, "conclude", pc_json_new_text(o->conclude)) : PC_OK);
     return o->temperature > 0 ? pc_json_set(into, "temperature", pc_json_new_number(o->temperature)) : PC_OK;
 }
 
@@ -259,7 +264,7 @@ static pc_status ask_task(evaluating *e, asked_task *asked)
         options.shots = shots;
     }
     if (status == PC_OK) {
-        status = pc_tally_task(&asked->score, &e->who.answerer, asked->task, &task, &options);
+        status = pc_tally_task(&asked->score, &e->answerer, asked->task, &task, &options);
     }
     double seconds = (pc_cli_now_ms() - start) / 1e3;
     if (status == PC_OK) {
@@ -483,6 +488,9 @@ static pc_status evaluate(evaluating *e, const char *path)
     const eval_options *o = &e->options;
     PC_TRY(find_tasks(e));
     PC_TRY(check_who(o));
+    if (o->conclude && !o->think) {
+        return pc_fail(PC_ERR_USAGE, "--conclude needs --think TEXT");
+    }
     if (o->log_samples && !o->output_path) {
         return pc_fail(PC_ERR_USAGE, "--log_samples needs --output_path DIR");
     }
@@ -494,7 +502,9 @@ static pc_status evaluate(evaluating *e, const char *path)
                                              .calls_a_minute = o->calls_a_minute, .dtype = o->dtype, .adapter = o->adapter,
                                              .template_name = o->template_name, .decoding = o->decoding, .threads = o->threads,
                                              .context = o->context, .batch = o->batch_size, .mmproj = o->mmproj,
-                                             .cache = o->cache}));
+                                             .cache = o->cache, .pin = o->pin}));
+    e->think = (pc_think){.inner = &e->who.answerer, .trigger = o->think, .conclude = o->conclude};
+    e->answerer = o->think ? pc_think_answerer(&e->think) : e->who.answerer;
     for (int i = 0; i < e->count; i++) {
         PC_TRY(e->tasks[i].task->measure ? measure_task(e, &e->tasks[i])
                                          : ask_task(e, &e->tasks[i]));

@@ -48,10 +48,14 @@ static const pc_field fields[] = {
     NUMBER(shots_pool, "256", 1, 1 << 20, "questions from which they are chosen"),
     NUMBER(shots_seed, "1900001", 0, 9e15, "of drawn examples, and of choosing"),
     NUMBER(max_failures, "0", 0, 9e15, "questions of a task that may stay without an answer before the run stops"),
+    FIELD(think, PC_FIELD_TEXT, NULL,
+          "chain of thought: ask twice, first with this behind the question (\"Let's think step by step.\"), then for the answer from what was said"),
+    FIELD(conclude, PC_FIELD_TEXT, NULL, "what asks for the answer behind the steps; unset = \"Therefore, the answer is\""),
     {.name = "temperature", .type = PC_FIELD_FLOAT, .offset = offsetof(eval_options, temperature), .fallback = "0", .high = 100,
      .help = "draw answers: 0 = greedy; votes need one above"},
     PC_CLI_MMPROJ(eval_options),
     PC_CLI_CACHE_FIELDS(eval_options),
+    PC_CLI_PIN(eval_options),
 };
 #undef FIELD
 #undef NUMBER

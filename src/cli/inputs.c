@@ -1,7 +1,11 @@
 #include "cli/inputs.h"
 
 #include "backend/cpu/cpu.h"
+#include "base/file.h"
+#include "base/log.h"
+#include "base/pin.h"
 #include "media/decode.h"
+#include "model/packed.h"
 
 #include <string.h>
 #include <time.h>
@@ -30,10 +34,9 @@ static pc_dtype usual_type(const pc_model *model, bool automatic)
     return exact ? PC_F32 : PC_BF16;
 }
 
-pc_status pc_cli_model_open(pc_cli_model *out, const char *path, int threads, const char *dtype,
-                            const char *template_name, const char *vision)
+pc_status pc_cli_model_load(pc_cli_model *out, const char *path, int threads, const char *dtype, const char *template_name,
+                            const char *vision)
 {
-    double start = pc_cli_now_ms();
     memset(out, 0, sizeof *out);
     const bool automatic = dtype && strcmp(dtype, "auto") == 0, named = dtype && !automatic;
     if (named) {
@@ -49,10 +52,32 @@ pc_status pc_cli_model_open(pc_cli_model *out, const char *path, int threads, co
     if (status == PC_OK) {
         status = pc_cpu_backend_new(&out->backend, threads, 0);
     }
-    if (status == PC_OK) {
-        status = pc_model_pack(out->model, out->backend, out->compute);
-    }
     if (status != PC_OK) {
+        pc_cli_model_close(out);
+    }
+    return status;
+}
+
+/* Lay the weights out, or take what lies beside them laid out. */
+static pc_status lay_out(pc_cli_model *out)
+{
+    char *path = NULL;
+    PC_TRY(pc_packed_path(&path, out->model, out->backend, out->compute));
+    if (pc_path_exists(path) && pc_packed_open(&out->packed, path, out->model, out->backend, out->compute) != PC_OK) {
+        pc_log(PC_LOG_WARNING, "%s; laid out as without it", pc_error());
+        pc_error_clear();
+    }
+    pc_free(path);
+    return out->packed ? pc_packed_apply(out->packed, out->model, out->backend, out->compute)
+                       : pc_model_pack(out->model, out->backend, out->compute);
+}
+
+pc_status pc_cli_model_open(pc_cli_model *out, const char *path, int threads, const char *dtype,
+                            const char *template_name, const char *vision)
+{
+    double start = pc_cli_now_ms();
+    pc_status status = pc_cli_model_load(out, path, threads, dtype, template_name, vision);
+    if (status == PC_OK && (status = lay_out(out)) != PC_OK) {
         pc_cli_model_close(out);
     }
     out->load_ms = pc_cli_now_ms() - start;
@@ -64,10 +89,16 @@ pc_status pc_cli_model_adapt(pc_cli_model *opened, const char *folder)
     return folder ? pc_adapter_load(&opened->adapter, opened->model, folder) : PC_OK;
 }
 
+pc_status pc_cli_model_pin(const pc_cli_model *opened, bool pin)
+{
+    return pin ? pc_pool_pin(opened->backend->pool) : PC_OK;
+}
+
 void pc_cli_model_close(pc_cli_model *opened)
 {
     pc_adapter_free(opened->adapter);
     pc_model_free(opened->model);
+    pc_packed_free(opened->packed);
     pc_cpu_backend_free(opened->backend);
     memset(opened, 0, sizeof *opened);
 }

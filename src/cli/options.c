@@ -26,6 +26,9 @@ static pc_status print_help(const pc_options *options)
     for (const pc_option_alias *alias = options->aliases; status == PC_OK && alias && alias->spelling; alias++) {
         status = pc_str_printf(&text, "  %s = --%s\n", alias->spelling, alias->name);
     }
+    if (status == PC_OK && options->read_config) {
+        status = pc_str_puts(&text, "  config  (text)  a YAML file of these options; the command line wins over it\n");
+    }
     if (status == PC_OK) {
         printf("usage: %s\n\noptions (--name value):\n%s", options->usage, text.data ? text.data : "");
     }
@@ -84,6 +87,7 @@ static pc_status take_option(const pc_options *options, void *object, int argc, 
     char key[64];
     snprintf(key, sizeof key, "%.*s", (int)name_length, name);
     const pc_field *field = list ? NULL : pc_fields_find(&options->fields, key);
+    bool config = options->read_config && strcmp(key, "config") == 0;
     const char *value = equals ? equals + 1 : NULL;
     if (!value && field && field->type == PC_FIELD_BOOL) {
         value = "true";
@@ -91,7 +95,7 @@ static pc_status take_option(const pc_options *options, void *object, int argc, 
             value = next;
             ++*i;
         }
-    } else if (!value && (list || field)) {
+    } else if (!value && (list || field || config)) {
         if (!next) {
             return pc_fail(PC_ERR_USAGE, "--%s needs a value", key);
         }
@@ -101,6 +105,9 @@ static pc_status take_option(const pc_options *options, void *object, int argc, 
     if (list) {
         list->items[list->count++] = value;
         return PC_OK;
+    }
+    if (config) {
+        return PC_OK; /* it was read before the others */
     }
     return pc_fields_set(&options->fields, object, key, value ? value : "", "command line");
 }
@@ -119,11 +126,25 @@ static pc_status check_count(const pc_options *options, const pc_arguments *argu
     return PC_OK;
 }
 
+/* The file of --config, wherever it stands, so that the other options win. */
+static pc_status take_config(const pc_options *options, void *object, int argc, char **argv)
+{
+    for (int i = 1; options->read_config && i < argc && strcmp(argv[i], "--") != 0; i++) {
+        if (pc_starts_with(argv[i], "--config=")) {
+            PC_TRY(options->read_config(object, argv[i] + strlen("--config=")));
+        } else if (strcmp(argv[i], "--config") == 0 && i + 1 < argc) {
+            PC_TRY(options->read_config(object, argv[++i]));
+        }
+    }
+    return PC_OK;
+}
+
 pc_status pc_options_parse(const pc_options *options, void *object, pc_arguments *arguments, int argc, char **argv)
 {
     bool only_arguments = false;
     *arguments = (pc_arguments){0};
     PC_TRY(pc_fields_default(&options->fields, object));
+    PC_TRY(take_config(options, object, argc, argv));
     for (int i = 1; i < argc; i++) {
         if (!only_arguments && strcmp(argv[i], "--") == 0) {
             only_arguments = true;

@@ -24,6 +24,8 @@ typedef struct pc_options {
     const pc_option_alias *aliases; /* ends with {0}; may be NULL */
     pc_option_list *lists;          /* ends with {0}; may be NULL */
     int min_arguments, max_arguments;
+    /* --config FILE: fields that the options behind it and before it win over; NULL: there is no such option. */
+    pc_status (*read_config)(void *object, const char *path);
 } pc_options;
 
 typedef struct pc_arguments {

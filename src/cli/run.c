@@ -26,7 +26,7 @@ typedef struct run_options {
     int64_t logprobs; /* likeliest ids to tell for each token, or -1 */
     char *system, *template_name, *dtype, *mmproj, *decoding;
     pc_cli_cache cache;
-    bool json;
+    bool json, pin;
 } run_options;
 
 #define AS_CHECKPOINT -1.0
@@ -73,6 +73,7 @@ static const pc_field fields[] = {
      .high = 100, .help = "with --json: log-probability of each token and of the N likeliest at its place; -1 = none"},
     PC_CLI_MMPROJ(run_options),
     PC_CLI_CACHE_FIELDS(run_options),
+    PC_CLI_PIN(run_options),
     FIELD(json, "json", PC_FIELD_BOOL, "false", "print one JSON object"),
 };
 #undef FIELD
@@ -509,6 +510,7 @@ static pc_status run_model(running *r, const pc_arguments *arguments)
     }
     PC_TRY(pc_cli_model_open(&r->opened, arguments->items[0], (int)o->threads, o->dtype,
                              o->template_name, o->mmproj));
+    PC_TRY(pc_cli_model_pin(&r->opened, o->pin));
     double start = pc_cli_now_ms();
     PC_TRY(pc_cli_adapters_open(&r->adapters, r->opened.model, r->adapter_list));
     PC_TRY(choose_adapter(r, r->adapters.count ? 0 : PC_CLI_ADAPTERS));

@@ -175,7 +175,14 @@ static void draw_connector(const facts *f)
     if (f->model->bridge.type) {
         printf("  bridge     %s: %s\n    |\n", f->model->bridge.type->name,
                pc_model_pictures_apart(f->model) ? "layers read the soft tokens, a placeholder stands for each picture in the text"
+               : f->model->detail.tower.type     ? "weights of its own for the soft tokens; every layer reads the picture in detail"
                                                  : "weights of its own for the soft tokens");
+    }
+    if (f->model->detail.tower.type) {
+        const pc_encoder_part *tower = &f->model->detail.tower;
+        printf("  detail     pixels [3,%" PRId64 ",%" PRId64 "] -> %s: %" PRId64 " blocks, width %" PRId64 " -> [%" PRId64 ",%" PRId64
+               "]\n    |\n", tower->info.image_size, tower->info.image_size, tower->type->model_type, tower->info.layers,
+               tower->info.width, tower->patches, tower->info.width);
     }
 }
 

@@ -41,6 +41,7 @@ typedef struct tracing {
     pc_option_list *images;
     pc_cli_model opened;
     float *pixels;
+    float *detail;            /* of the picture, for a second tower; or NULL */
     pc_image_tiling *tilings; /* of each picture; NULL with --pixels */
     int64_t image_count;      /* tiles */
     size_t pixel_count;       /* numbers */
@@ -111,6 +112,13 @@ static pc_status add_picture(tracing *t, int picture)
         t->pixels = all;
         t->pixel_count += more;
         t->image_count += tiling->count;
+    }
+    size_t details = pc_model_detail_pixels(t->opened.model);
+    if (status == PC_OK && details && !t->detail) {
+        status = pc_new_array(&t->detail, details, sizeof(float), "pixels");
+        if (status == PC_OK) {
+            memcpy(t->detail, one + more, details * sizeof *one);
+        }
     }
     pc_free(one);
     return status;
@@ -240,6 +248,7 @@ static pc_status trace(tracing *t, const char *path)
     }
     PC_TRY(ask_connector(t));
     pc_trace_input input = {.pixels = t->pixels,
+                            .detail = t->detail,
                             .images = t->image_count,
                             .height = t->height,
                             .width = t->width,
@@ -279,6 +288,7 @@ static pc_status run(int argc, char **argv)
     pc_ids_clear(&t.question);
     pc_free(t.questions);
     pc_free(t.pixels);
+    pc_free(t.detail);
     pc_free(t.tilings);
     pc_cli_model_close(&t.opened);
     pc_fields_clear(&spec.fields, &t.options);

@@ -63,6 +63,18 @@ const pc_json *pc_row_column(const pc_row *row, pc_column column)
     return found;
 }
 
+bool pc_row_is_column(const char *name)
+{
+    for (int column = 0; column < PC_COLUMNS; column++) {
+        for (int i = 0; i < SPELLINGS && usual[column][i]; i++) {
+            if (strcmp(usual[column][i], name) == 0) {
+                return true;
+            }
+        }
+    }
+    return false;
+}
+
 pc_status pc_row_add_system(const pc_row *row, pc_sample *out)
 {
     const pc_json *text = pc_row_column(row, PC_COLUMN_SYSTEM);

@@ -51,6 +51,9 @@ typedef struct pc_row_shape {
     pc_status (*read)(const pc_row *row, pc_sample *out);
 } pc_row_shape;
 
+/* True for a name that a row's reader gives a meaning to (a usual name of a column). */
+bool pc_row_is_column(const char *name);
+
 /* Fill an empty sample. PC_ERR_DATA for a row that can't be read, PC_ERR_IO for a picture that isn't there. */
 pc_status pc_row_read(const pc_row *row, pc_sample *out);
 

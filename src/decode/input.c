@@ -15,6 +15,7 @@ pc_status pc_input_init(pc_input *input)
     PC_TRY(PC_NEW_ARRAY(input->read, context, "an answerer"));
     PC_TRY(PC_NEW_ARRAY(input->wanted, context, "an answerer"));
     PC_TRY(PC_NEW_ARRAY(input->soft, context, "an answerer"));
+    PC_TRY(PC_NEW_ARRAY(input->detail, context, "an answerer"));
     return PC_NEW_ARRAY(input->positions, context * (size_t)input->model->llm.info.axes, "an answerer");
 }
 
@@ -23,6 +24,7 @@ void pc_input_clear(pc_input *input)
     pc_free(input->read);
     pc_free(input->wanted);
     pc_free(input->soft);
+    pc_free(input->detail);
     pc_free(input->positions);
     pc_prompt_clear(&input->prompt);
     pc_ids_clear(&input->question);
@@ -220,6 +222,20 @@ done:
 
 /* --- pictures and places --- */
 
+/* The details that a second tower saw: of the first picture from the beginning of the text on, of others from where they stand. */
+static void see_detail(pc_input *input, const pc_slot *slot, const pc_picture *picture)
+{
+    size_t at = slot == input->prompt.slots ? 0 : slot->first;
+    if (!input->model->detail.tower.type || slot->from) {
+        return;
+    }
+    input->detail[at] = picture->soft + (size_t)picture->tokens * (size_t)pc_model_soft_width(input->model);
+    if (at < slot->first) {
+        input->wanted[at].picture = picture->serial;
+        input->wanted[at].row = -1;
+    }
+}
+
 /* Put a slot's soft tokens at their places. */
 static pc_status see_slot(pc_input *input, const pc_slot *slot)
 {
@@ -231,6 +247,7 @@ static pc_status see_slot(pc_input *input, const pc_slot *slot)
         input->wanted[slot->first + i].row = (int32_t)(slot->from + i);
         input->soft[slot->first + i] = picture->soft + (slot->from + i) * width;
     }
+    see_detail(input, slot, picture);
     input->media_tokens += slot->count;
     return PC_OK;
 }
@@ -258,7 +275,7 @@ pc_status pc_input_see(pc_input *input)
 {
     for (size_t i = 0; i < input->prompt.ids.count; i++) {
         input->wanted[i] = (pc_read_token){.id = input->prompt.ids.data[i]};
-        input->soft[i] = NULL;
+        input->soft[i] = input->detail[i] = NULL;
     }
     for (size_t i = 0; i < input->prompt.slot_count && !pc_signal_pending(); i++) {
         PC_TRY(see_slot(input, &input->prompt.slots[i]));
@@ -270,7 +287,7 @@ pc_status pc_input_see(pc_input *input)
 
 static bool same_token(const pc_read_token *a, const pc_read_token *b)
 {
-    return a->picture == b->picture && a->row == b->row && (a->picture || a->id == b->id);
+    return a->picture == b->picture && a->row == b->row && ((a->picture && a->row >= 0) || a->id == b->id);
 }
 
 /* How much of the prompt the row holds. */
@@ -300,6 +317,7 @@ static bool next_piece(const pc_input *input, size_t at, pc_session_piece *piece
         .row = input->row,
         .ids = input->prompt.ids.data + at,
         .soft = input->soft + at,
+        .detail = input->detail + at,
         .count = (int64_t)(left < at_once(input) ? left : at_once(input)),
         .positions = input->positions + at * (size_t)input->model->llm.info.axes,
         .picture_goes_on = left > READ_AT_ONCE && input->soft[at + READ_AT_ONCE],

@@ -20,7 +20,7 @@
 /* What stands at one position of a row. */
 typedef struct pc_read_token {
     int32_t id;
-    int32_t row;      /* of the picture's soft tokens */
+    int32_t row;      /* of the picture's soft tokens; -1: a text token from which on the picture is read in detail */
     uint64_t picture; /* serial; 0 = a text token */
 } pc_read_token;
 
@@ -37,6 +37,7 @@ typedef struct pc_input {
     pc_read_token *read, *wanted; /* [context]: what the row holds, what it shall read */
     pc_ids question;     /* as the connector reads it */
     const float **soft;  /* [context], NULL where a text token stands */
+    const float **detail; /* [context] as pc_session_piece has it */
     int32_t *positions;  /* [context,A] */
     size_t reused;       /* tokens of the prompt that the row had read before */
     size_t media_tokens; /* soft tokens of the prompt */

@@ -33,7 +33,9 @@ static size_t bytes_kept(const pc_pictures *pictures)
 {
     size_t bytes = 0;
     for (size_t i = 0; i < pictures->count; i++) {
-        bytes += (size_t)pictures->items[i]->tokens * (size_t)pc_model_soft_width(pictures->model) * sizeof(float);
+        const pc_bridge_dims *read = &pictures->model->bridge.dims;
+        size_t details = pictures->model->detail.tower.type ? (size_t)(read->queries * read->media) : 0;
+        bytes += ((size_t)pictures->items[i]->tokens * (size_t)pc_model_soft_width(pictures->model) + details) * sizeof(float);
     }
     return bytes;
 }
@@ -124,7 +126,8 @@ static pc_status encode(pc_pictures *pictures, const pc_image *image, const look
     PC_TRY(pc_model_prepare(pictures->model, image, &pixels, &out->tiling));
     if (view && view->noise) {
         const pc_image_tiling *t = &out->tiling;
-        pc_noise_add(pixels, (size_t)t->count * 3 * (size_t)t->height * (size_t)t->width, view->noise - 1, view->seed);
+        size_t count = (size_t)t->count * 3 * (size_t)t->height * (size_t)t->width + pc_model_detail_pixels(pictures->model);
+        pc_noise_add(pixels, count, view->noise - 1, view->seed);
     }
     pc_status status = pc_session_see_asked(pictures->session, pixels, &out->tiling, how->question, &out->soft, &out->tokens);
     pc_free(pixels);

@@ -238,7 +238,7 @@ static pc_tensor *forward(const pc_build *build, const void *any, const void *an
     pc_graph *graph = build->graph;
     int64_t merge = config->gated ? config->spatial_merge_size : 1, quarter = config->width / config->num_heads / 4;
     pc_grid_params layout = {images->max.dim[2] / config->patch_size, images->max.dim[3] / config->patch_size, merge,
-                             config->gated ? config->window_size / config->patch_size : 0};
+                             config->gated ? config->window_size / config->patch_size : 0, 0};
     pc_tensor *x = embed(build, config, weights, images); /* [N,P,D] */
     int64_t patches = x->max.dim[1];
     pc_grid grid = pc_grid_layout(graph, x, layout);

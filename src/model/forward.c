@@ -30,6 +30,15 @@ pc_tensor *pc_model_connect(const pc_build *build, const pc_model *model, pc_con
     return pc_name(build->graph, soft, "connector.tokens");
 }
 
+pc_tensor *pc_model_encode_detail(const pc_build *build, const pc_model *model, pc_tensor *pixels)
+{
+    const pc_encoder_part *tower = &model->detail.tower;
+    pc_graph *graph = build->graph;
+    pc_tensor *x = tower->type->forward(build, tower->config, tower->weights, pixels, tower->select); /* [N,P,D] */
+    x = pc_add(graph, x, pc_use(build, model->detail.positions));
+    return pc_name(graph, pc_reshape(graph, x, pc_dims(2, -1, tower->info.width)), "detail.features");
+}
+
 pc_tensor *pc_model_arrange(const pc_build *build, const pc_model *model, pc_tensor *soft, pc_tensor *rows)
 {
     pc_graph *graph = build->graph;
@@ -48,11 +57,14 @@ static pc_bridge_input bridge_input(const pc_build *build, const pc_model *model
 {
     pc_bridge_input in = reading->bridge;
     pc_picture_ranges_params params = {model->bridge.dims.queries, model->bridge.end_id};
-    if (in.seen || in.types || !reading->soft) {
+    if (!reading->soft) {
         return in;
     }
     if (!pc_model_pictures_apart(model)) {
-        in.types = pc_picture_types(build->graph, reading->soft_rows, reading->ids);
+        in.types = in.types ? in.types : pc_picture_types(build->graph, reading->soft_rows, reading->ids);
+        return in;
+    }
+    if (in.seen) {
         return in;
     }
     in.media = reading->soft;

@@ -12,6 +12,9 @@ pc_connector_input pc_model_encode(const pc_build *build, const pc_model *model,
 /* features -> soft tokens f32 [N*Q,D'], named "connector.tokens". */
 pc_tensor *pc_model_connect(const pc_build *build, const pc_model *model, pc_connector_input in);
 
+/* pixels f32 [N,3,Y,X] for the second tower -> f32 [N*P,D], named "detail.features". */
+pc_tensor *pc_model_encode_detail(const pc_build *build, const pc_model *model, pc_tensor *pixels);
+
 /* Soft tokens [N*Q,D'] of all tiles and rows i32 [S] (pc_model_picture_rows, picture after picture) -> f32 [S,D'] as they
  * stand in the text, named "connector.packed". */
 pc_tensor *pc_model_arrange(const pc_build *build, const pc_model *model, pc_tensor *soft, pc_tensor *rows);
@@ -31,7 +34,8 @@ typedef struct pc_reading {
     pc_tensor *cache_pages;/* i32 [P] */
     pc_tensor *rows;       /* i32 [R] or NULL: llm/llm.h */
     const pc_hooks *hooks; /* or NULL; the model's own bridge comes before them */
-    pc_bridge_input bridge; /* of a session; without memory and types, pc_model_read makes them of soft and soft_rows */
+    pc_bridge_input bridge; /* of a session; what is absent pc_model_read makes of soft and soft_rows, but for details, which it reads
+                             * of a session (or a trace) alone */
     pc_llm_tap *taps;      /* [tap_count] or NULL: filled by pc_model_read */
     int tap_count;
     pc_llm_look *look;     /* or NULL: filled by pc_model_read */

@@ -9,6 +9,7 @@ struct pc_memory {
     const pc_cache *cache;
     int64_t rows, context, chunk;
     int64_t blocks, heads, head_size, slots, queries, width; /* H, E, -, Q, M */
+    int64_t at_once;          /* most new pictures of a run */
     pc_dtype dtype;
     pc_bridge_memory *inputs; /* [blocks] */
     void **pages;             /* [2 blocks]: keys, then values [slots Q,H,E] */
@@ -18,14 +19,14 @@ struct pc_memory {
     bool *taken;              /* [slots] */
     /* One run. */
     int64_t fresh;            /* new pictures */
-    float *staged;            /* [AT_ONCE Q,M] */
-    int32_t *staged_rows;     /* [AT_ONCE Q] */
+    float *staged;            /* [at_once Q,M] */
+    int32_t *staged_rows;     /* [at_once Q] */
     pc_attention_range *ranges; /* [chunk] */
 };
 
 static pc_status allocate(pc_memory *m)
 {
-    size_t rows = (size_t)(PC_MEMORY_AT_ONCE * m->queries), numbers;
+    size_t rows = (size_t)(m->at_once * m->queries), numbers;
     PC_TRY(PC_NEW_ARRAY(m->inputs, (size_t)m->blocks, "a session's pictures"));
     PC_TRY(PC_NEW_ARRAY(m->pages, (size_t)m->blocks * 2, "a session's pictures"));
     PC_TRY(PC_NEW_ARRAY(m->last, (size_t)m->rows * (size_t)m->context, "a session's pictures"));
@@ -49,7 +50,7 @@ pc_status pc_memory_new(pc_memory **out, const pc_model *model, const pc_cache *
     pc_memory *m = NULL;
     const pc_bridge_part *bridge = &model->bridge;
     *out = NULL;
-    if (!pc_model_pictures_apart(model)) {
+    if (!pc_model_pictures_remembered(model)) {
         return PC_OK;
     }
     PC_TRY(PC_NEW(m, "a session's pictures"));
@@ -59,7 +60,8 @@ pc_status pc_memory_new(pc_memory **out, const pc_model *model, const pc_cache *
     m->context = context;
     m->chunk = chunk;
     m->dtype = dtype;
-    m->slots = rows * PC_MEMORY_PICTURES;
+    m->slots = rows * (bridge->type->apart ? PC_MEMORY_PICTURES : PC_MEMORY_DETAILS);
+    m->at_once = bridge->type->apart ? PC_MEMORY_AT_ONCE : 1;
     m->queries = bridge->dims.queries;
     m->width = bridge->dims.media;
     bridge->type->memory(bridge->config, &bridge->dims, &m->blocks, &m->heads, &m->head_size);
@@ -104,8 +106,8 @@ pc_status pc_memory_declare(pc_memory *m, pc_graph *graph, pc_bridge_input *out)
         m->inputs[i].keys = pc_graph_input(graph, "picture_keys", m->dtype, pool_shape(m));
         m->inputs[i].values = pc_graph_input(graph, "picture_values", m->dtype, pool_shape(m));
     }
-    m->media = pc_graph_input(graph, "media", PC_F32, pc_dims(2, PC_MEMORY_AT_ONCE * m->queries, m->width));
-    m->media_rows = pc_graph_input(graph, "media_rows", PC_I32, pc_dims(1, PC_MEMORY_AT_ONCE * m->queries));
+    m->media = pc_graph_input(graph, "media", PC_F32, pc_dims(2, m->at_once * m->queries, m->width));
+    m->media_rows = pc_graph_input(graph, "media_rows", PC_I32, pc_dims(1, m->at_once * m->queries));
     m->seen = pc_graph_input(graph, "seen", PC_I32, pc_dims(2, m->chunk, 4));
     *out = (pc_bridge_input){.media = m->media, .seen = m->seen, .memory = m->inputs, .memory_rows = m->media_rows};
     return PC_OK;
@@ -118,6 +120,11 @@ pc_status pc_memory_bind(pc_memory *m, pc_exec *exec)
         PC_TRY(pc_exec_bind(exec, m->inputs[i].values, m->pages[2 * i + 1], pool_shape(m)));
     }
     return PC_OK;
+}
+
+int64_t pc_memory_at_once(const pc_memory *m)
+{
+    return m ? m->at_once : 0;
 }
 
 pc_status pc_memory_check(pc_memory *m, int64_t pictures)
@@ -139,8 +146,8 @@ pc_status pc_memory_check(pc_memory *m, int64_t pictures)
         free_slots += !m->taken[s];
     }
     return pictures <= free_slots ? PC_OK
-                                  : pc_fail(PC_ERR_DATA, "%lld new pictures: the session keeps %d at a time", (long long)pictures,
-                                            PC_MEMORY_PICTURES);
+                                  : pc_fail(PC_ERR_DATA, "%lld new pictures: the session keeps %lld at a time", (long long)pictures,
+                                            (long long)(m->slots / m->rows));
 }
 
 void pc_memory_begin(pc_memory *m)

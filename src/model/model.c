@@ -44,14 +44,25 @@ bool pc_model_pictures_apart(const pc_model *model)
     return model->bridge.type && model->bridge.type->apart;
 }
 
+bool pc_model_pictures_remembered(const pc_model *model)
+{
+    return model->bridge.type && model->bridge.type->memory;
+}
+
+size_t pc_model_detail_pixels(const pc_model *model)
+{
+    size_t side = (size_t)model->detail.tower.info.image_size;
+    return model->detail.tower.type ? 3 * side * side : 0;
+}
+
 int64_t pc_model_soft_width(const pc_model *model)
 {
     return pc_model_pictures_apart(model) ? model->bridge.dims.media : model->llm.info.width;
 }
 
-pc_status pc_model_set_encoder(pc_model *model, const pc_json *json, const char *where)
+/* A tower's configuration, with part->select's layers resolved. */
+static pc_status configure_tower(pc_encoder_part *part, const pc_json *json, const char *where)
 {
-    pc_encoder_part *part = &model->encoder;
     const char *model_type = pc_json_get_text(json, "model_type", "clip_vision_model");
     part->type = pc_encoder_find(model_type);
     if (!part->type) {
@@ -65,8 +76,14 @@ pc_status pc_model_set_encoder(pc_model *model, const pc_json *json, const char 
     }
     PC_TRY(part->type->check(part->config, where));
     part->type->info(part->config, &part->info);
-    PC_TRY(pc_encoder_resolve_layers(&part->select, part->info.layers, where));
+    return pc_encoder_resolve_layers(&part->select, part->info.layers, where);
+}
+
+pc_status pc_model_set_encoder(pc_model *model, const pc_json *json, const char *where)
+{
+    pc_encoder_part *part = &model->encoder;
     pc_connector_dims dims;
+    PC_TRY(configure_tower(part, json, where));
     pc_model_picture_dims(model, part->info.image_size, part->info.image_size, &dims);
     part->patches = dims.tokens;
     if (dims.tokens < 1) {
@@ -77,6 +94,38 @@ pc_status pc_model_set_encoder(pc_model *model, const pc_json *json, const char 
     return scope.status;
 }
 
+pc_status pc_model_set_detail(pc_model *model, const pc_json *json, const char *prefix, const char *positions, const char *where)
+{
+    pc_encoder_part *part = &model->detail.tower;
+    part->select.layer[0] = -1;
+    PC_TRY(configure_tower(part, json, where));
+    int64_t side = part->info.image_size / part->info.patch_size;
+    part->patches = side * side;
+    if (part->info.image_size > PC_IMAGE_MAX_SIDE) {
+        return pc_fail(PC_ERR_DATA, "%s: pictures of %lld pixels a side; %d at most", where, (long long)part->info.image_size,
+                       PC_IMAGE_MAX_SIDE);
+    }
+    pc_scope scope = scope_of(model, "encoder", prefix, json), own = scope_of(model, "connector", "", json);
+    part->type->declare(&scope, part->config, part->weights);
+    PC_TRY(scope.status);
+    model->detail.positions = pc_declare(&own, PC_ZEROS, pc_dims(2, part->patches, part->info.width), "%s", positions);
+    PC_TRY(own.status);
+    model->detail.positions->any_type = false;
+    return PC_OK;
+}
+
+/* What the bridge reads: soft tokens, or the second tower's features. */
+static pc_status find_media(const pc_model *model, const pc_connector_dims *soft, int64_t *width, int64_t *count, const char *where)
+{
+    const pc_encoder_part *tower = &model->detail.tower;
+    bool detail = model->bridge.type->detail;
+    *width = detail ? tower->info.width : soft->out;
+    *count = detail ? tower->patches : model->connector.tokens;
+    return detail && !tower->type ? pc_fail(PC_ERR_DATA, "%s: the bridge '%s' reads a second tower, which CogAgent's directories alone have",
+                                            where, model->bridge.type->name)
+                                  : PC_OK;
+}
+
 static pc_status complete_bridge(pc_model *model, const pc_connector_dims *soft, const char *where)
 {
     pc_bridge_part *part = &model->bridge;
@@ -85,9 +134,11 @@ static pc_status complete_bridge(pc_model *model, const pc_connector_dims *soft,
         return pc_fail(PC_ERR_DATA, "%s: the bridge '%s' does not go with the language model '%s', which is %s encoder-decoder", where,
                        part->type->name, model->llm.type->model_type, llm->source ? "an" : "no");
     }
+    int64_t media, queries;
+    PC_TRY(find_media(model, soft, &media, &queries, where));
     part->dims = (pc_bridge_dims){
-        .media = soft->out,
-        .queries = model->connector.tokens,
+        .media = media,
+        .queries = queries,
         .width = llm->width,
         .layers = llm->layers,
         .heads = llm->heads ? llm->heads : llm->key_heads,
@@ -219,6 +270,9 @@ void pc_model_free(pc_model *model)
     unpack(model);
     if (model->encoder.type) {
         free_part(&model->encoder.type->fields, model->encoder.config, model->encoder.weights);
+    }
+    if (model->detail.tower.type) {
+        free_part(&model->detail.tower.type->fields, model->detail.tower.config, model->detail.tower.weights);
     }
     if (model->connector.type) {
         free_part(&model->connector.type->fields, model->connector.config, model->connector.weights);
@@ -354,6 +408,20 @@ void pc_model_prompt(const pc_model *model, const pc_model_pictures *pictures, p
     options->media_close[PC_MEDIA_IMAGE] = model->image_close;
 }
 
+/* The whole picture once more, larger: resized by the same recipe, [3,Y,X]. */
+static pc_status prepare_detail(const pc_model *model, const pc_image *image, float *pixels)
+{
+    pc_image_recipe recipe = model->recipe;
+    int side = (int)model->detail.tower.info.image_size, width, height;
+    recipe.size[0] = recipe.crop_height = recipe.crop_width = side;
+    recipe.size[1] = recipe.size[1] ? side : 0;
+    PC_TRY(pc_image_recipe_size(&recipe, image->width, image->height, &width, &height));
+    return width == side && height == side
+               ? pc_image_recipe_apply(&recipe, image, pixels)
+               : pc_fail(PC_ERR_DATA, "%s: the picture recipe gives %d x %d pixels, the second tower takes %d x %d", model->path, width,
+                         height, side, side);
+}
+
 pc_status pc_model_prepare(const pc_model *model, const pc_image *image, float **pixels, pc_image_tiling *tiling)
 {
     pc_image_tiling plan;
@@ -373,8 +441,12 @@ pc_status pc_model_prepare(const pc_model *model, const pc_image *image, float *
     if (!tiling && plan.count > 1) {
         return pc_fail(PC_ERR_DATA, "%s: one picture can't stand for its %d tiles here", model->path, plan.count);
     }
-    PC_TRY(pc_new_array(pixels, (size_t)plan.count * 3 * (size_t)plan.width * (size_t)plan.height, sizeof(float), "pixels"));
+    size_t count = (size_t)plan.count * 3 * (size_t)plan.width * (size_t)plan.height;
+    PC_TRY(pc_new_array(pixels, count + pc_model_detail_pixels(model), sizeof(float), "pixels"));
     pc_status status = pc_image_tiles_apply(&model->recipe, image, *pixels);
+    if (status == PC_OK && model->detail.tower.type) {
+        status = prepare_detail(model, image, *pixels + count);
+    }
     if (status != PC_OK) {
         pc_free(*pixels);
         *pixels = NULL;

@@ -42,6 +42,12 @@ typedef struct pc_bridge_part {
     int32_t end_id; /* behind this id a text sees no picture until the next; -1 = no such id */
 } pc_bridge_part;
 
+/* A second tower, which sees the whole picture larger; layers of the language model read its features (pc_bridge_type.detail). */
+typedef struct pc_detail_part {
+    pc_encoder_part tower; /* type NULL = there is none */
+    pc_param *positions;   /* [P,D], added to the features */
+} pc_detail_part;
+
 typedef struct pc_llm_part {
     const pc_llm_type *type;
     void *config, *weights;
@@ -90,6 +96,7 @@ typedef struct pc_model {
     pc_encoder_part encoder;
     pc_connector_part connector;
     pc_bridge_part bridge;
+    pc_detail_part detail;
     pc_llm_part llm;
     pc_contrast_part contrast;
     pc_tiles_part tiles;
@@ -153,6 +160,10 @@ pc_status pc_model_pack(pc_model *model, const pc_backend *backend, pc_dtype com
 
 /* True when pictures stay apart from the text: a placeholder, kept as an id, stands for each. */
 bool pc_model_pictures_apart(const pc_model *model);
+/* True when a session keeps what layers read of pictures: they stay apart from the text, or are read in detail. */
+bool pc_model_pictures_remembered(const pc_model *model);
+/* Numbers of pixels [3,Y,X] of a picture for the second tower, which lie behind those for the first; 0 without one. */
+size_t pc_model_detail_pixels(const pc_model *model);
 /* Width of a soft token. */
 int64_t pc_model_soft_width(const pc_model *model);
 
@@ -160,7 +171,8 @@ int64_t pc_model_soft_width(const pc_model *model);
 void pc_model_picture_dims(const pc_model *model, int64_t height, int64_t width, pc_connector_dims *out);
 
 /* Prepare a picture by the model's recipe: *pixels = f32 [N,3,Y,X], N tiles (as a rule 1) of the encoder's native size, or
- * of the size in *tiling for an encoder of native resolution; pc_free. *tiling (or NULL) says how they lie. PC_ERR_DATA when the recipe gives another size than the encoder takes. */
+ * of the size in *tiling for an encoder of native resolution; pc_free. *tiling (or NULL) says how they lie. Behind them are those for the
+ * second tower (pc_model_detail_pixels). PC_ERR_DATA when the recipe gives another size than the encoder takes. */
 pc_status pc_model_prepare(const pc_model *model, const pc_image *image, float **pixels, pc_image_tiling *tiling);
 
 /* What a prompt must know of the model: placeholder, ids round it, and soft tokens of a picture. `pictures` (borrowed; NULL
@@ -243,6 +255,8 @@ pc_status pc_model_set_llm(pc_model *model, const char *model_type, const pc_jso
 /* After the language model is set, before the connector: the soft tokens of a bridge that keeps them apart have the encoder's
  * width. pc_model_set_connector completes it. `prefix` of its names. */
 pc_status pc_model_set_bridge(pc_model *model, const char *name, const pc_json *json, const char *prefix, const char *where);
+/* Before the bridge is set: the second tower, `prefix` of its names, `positions` the full name of its positions. */
+pc_status pc_model_set_detail(pc_model *model, const pc_json *json, const char *prefix, const char *positions, const char *where);
 /* Point every parameter at its values in model->store. */
 pc_status pc_model_attach_all(pc_model *model);
 /* The newline token of tiles, `name` in full; after the language model is set. */

@@ -102,6 +102,11 @@ static pc_status build_vision(pc_session *session, int64_t height, int64_t width
     PC_TRY(declare_question(vision, room, &seen));
     vision->tokens = pc_model_connect(&build, model, seen);
     pc_keep(vision->graph, vision->tokens);
+    if (model->detail.tower.type) {
+        int64_t side = model->detail.tower.info.image_size;
+        vision->detail_pixels = pc_graph_input(vision->graph, "detail_pixels", PC_F32, pc_dims(4, 1, 3, side, side));
+        vision->detail = pc_keep(vision->graph, pc_model_encode_detail(&build, model, vision->detail_pixels));
+    }
     PC_TRY(pc_exec_new(&vision->exec, vision->graph, session->backend));
     return bind_question(vision);
 }
@@ -163,10 +168,10 @@ static pc_status build_text(pc_session *session)
         text->in.inside = pc_graph_input(text->graph, "inside", PC_I32, pc_dims(2, chunk, 1));
     }
     PC_TRY(pc_memory_declare(session->memory, text->graph, &text->in.bridge));
-    if (model->bridge.type && !session->memory) {
+    if (model->bridge.type && !session->apart) {
         text->in.bridge.types = pc_graph_input(text->graph, "types", PC_I32, pc_dims(1, chunk));
     }
-    if (model->connector.type && !session->memory) {
+    if (model->connector.type && !session->apart) {
         text->in.soft = pc_graph_input(text->graph, "soft", PC_F32, pc_dims(2, chunk, width));
         text->in.soft_rows = pc_graph_input(text->graph, "soft_rows", PC_I32, pc_dims(1, chunk));
     }
@@ -323,6 +328,7 @@ pc_status pc_session_new(pc_session **out, const pc_model *model, const pc_backe
     PC_TRY(check_window(model, options));
     PC_TRY(PC_NEW(session, "a session"));
     session->model = model;
+    session->apart = pc_model_pictures_apart(model);
     session->backend = backend;
     session->options = *options;
     complete_options(model, &session->options);
@@ -417,6 +423,9 @@ static pc_status see_tiles(pc_session *session, const float *pixels, int64_t til
     if (newline) {
         pc_convert_to_f32(tokens, newline->data, newline->dtype, (size_t)width);
     }
+    if (vision->detail) {
+        PC_TRY(pc_exec_bind(vision->exec, vision->detail_pixels, pixels + tiles * size, vision->detail_pixels->max));
+    }
     for (int64_t t = 0; t < tiles; t++) {
         PC_TRY(pc_exec_bind(vision->exec, vision->pixels, pixels + t * size, vision->pixels->max));
         PC_TRY(pc_exec_run(vision->exec));
@@ -462,11 +471,15 @@ pc_status pc_session_see_asked(pc_session *session, const float *pixels, const p
     pc_status status;
     PC_GO(pc_new_array(&tokens, (size_t)((1 + tiles * pc_model_tile_tokens(model, tiling)) * width), sizeof(float), "soft tokens"));
     PC_GO(pc_new_array(&rows, (size_t)wanted, sizeof *rows, "soft tokens"));
-    PC_GO(pc_new_array(soft, (size_t)(wanted * width), sizeof(float), "soft tokens"));
+    int64_t details = session->vision.detail ? pc_shape_count(&session->vision.detail->max) : 0;
+    PC_GO(pc_new_array(soft, (size_t)(wanted * width + details), sizeof(float), "soft tokens"));
     PC_GO(see_tiles(session, pixels, tiles, tokens));
     pc_model_picture_rows(model, tiling, 0, rows);
     for (int64_t i = 0; i < wanted; i++) {
         memcpy(*soft + i * width, tokens + rows[i] * width, (size_t)width * sizeof(float));
+    }
+    if (details) {
+        memcpy(*soft + wanted * width, session->vision.detail->data, (size_t)details * sizeof(float));
     }
     if (count) {
         *count = wanted;

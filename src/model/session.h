@@ -36,7 +36,8 @@ pc_status pc_session_new(pc_session **out, const pc_model *model, const pc_backe
 void pc_session_free(pc_session *session);
 
 /* Encode one picture, pixels f32 [N,3,Y,X] of pc_model_prepare, tile by tile; tiling NULL: one tile. *soft = its soft
- * tokens [count,D'] in the order of the text, to be released with pc_free; count may be NULL. */
+ * tokens [count,D'] in the order of the text, and behind them what a second tower saw [S,M] (pc_bridge_dims), where there is one; to be
+ * released with pc_free; count may be NULL. */
 pc_status pc_session_see(pc_session *session, const float *pixels, const pc_image_tiling *tiling, float **soft,
                          int64_t *count);
 /* The same for a connector that reads: `question` are ids of model->reader (pc_prompt_question); NULL: nothing is asked. */
@@ -71,6 +72,8 @@ typedef struct pc_session_piece {
     int64_t row;              /* each row at most once in a call */
     const int32_t *ids;       /* [count], as the next */
     const float *const *soft; /* or NULL */
+    const float *const *detail; /* [count]: of a model with a second tower, what it saw [S,M] of the picture that is read from token i on,
+                                 * NULL: of the one before; or NULL */
     int64_t count;            /* >= 1 */
     const int32_t *positions; /* [count,A] as in pc_session_read_at, or NULL */
     int64_t tail;             /* logits of so many last tokens, at most the options'; 0 = 1 */

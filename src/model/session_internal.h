@@ -12,6 +12,7 @@ typedef struct vision_graph {
     pc_exec *exec;
     pc_tensor *pixels; /* [1,3,Y,X] */
     pc_tensor *tokens; /* [Q,D'] */
+    pc_tensor *detail_pixels, *detail; /* [1,3,Y,X], [S,M] of a second tower, or NULL */
     pc_tensor *question, *length; /* i32 [1,L], [1], of a connector that reads, or NULL */
     int64_t room;      /* L */
     int32_t *ids;      /* [L] */
@@ -39,6 +40,7 @@ struct pc_session {
     pc_layer_cache *layers; /* cache inputs of the text graph */
     pc_cache *cache;
     pc_memory *memory;  /* or NULL */
+    bool apart;         /* pc_model_pictures_apart */
     int32_t *follow;    /* [rows,context]: the position behind what a row holds up to each place */
     int64_t horizon;    /* length that the frequencies in use are for; counts beyond rotary_limit only */
     float *frequencies; /* [E/2] */

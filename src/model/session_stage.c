@@ -34,6 +34,13 @@ static bool is_inside(const pc_session_piece *piece, int64_t i)
     return next && piece->soft && piece->soft[i];
 }
 
+/* What layers of the language model read from token i of a piece on: the picture that it stands for, or its details. */
+static const float *media_of(const pc_session *session, const pc_session_piece *piece, int64_t i)
+{
+    const float *const *media = session->apart ? piece->soft : piece->detail;
+    return session->memory && media ? media[i] : NULL;
+}
+
 /* With a window: what lies between the sinks and the `window` newest tokens of the one at `place` is not seen. */
 static bool sees_apart(const pc_cache_options *cache, int64_t place)
 {
@@ -85,17 +92,18 @@ static void stage(pc_session *session, chunk *now, const pc_session_piece *piece
         int64_t at = now->tokens++, place = before + i;
         bool is_soft = piece->soft && piece->soft[i];
         session->types[at] = is_inside(piece, i);
-        session->ids[at] = is_soft && !session->memory ? 0 : piece->ids[i];
-        pc_memory_put(session->memory, piece->row, place, at, piece->ids[i], is_soft ? piece->soft[i] : NULL);
+        const float *media = media_of(session, piece, i);
+        session->ids[at] = is_soft && !session->apart ? 0 : piece->ids[i];
+        pc_memory_put(session->memory, piece->row, place, at, piece->ids[i], media);
         give_position(session, piece, i, place, at);
         session->inside[at] = stands_inside(session, piece->row, place, session->positions[at]);
         session->rows[at] = pc_cache_place(session->cache, piece->row, place);
         session->ranges[at] = range_of(session, piece->row, address, place, at);
-        if (is_soft && !session->memory) {
+        if (is_soft && !session->apart) {
             memcpy(session->soft + (size_t)now->soft * width, piece->soft[i], width * sizeof(float));
             session->soft_rows[now->soft++] = (int32_t)at;
         }
-        now->pictures += is_soft;
+        now->pictures += media != NULL;
         if (session->hidden) {
             session->token_rows[at] = piece->row;
             session->token_places[at] = place;
@@ -170,9 +178,9 @@ static pc_status run_chunk(pc_session *session, const chunk *now)
 static int64_t end_of_run(const pc_session *session, const chunk *now, const pc_session_piece *piece, int64_t done)
 {
     int64_t end = least(piece->count, done + session->options.chunk - now->tokens), pictures = now->pictures;
-    for (int64_t i = done; session->memory && piece->soft && i < end; i++) {
-        pictures += piece->soft[i] != NULL;
-        if (pictures > PC_MEMORY_AT_ONCE) {
+    for (int64_t i = done; session->memory && i < end; i++) {
+        pictures += media_of(session, piece, i) != NULL;
+        if (pictures > pc_memory_at_once(session->memory)) {
             return i;
         }
     }
@@ -211,7 +219,7 @@ static pc_status check_ids(const pc_session *session, const pc_session_piece *pi
 {
     for (int64_t i = 0; i < piece->count; i++) {
         int32_t id = piece->ids[i];
-        bool looked_up = session->memory || !(piece->soft && piece->soft[i]);
+        bool looked_up = session->apart || !(piece->soft && piece->soft[i]);
         if (looked_up && (id < 0 || id >= session->model->llm.info.vocabulary)) {
             return pc_fail(PC_ERR_DATA, "token id %d at position %lld is outside the vocabulary of %lld", id,
                            (long long)i, (long long)session->model->llm.info.vocabulary);
@@ -245,11 +253,12 @@ static void turn_for_pieces(pc_session *session, const pc_session_piece *pieces,
     }
 }
 
-static int64_t soft_tokens(const pc_session_piece *piece)
+/* New pictures that layers read. */
+static int64_t pictures_of(const pc_session *session, const pc_session_piece *piece)
 {
     int64_t count = 0;
-    for (int64_t i = 0; piece->soft && i < piece->count; i++) {
-        count += piece->soft[i] != NULL;
+    for (int64_t i = 0; i < piece->count; i++) {
+        count += media_of(session, piece, i) != NULL;
     }
     return count;
 }
@@ -260,7 +269,7 @@ static pc_status read_pieces(pc_session *session, const pc_session_piece *pieces
     pc_status status = PC_OK;
     for (int64_t i = 0; i < count; i++) {
         PC_TRY(check_ids(session, &pieces[i]));
-        pictures += soft_tokens(&pieces[i]);
+        pictures += pictures_of(session, &pieces[i]);
         PC_TRY(find_source(session, &pieces[i]));
     }
     PC_TRY(pc_memory_check(session->memory, pictures));

@@ -20,6 +20,7 @@ typedef struct tracer {
     int64_t view_count, pixel_count;
     pc_tensor *soft_rows, *packed_rows, *ids, *positions, *ranges, *frequencies, *ends;
     pc_tensor *sides[2], *questions, *question_lengths;
+    pc_tensor *detail_pixels, *detail, *seen; /* of a second tower */
     int32_t *length_values;
     int64_t source; /* tokens of the source; encoder-decoders */
     int32_t *side_values;
@@ -29,6 +30,7 @@ typedef struct tracer {
     int32_t *id_values, *position_values, *soft_values, *end_values, *packed_values;
     int64_t *written_ids;
     pc_attention_range *range_values;
+    pc_attention_range *seen_values; /* every row reads the picture's details */
     float *turns; /* rotary frequencies for this length */
 } tracer;
 
@@ -160,8 +162,17 @@ static pc_status take_questions(tracer *t)
     return pc_model_check_question(t->model, in->questions, in->images * in->question_length);
 }
 
+static pc_status check_detail(const tracer *t)
+{
+    const pc_trace_input *in = t->input;
+    return t->model->detail.tower.type && in->images && (in->images > 1 || !in->detail)
+               ? pc_fail(PC_ERR_DATA, "this model reads pictures in detail: a trace takes one, with the pixels of both towers")
+               : PC_OK;
+}
+
 static pc_status allocate(tracer *t)
 {
+    PC_TRY(check_detail(t));
     PC_TRY(take_questions(t));
     size_t tokens = (size_t)t->input->tokens + 1;
     PC_TRY(PC_NEW_ARRAY(t->id_values, tokens, "a trace"));
@@ -178,6 +189,10 @@ static pc_status allocate(tracer *t)
         const pc_llm_part *llm = &t->model->llm;
         PC_TRY(PC_NEW_ARRAY(t->turns, (size_t)(llm->info.head_size / 2), "a trace"));
         llm->type->frequencies(llm->config, t->input->tokens, t->turns);
+    }
+    PC_TRY(PC_NEW_ARRAY(t->seen_values, tokens, "a trace"));
+    for (size_t i = 0; i < tokens; i++) {
+        t->seen_values[i].end = (int32_t)t->model->bridge.dims.queries;
     }
     return PC_NEW_ARRAY(t->range_values, tokens, "a trace");
 }
@@ -207,6 +222,10 @@ static void build_language(tracer *t, const pc_build *build, pc_tensor *soft)
         .target_rows = t->sides[1],
         .soft = soft,
     };
+    if (t->detail) {
+        t->seen = pc_graph_input(t->graph, "", PC_I32, pc_dims(2, t->input->tokens, 4));
+        reading.bridge = (pc_bridge_input){.media = t->detail, .seen = t->seen};
+    }
     if (soft) {
         reading.soft_rows = t->soft_rows = pc_graph_input(t->graph, "", PC_I32, pc_dims(1, t->soft));
     }
@@ -276,6 +295,11 @@ static pc_status build_graph(tracer *t, const pc_backend *backend, pc_dtype comp
             soft = pc_model_arrange(&build, model, soft, t->packed_rows);
         }
     }
+    if (t->input->detail && model->detail.tower.type) {
+        int64_t side = model->detail.tower.info.image_size;
+        t->detail_pixels = pc_graph_input(t->graph, "detail_pixels", PC_F32, pc_dims(4, 1, 3, side, side));
+        t->detail = pc_model_encode_detail(&build, model, t->detail_pixels);
+    }
     if (model->llm.type && t->input->tokens) {
         build_language(t, &build, soft);
     } else if (is_contrastive(model)) {
@@ -316,6 +340,8 @@ static pc_status run(tracer *t)
         PC_TRY(bind(t, t->views[i], t->input->pixels + done));
         done += pc_shape_count(&t->views[i]->max);
     }
+    PC_TRY(bind(t, t->detail_pixels, t->input->detail));
+    PC_TRY(bind(t, t->seen, t->seen_values));
     PC_TRY(bind(t, t->soft_rows, t->soft_values));
     PC_TRY(bind(t, t->packed_rows, t->packed_values));
     PC_TRY(bind(t, t->questions, t->input->questions));
@@ -417,6 +443,7 @@ static void clear(tracer *t)
     pc_free(t->packed_values);
     pc_free(t->written_ids);
     pc_free(t->range_values);
+    pc_free(t->seen_values);
     pc_free(t->turns);
     pc_free(t->views);
 }

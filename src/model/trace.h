@@ -10,6 +10,7 @@
 
 typedef struct pc_trace_input {
     const float *pixels; /* [N,3,Y,X], for an encoder of native resolution each picture in its own size; NULL: none */
+    const float *detail; /* [1,3,Y,X] of one picture for the second tower, of models with one; NULL: none */
     int64_t images;      /* N: tiles of all pictures */
     int64_t height, width; /* Y, X without tilings; 0 = the encoder's native size */
     const pc_image_tiling *tilings; /* of each picture, their counts add up to N; NULL = N pictures of one tile */

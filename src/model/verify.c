@@ -23,7 +23,7 @@ typedef struct verify_case {
     const pc_json *json;
     const char *folder;
     pc_store *golden;
-    float *pixels;
+    float *pixels, *detail;
     int32_t *ids, *questions;
     pc_image_tiling *tilings;
     pc_trace_input input;
@@ -151,6 +151,11 @@ static pc_status read_case(verify_case *c)
         PC_TRY(read_integers(ids, &c->ids));
         c->input.ids = c->ids;
         c->input.tokens = pc_array_count(ids);
+    }
+    const pc_array *detail = pc_store_find(c->golden, "detail_pixels");
+    if (detail && (size_t)pc_array_count(detail) == pc_model_detail_pixels(c->verify->model)) {
+        PC_TRY(read_values(detail, &c->detail));
+        c->input.detail = c->detail;
     }
     const pc_array *questions = pc_store_find(c->golden, "qformer_input_ids");
     if (questions && questions->ndim == 2 && questions->dim[0] == c->input.images) {
@@ -371,6 +376,7 @@ pc_status pc_verify_case(pc_verify *verify, const pc_json *json, const char *fol
     }
     pc_store_free(c.golden);
     pc_free(c.pixels);
+    pc_free(c.detail);
     pc_free(c.ids);
     pc_free(c.questions);
     pc_free(c.tilings);

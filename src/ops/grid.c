@@ -17,12 +17,12 @@ static pc_status shape(pc_node *node)
     const pc_grid_params *p = node->params;
     int64_t pictures = node->in[0]->shape.ndim ? node->in[0]->shape.dim[0] : 0;
     if (p->block < 1 || p->rows < 1 || p->columns < 1 || p->rows % p->block || p->columns % p->block ||
-        p->window % p->block) {
+        p->window % p->block || p->prefix < 0) {
         return pc_fail(PC_ERR_DATA, "grid: %lld x %lld patches in blocks of %lld and windows of %lld", (long long)p->rows,
                        (long long)p->columns, (long long)p->block, (long long)p->window);
     }
-    int64_t places = pictures * p->rows * p->columns;
-    const pc_shape shapes[] = {pc_dims(1, places), pc_dims(1, places), pc_dims(2, places, 2), pc_dims(2, places, 4)};
+    int64_t places = pictures * p->rows * p->columns, all = places + pictures * p->prefix;
+    const pc_shape shapes[] = {pc_dims(1, places), pc_dims(1, places), pc_dims(2, all, 2), pc_dims(2, places, 4)};
     for (int i = 0; i < 4; i++) {
         node->out[i]->shape = shapes[i];
         node->out[i]->dtype = PC_I32;
@@ -32,8 +32,9 @@ static pc_status shape(pc_node *node)
 
 typedef struct layout {
     const pc_grid_params *params;
-    int32_t *order, *inverse, *positions;
-    int32_t place; /* the next one */
+    int32_t *order, *inverse;
+    int32_t *positions; /* of the next place */
+    int32_t place;      /* the next one */
 } layout;
 
 static int64_t least(int64_t a, int64_t b)
@@ -52,8 +53,8 @@ static void lay_window(layout *l, int64_t base, int64_t top, int64_t left, int64
                 int64_t row = y + i / block, column = x + i % block, raster = base + row * columns + column;
                 l->order[l->place] = (int32_t)raster;
                 l->inverse[raster] = l->place;
-                l->positions[2 * l->place] = (int32_t)row;
-                l->positions[2 * l->place + 1] = (int32_t)column;
+                *l->positions++ = (int32_t)row;
+                *l->positions++ = (int32_t)column;
             }
         }
     }
@@ -68,6 +69,9 @@ static void reference(const pc_call *call)
     int64_t pictures = node->in[0]->shape.dim[0];
     int64_t side_y = p->window ? p->window : p->rows, side_x = p->window ? p->window : p->columns;
     for (int64_t n = 0; n < pictures; n++) {
+        for (int64_t i = 0; i < 2 * p->prefix; i++) {
+            *l.positions++ = 0;
+        }
         for (int64_t y = 0; y < p->rows; y += side_y) {
             for (int64_t x = 0; x < p->columns; x += side_x) {
                 int32_t first = l.place;
@@ -106,7 +110,7 @@ pc_grid pc_grid_layout(pc_graph *graph, pc_tensor *like, pc_grid_params params)
 pc_tensor *pc_merge_blocks(pc_graph *graph, pc_tensor *x, int64_t rows, int64_t columns, int64_t side)
 {
     int64_t width = pc_shape_last(&x->max);
-    pc_grid grid = pc_grid_layout(graph, x, (pc_grid_params){rows, columns, side, 0});
+    pc_grid grid = pc_grid_layout(graph, x, (pc_grid_params){rows, columns, side, 0, 0});
     x = pc_take_rows(graph, pc_reshape(graph, x, pc_dims(2, -1, width)), grid.order); /* [N*P,D] */
     return pc_reshape(graph, x, pc_dims(3, -1, rows / side * (columns / side), side * side * width));
 }

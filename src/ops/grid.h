@@ -8,13 +8,14 @@ typedef struct pc_grid_params {
     int64_t rows, columns; /* of one picture, in patches */
     int64_t block;         /* side of the blocks whose patches lie together, row-major; divides rows and columns */
     int64_t window;        /* side of the windows whose blocks lie together, a multiple of block; 0 = one window */
+    int64_t prefix;        /* tokens before the patches of each picture, which `positions` counts in, at 0, 0 */
 } pc_grid_params;
 
 /* All i32, P = rows * columns, places numbered through the N pictures. */
 typedef struct pc_grid {
     pc_tensor *order;     /* [N*P]: the raster row that stands at each place */
     pc_tensor *inverse;   /* [N*P]: the place of each raster row */
-    pc_tensor *positions; /* [N*P,2]: row and column of the patch at each place, in its picture */
+    pc_tensor *positions; /* [N*(prefix+P),2]: row and column of the patch at each place, in its picture */
     pc_tensor *ranges;    /* [N*P,4] (ops/attention.h): places of its own window */
 } pc_grid;
 

@@ -138,3 +138,50 @@ EOF
     run recipe "$folder/none" reward_rule=
     [ "$status" -eq 2 ]
 }
+
+@test "data clean: counts, reasons, shards that are read again, a run that goes on" {
+    for i in 1 2 3 4 5 6; do
+        echo "{\"text\": \"a picture of shapes number $i\", \"image\": \"a.png\", \"pwatermark\": 0.$i}"
+    done >"$folder/pairs.jsonl"
+    cat >>"$folder/pairs.jsonl" <<'EOF'
+{"text": "short", "image": "a.png"}
+{"text": "there is no such picture", "image": "none.png"}
+{"text": "torn
+EOF
+    printf 'min_words: 3\nmax_watermark: 0.9\n' >"$folder/rules.yaml"
+    out=$("$percept" data clean "$folder/pairs.jsonl" "$folder/clean" --config "$folder/rules.yaml" --max_watermark 0.4)
+    [[ $out == *"9 seen = 4 kept + 3 dropped + 2 damaged"* ]]
+    grep -q '  words  *1 ' <<<"$out"
+    grep -q '  watermark  *2 ' <<<"$out"
+    grep -q 'pairs.jsonl:5: sample 4: pwatermark 0.5' <<<"$out"
+    grep -q 'pairs.jsonl:8: sample 7: .*none.png' <<<"$out"
+    [ "$(jq -c '[.seen, .kept, .dropped, .damaged]' "$folder/clean/report.json")" = "[9,4,3,2]" ]
+    [ "$(wc -l <"$folder/clean/dropped.jsonl")" -eq 5 ]
+    tar -tf "$folder/clean/00000.tar" | head -n 3 | tr '\n' ' ' | grep -q '000000000.png 000000000.txt 000000000.json'
+    out=$("$percept" data clean "$folder/clean" "$folder/again" --format jsonl --duplicates picture)
+    [[ $out == *"4 seen = 1 kept + 3 dropped + 0 damaged"* ]]
+    [ "$(jq -r .text "$folder/again/data.jsonl")" = "a picture of shapes number 1" ]
+    # finished: told again; other options: refused
+    "$percept" data clean "$folder/clean" "$folder/again" --format jsonl --duplicates picture | grep -q '4 seen = 1 kept'
+    code=0
+    "$percept" data clean "$folder/clean" "$folder/again" --format jsonl 2>"$folder/err" || code=$?
+    [ "$code" -eq 2 ]
+    grep -q 'a run of another dataset or other options' "$folder/err"
+}
+
+@test "data clean: what has no meaning is refused" {
+    for options in "--min_words 5 --max_words 4" "--max_aspect 0.5" "--min_similarity 0.2" "--near 17" "--languages" "--config $folder/none.yaml"; do
+        code=0
+        # shellcheck disable=SC2086 # several words
+        "$percept" data clean "$folder/rows.jsonl" "$folder/clean" $options 2>"$folder/err" || code=$?
+        [ "$code" -ne 0 ]
+        [ "$(wc -l <"$folder/err")" -eq 1 ]
+        [ ! -e "$folder/clean" ]
+    done
+    printf 'min_word: 3\n' >"$folder/rules.yaml"
+    ! "$percept" data clean "$folder/rows.jsonl" "$folder/clean" --config "$folder/rules.yaml" 2>"$folder/err"
+    grep -q "rules.yaml:1: .*min_words" "$folder/err"
+    for recipe in recipes/clean/*.yaml; do
+        "$percept" data clean "$folder/rows.jsonl" "$folder/clean_$(basename "$recipe" .yaml)" --config "$recipe"
+    done
+}

@@ -8,13 +8,13 @@
 
 #include <float.h>
 
-/* Random bytes with scales of a sane size: every code and every scale occurs. */
-static pc_tensor *random_blocks(walker *w, pc_dtype type, int64_t n, int64_t k)
+/* Bytes `byte`, or random ones for -1, with scales of a sane size: every code and every scale occurs. */
+static pc_tensor *blocks_of(walker *w, pc_dtype type, int64_t n, int64_t k, int byte)
 {
     pc_tensor *b = walker_tensor(w, type, pc_dims(2, n, k));
     const size_t size = pc_dtype_size(type), bytes = pc_tensor_bytes(b);
     for (size_t i = 0; i < bytes; i++) {
-        ((uint8_t *)b->data)[i] = (uint8_t)pc_rng_below(&w->rng, 256);
+        ((uint8_t *)b->data)[i] = byte < 0 ? (uint8_t)pc_rng_below(&w->rng, 256) : (uint8_t)byte;
     }
     for (size_t at = 0; at < bytes; at += size) {
         const size_t d = type == PC_Q2_K ? offsetof(pc_block_q2_k, d) : type == PC_Q3_K ? offsetof(pc_block_q3_k, d)
@@ -28,6 +28,8 @@ static pc_tensor *random_blocks(walker *w, pc_dtype type, int64_t n, int64_t k)
     memcpy(w->original[1], b->data, bytes);
     return b;
 }
+
+static pc_tensor *random_blocks(walker *w, pc_dtype type, int64_t n, int64_t k) { return blocks_of(w, type, n, k, -1); }
 
 /* size: m, n, k. The weight lies as [n,k], or as [k,n] when gradients go back through it. */
 static void blocks_case(walker *w, pc_dtype type, pc_matmul_params params, const int64_t size[3], bool options)
@@ -84,6 +86,32 @@ static void test_blocks(void **state)
     }
 }
 
+/* The largest codes on both sides, all of one sign: no sum on the way may overflow. */
+static void test_blocks_extremes(void **state)
+{
+    enum { K = 256 };
+    static const int bytes[] = {0x00, 0x0f, 0x7f, 0x80, 0xff};
+    static const int64_t rows[] = {1, 9};
+    walker *w = *state;
+    for (int type = PC_DTYPE_PLAIN; type < PC_DTYPE_COUNT; type++) {
+        for (size_t i = 0; i < sizeof bytes / sizeof bytes[0]; i++) {
+            for (size_t j = 0; j < sizeof rows / sizeof rows[0]; j++) {
+                walker_begin(w, &pc_op_matmul, &(pc_matmul_params){false, true, PC_BF16});
+                pc_tensor *a = walker_float(w, PC_F32, pc_dims(2, rows[j], K));
+                for (int64_t at = 0; at < rows[j] * K; at++) {
+                    ((float *)a->data)[at] = at / K % 2 ? -1.0f : 1.0f;
+                }
+                memcpy(w->original[0], a->data, (size_t)(rows[j] * K) * sizeof(float));
+                blocks_of(w, (pc_dtype)type, 19, K, bytes[i]);
+                walker_absent(w);
+                walker_absent(w);
+                w->absolute = 1e-4;
+                walker_check(w);
+            }
+        }
+    }
+}
+
 /* A row alone, in a small batch and in a large one: the same bits. */
 static void check_rows_of_blocks(walker *w, pc_dtype type, pc_dtype compute)
 {
@@ -135,24 +163,28 @@ static void test_rounding(void **state)
     for (int level = 0; level < w->levels; level++) {
         const pc_cpu_int8 *int8 = pc_cpu_level_of(w->backend[level][0])->int8;
         for (int rows = 1; rows <= ROWS && rows <= int8->rows; rows++) {
-            for (int group = 16; group <= 32; group += 16) {
-                int32_t got[COUNT / 16 * (16 / 4 + 3) * ROWS];
-                int8->round(got, &(pc_cpu_rounding){.x = x, .ldx = COUNT, .count = COUNT, .rows = rows, .group = group, .offset = -8});
+            for (int which = 0; which < 4; which++) {
+                const int group = which % 2 ? 32 : 16, bytes = which / 2 + 1, units = group * bytes / 4;
+                int32_t got[COUNT / 16 * (16 / 2 + 3) * ROWS];
+                int8->round(got, &(pc_cpu_rounding){.x = x, .ldx = COUNT, .count = COUNT, .rows = rows, .group = group,
+                                                    .offset = -8, .code_bytes = bytes});
                 for (int i = 0; i < rows * COUNT; i++) {
-                    const int row = i / COUNT, k = i % COUNT;
-                    const int32_t *at = got + k / group * (group / 4 + 3) * rows;
+                    const int row = i / COUNT, k = i % COUNT, of_unit = 4 / bytes;
+                    const int32_t *at = got + k / group * (units + 3) * rows;
                     int8_t code[32], four[4];
+                    int16_t two[2];
                     float scale;
                     const float want = pc_block_round_eight(code, x + row * COUNT + k / 32 * 32);
-                    memcpy(four, at + k % group / 4 * rows + row, sizeof four);
-                    memcpy(&scale, at + group / 4 * rows + row, sizeof scale);
-                    assert_int_equal(four[k % 4], code[k % 32]);
+                    memcpy(four, at + k % group / of_unit * rows + row, sizeof four);
+                    memcpy(two, four, sizeof two);
+                    memcpy(&scale, at + units * rows + row, sizeof scale);
+                    assert_int_equal(bytes == 1 ? four[k % 4] : two[k % 2], code[k % 32]);
                     assert_true(scale == want || (isnan(scale) && isnan(want)));
                     int sum = 0;
                     for (int j = 0; j < group; j++) {
                         sum += code[k % 32 / group * group + j];
                     }
-                    assert_int_equal(at[(group / 4 + 1) * rows + row], -8 * sum);
+                    assert_int_equal(at[(units + 1) * rows + row], -8 * sum);
                 }
             }
         }
@@ -187,6 +219,7 @@ int main(void)
         cmocka_unit_test(test_blocks_back),
         cmocka_unit_test(test_blocks),
         cmocka_unit_test(test_blocks_rows),
+        cmocka_unit_test(test_blocks_extremes),
         cmocka_unit_test(test_rounding),
         cmocka_unit_test(test_blocks_read),
     };

@@ -73,25 +73,29 @@ static void test_matmul_rows(void **state)
         walker_begin(w, &pc_op_matmul, &params);
         pc_tensor *a = walker_float(w, PC_F32, pc_dims(2, M, K));
         pc_tensor *b = walker_float(w, type, pc_dims(2, N, K));
-        walker_absent(w);
-        walker_absent(w);
+        walker_float(w, PC_F32, pc_dims(1, N));
+        pc_tensor *residual = walker_float(w, PC_F32, pc_dims(2, M, N));
         for (int level = 0; level < w->levels; level++) {
             pc_param param = {.dtype = type, .shape = pc_dims(2, N, K), .data = b->data};
             float *whole = walker_run(w, level, 2);
-            for (int64_t rows = 1; rows <= 30; rows += rows < 3 ? 1 : 13) {
+            for (int64_t rows = 1; rows <= 30; rows += rows < 7 ? 1 : 11) {
                 for (int packed = 0; packed < 2; packed++) {
                     if (packed) {
                         assert_int_equal(w->backend[level][0]->pack(w->backend[level][0], &param, params.compute), PC_OK);
                         b->param = &param;
                     }
-                    void *data = a->data;
+                    void *data = a->data, *added = residual->data;
                     a->data = (float *)a->data + 17 * K;
                     a->shape = pc_dims(2, rows, K);
+                    residual->data = (float *)residual->data + 17 * N;
+                    residual->shape = pc_dims(2, rows, N);
                     float *part = walker_run(w, level, 1);
                     assert_memory_equal(part, whole + 17 * N, (size_t)(rows * N) * sizeof(float));
                     free(part);
                     a->data = data;
                     a->shape = pc_dims(2, M, K);
+                    residual->data = added;
+                    residual->shape = pc_dims(2, M, N);
                     if (packed) {
                         float *again = walker_run(w, level, 1);
                         assert_memory_equal(again, whole, M * N * sizeof(float));

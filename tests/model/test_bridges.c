@@ -102,14 +102,27 @@ static void check_answer(const char *folder, const char *truth_name, const char 
     pc_store_free(truth);
 }
 
-/* CogVLM, Qwen-VL, MoE-LLaVA: soft tokens stand in the text, in pieces that cut pictures anywhere. */
+/* The pixels of picture i as a session takes them: for the second tower behind those for the first. */
+static float *pixels_of(const pc_model *model, const golden_input *in, int64_t i)
+{
+    size_t first = 3 * (size_t)model->encoder.info.image_size * (size_t)model->encoder.info.image_size, more = pc_model_detail_pixels(model);
+    float *pixels = pc_calloc(first + more, sizeof *pixels);
+    assert_non_null(pixels);
+    memcpy(pixels, in->pixels + (size_t)i * first, first * sizeof *pixels);
+    if (more) {
+        memcpy(pixels + first, in->detail, more * sizeof *pixels);
+    }
+    return pixels;
+}
+
+/* CogVLM, CogAgent, Qwen-VL, MoE-LLaVA: soft tokens stand in the text, in pieces that cut pictures anywhere. */
 static void check_in_text(const char *const fixture[3], int64_t chunk, int64_t piece)
 {
     pc_store *truth = golden_store(fixture[1]);
     pc_json *expected = golden_json(fixture[2]), *ids = pc_json_get(expected, "greedy_ids");
     pc_model *model = golden_model(fixture[0]);
-    int64_t pictures = pc_store_find(truth, "pixel_values")->dim[0], side = model->encoder.info.image_size;
-    const float *soft[MOST] = {0};
+    int64_t pictures = pc_store_find(truth, "pixel_values")->dim[0];
+    const float *soft[MOST] = {0}, *detail[MOST] = {0};
     int32_t positions[MOST];
     golden_input in;
     seen s = {0};
@@ -118,9 +131,12 @@ static void check_in_text(const char *const fixture[3], int64_t chunk, int64_t p
     assert_int_equal(pc_cpu_backend_new(&s.backend, 1, 0), PC_OK);
     assert_int_equal(pc_session_new(&s.session, model, s.backend, &options), PC_OK);
     for (int64_t i = 0; i < pictures; i++) {
-        assert_int_equal(pc_session_see(s.session, in.pixels + i * 3 * side * side, NULL, &s.soft[i], NULL), PC_OK);
+        float *pixels = pixels_of(model, &in, i);
+        assert_int_equal(pc_session_see(s.session, pixels, NULL, &s.soft[i], NULL), PC_OK);
+        pc_free(pixels);
     }
     int64_t each = model->connector.tokens;
+    detail[0] = in.detail ? s.soft[0] + each * model->llm.info.width : NULL; /* seen from the first token on */
     for (int64_t i = 0, slot = 0; i < in.input.tokens; i++) {
         bool is_soft = in.ids[i] == model->image_token;
         soft[i] = is_soft ? s.soft[slot / each] + slot % each * model->llm.info.width : NULL;
@@ -130,7 +146,7 @@ static void check_in_text(const char *const fixture[3], int64_t chunk, int64_t p
     pc_model_positions(model, in.ids, in.input.tokens, NULL, 0, positions);
     for (int64_t at = 0; at < in.input.tokens; at += piece) {
         int64_t count = at + piece < in.input.tokens ? piece : in.input.tokens - at;
-        const pc_session_piece one = {.ids = in.ids + at, .soft = soft + at, .count = count, .positions = positions + at,
+        const pc_session_piece one = {.ids = in.ids + at, .soft = soft + at, .detail = detail + at, .count = count, .positions = positions + at,
                                       .picture_goes_on = at + count < in.input.tokens && soft[at + count]};
         assert_int_equal(pc_session_read_rows(s.session, &one, 1), PC_OK);
     }
@@ -160,9 +176,10 @@ static void test_answers(void **state)
             check_answer(fixtures[f][0], fixtures[f][1], fixtures[f][2], 4, piece);
         }
     }
-    for (int f = 0; f < 5; f++) {
+    for (int f = 0; f < 6; f++) {
         static const char *const in_text[][3] = {
             {GOLDEN("cogvlm/chat"), GOLDEN("cogvlm/chat.safetensors"), GOLDEN("cogvlm/expected.json")},
+            {GOLDEN("cogagent/chat"), GOLDEN("cogagent/chat.safetensors"), GOLDEN("cogagent/expected.json")},
             {GOLDEN("qwen_vl/chat"), GOLDEN("qwen_vl/chat.safetensors"), GOLDEN("qwen_vl/expected.json")},
             {GOLDEN("moe_llava/stablelm"), GOLDEN("moe_llava/stablelm.safetensors"), GOLDEN("moe_llava/stablelm.json")},
             {GOLDEN("moe_llava/phi"), GOLDEN("moe_llava/phi.safetensors"), GOLDEN("moe_llava/phi.json")},
@@ -182,10 +199,11 @@ static void test_pixels(void **state)
         {GOLDEN("idefics/v1"), GOLDEN("idefics/v1.safetensors")},
         {GOLDEN("open_flamingo/llama"), GOLDEN("open_flamingo/llama.safetensors")},
         {GOLDEN("cogvlm/chat"), GOLDEN("cogvlm/chat.safetensors")},
+        {GOLDEN("cogagent/chat"), GOLDEN("cogagent/chat.safetensors")},
         {GOLDEN("qwen_vl/chat"), GOLDEN("qwen_vl/chat.safetensors")},
     };
     (void)state;
-    for (int f = 0; f < 4; f++) {
+    for (int f = 0; f < 5; f++) {
         pc_store *truth = golden_store(fixtures[f][1]);
         pc_model *model = golden_model(fixtures[f][0]);
         float *expected = golden_values(pc_store_find(truth, "pixel_values")), *pixels;
@@ -194,6 +212,11 @@ static void test_pixels(void **state)
         assert_int_equal(pc_image_load(&image, GOLDEN("llava/shapes.png"), NULL), PC_OK);
         assert_int_equal(pc_model_prepare(model, image, &pixels, NULL), PC_OK);
         assert_memory_equal(pixels, expected, (size_t)(3 * side * side) * sizeof *pixels);
+        if (pc_model_detail_pixels(model)) {
+            float *large = golden_values(pc_store_find(truth, "detail_pixels"));
+            assert_memory_equal(pixels + 3 * side * side, large, pc_model_detail_pixels(model) * sizeof *pixels);
+            pc_free(large);
+        }
         pc_free(pixels);
         pc_free(expected);
         pc_image_free(image);

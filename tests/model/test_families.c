@@ -50,6 +50,7 @@ static const parity_fixture systems[] = {
     {"mplug-owl", GOLDEN("mplug_owl/v1"), GOLDEN("mplug_owl/v1.safetensors"), false},
     {"qwen_vl", GOLDEN("qwen_vl/chat"), GOLDEN("qwen_vl/chat.safetensors"), false},
     {"cogvlm", GOLDEN("cogvlm/chat"), GOLDEN("cogvlm/chat.safetensors"), false},
+    {"cogagent", GOLDEN("cogagent/chat"), GOLDEN("cogagent/chat.safetensors"), false},
     {"open_flamingo", GOLDEN("open_flamingo/llama"), GOLDEN("open_flamingo/llama.safetensors"), false},
     {"open_flamingo mpt-1b", GOLDEN("open_flamingo/mpt"), GOLDEN("open_flamingo/mpt.safetensors"), false},
     {"idefics", GOLDEN("idefics/v1"), GOLDEN("idefics/v1.safetensors"), false},

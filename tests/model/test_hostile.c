@@ -91,7 +91,8 @@ static pc_status use(const fixture *f, const pc_model *model)
         status = make_ids(model, &tiling, &ids);
     }
     if (status == PC_OK) {
-        pc_trace_input input = {.pixels = pixels, .images = tiling.count, .tilings = &tiling, .pictures = tiling.count > 0,
+        size_t first = (size_t)tiling.count * 3 * (size_t)tiling.height * (size_t)tiling.width;
+        pc_trace_input input = {.pixels = pixels, .detail = pixels ? pixels + first : NULL, .images = tiling.count, .tilings = &tiling, .pictures = tiling.count > 0,
                                 .ids = ids.data, .tokens = (int64_t)ids.count};
         status = pc_model_trace(model, NULL, PC_F32, &input, false, pc_test_path(path, f->folder, "t.safetensors"));
     }
@@ -158,6 +159,7 @@ static void test_config_of_decoders(void **state)
     drill(*state, GOLDEN("decoders/stablelm"), "config.json");
     drill(*state, GOLDEN("decoders/phi"), "config.json");
     drill(*state, GOLDEN("decoders/mpt"), "config.json");
+    drill(*state, GOLDEN("decoders/mosaic"), "config.json");
 }
 
 static void test_config_of_queries(void **state)
@@ -171,6 +173,7 @@ static void test_config_of_bridges(void **state)
     drill(*state, GOLDEN("idefics/v1"), "config.json");
     drill(*state, GOLDEN("open_flamingo/llama"), "config.json");
     drill(*state, GOLDEN("cogvlm/chat"), "config.json");
+    drill(*state, GOLDEN("cogagent/chat"), "config.json");
 }
 
 /* Any size of pictures suits this tower: with a recipe of one size a mutant can't make them large and the reference slow. */

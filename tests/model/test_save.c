@@ -171,6 +171,7 @@ static void test_round_trips(void **state)
     /* A tensor for each head's norm; names of its authors. */
     check_round_trip(f, GOLDEN("decoders/stablelm_heads"), GOLDEN("decoders/stablelm_heads.safetensors"), "heads-f32", PC_F32);
     check_round_trip(f, GOLDEN("decoders/mosaic"), GOLDEN("decoders/mosaic.safetensors"), "mosaic-f32", PC_F32);
+    check_round_trip(f, GOLDEN("cogagent/chat"), GOLDEN("cogagent/chat.safetensors"), "cogagent-f32", PC_F32);
     check_round_trip(f, GOLDEN("open_flamingo/mpt"), GOLDEN("open_flamingo/mpt.safetensors"), "flamingo-f32", PC_F32);
 }
 

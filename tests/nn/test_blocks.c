@@ -372,6 +372,66 @@ static void idefics_build(bench *b, const pc_build *build)
     pc_free(idefics.config);
 }
 
+/* --- CogAgent's --- */
+
+enum { DETAILS = 10 };
+
+static struct {
+    void *config;
+    pc_bridge bridge;
+} cogagent;
+
+/* The visual expert's parameters, which this block doesn't use, have no gradient. */
+static void cogagent_values(const bench *b, const char *kind, const pc_param *param, float *out)
+{
+    if (strstr(param->name, "vision")) {
+        memset(out, 0, (size_t)pc_shape_count(&param->shape) * sizeof *out);
+        return;
+    }
+    const pc_array *array = need(b, kind, param->name + strlen(b->block->prefix));
+    assert_int_equal(pc_array_need_shape(array, param->shape.ndim, param->shape.dim), PC_OK);
+    assert_int_equal(pc_array_to_f32(array, out), PC_OK);
+}
+
+static void cogagent_declare(bench *b, pc_scope *scope)
+{
+    static const char keys[] = "{\"cross_compute_hidden_size\": 12, \"rms_norm_eps\": 1e-5}";
+    const pc_bridge_type *type = pc_bridge_find("cogagent");
+    pc_json *json;
+    assert_non_null(type);
+    assert_int_equal(pc_json_parse(&json, keys, sizeof keys - 1, "test"), PC_OK);
+    cogagent.config = pc_calloc(1, type->config_size);
+    assert_non_null(cogagent.config);
+    assert_int_equal(pc_fields_from_json(&type->fields, cogagent.config, json, true, "test"), PC_OK);
+    pc_json_free(json);
+    cogagent.bridge = (pc_bridge){
+        .config = cogagent.config,
+        .weights = new_weights(b, type->weights_size),
+        .dims = {.media = 20, .queries = DETAILS, .width = 24, .layers = 1, .heads = 3, .key_heads = 3, .head_size = 8, .hidden = 28},
+    };
+    assert_int_equal(type->check(cogagent.config, &cogagent.bridge.dims, "test"), PC_OK);
+    type->declare(scope, cogagent.config, &cogagent.bridge.dims, (void *)cogagent.bridge.weights);
+}
+
+static void cogagent_build(bench *b, const pc_build *build)
+{
+    const pc_bridge_type *type = pc_bridge_find("cogagent");
+    pc_attention_range ranges[ROWS];
+    for (int t = 0; t < ROWS; t++) {
+        ranges[t] = (pc_attention_range){.end = DETAILS};
+    }
+    pc_tensor *x = use(b, "x", pc_dims(2, ROWS, 24));
+    cogagent.bridge.in = (pc_bridge_input){
+        .media = use(b, "media", pc_dims(2, DETAILS, 20)),
+        .seen = use_ints(b, &ranges[0].prefix_begin, pc_dims(2, ROWS, 4)),
+    };
+    pc_hook hook = type->hook(&cogagent.bridge);
+    pc_hooks hooks = {&hook, 1};
+    give(b, "y", pc_hooks_after_attention(&hooks, build, 0, x));
+    pc_fields_clear(&type->fields, cogagent.config);
+    pc_free(cogagent.config);
+}
+
 /* --- mixture of experts --- */
 
 enum { TOKENS = 13 };
@@ -438,6 +498,7 @@ static const block t5_relu = {"t5_relu", "", t5_declare, t5_build, NULL};
 static const block t5_gated = {"t5_gated", "", t5_declare, t5_build, NULL};
 static const block gated = {"gated_xattn", "gated.", gated_declare, gated_build, NULL};
 static const block idefics_xattn = {"idefics_xattn", "gated_cross_attn_layers.0.", idefics_declare, idefics_build, NULL};
+static const block cogagent_xattn = {"cogagent_xattn", "layers.0.", cogagent_declare, cogagent_build, cogagent_values};
 static const block moe = {"moe", "mlp.", moe_declare, moe_build, moe_values};
 static const block switch_top1 = {"switch_top1", "mlp.", switch_declare, switch_build, NULL};
 
@@ -504,7 +565,7 @@ static void learns(const block *which)
     pc_cpu_backend_free(backend);
 }
 
-#define TESTS(X) X(t5_relu) X(t5_gated) X(gated) X(idefics_xattn) X(moe) X(switch_top1)
+#define TESTS(X) X(t5_relu) X(t5_gated) X(gated) X(idefics_xattn) X(cogagent_xattn) X(moe) X(switch_top1)
 
 #define DEFINE(name)                                                                                                   \
     static void name##_is_pytorchs(void **state) { (void)state; same_as_pytorch(&name); }                             \

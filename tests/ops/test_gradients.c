@@ -355,7 +355,7 @@ static void attention_in_groups(check *c)
 static void attention_in_windows_of_a_grid(check *c)
 {
     pc_tensor *x = check_wanted(c, pc_dims(3, 1, 8, 4));
-    pc_grid grid = pc_grid_layout(c->graph, x, (pc_grid_params){2, 4, 2, 2});
+    pc_grid grid = pc_grid_layout(c->graph, x, (pc_grid_params){2, 4, 2, 2, 0});
     pc_tensor *rows = pc_take_rows(c->graph, pc_reshape(c->graph, x, pc_dims(2, -1, 4)), grid.order);
     pc_tensor *heads = pc_reshape(c->graph, rows, pc_dims(3, -1, 2, 2));
     heads = pc_attention(c->graph, heads, heads, heads, grid.ranges, NULL, 0.7);

@@ -204,7 +204,7 @@ static void grids_go_by_windows_and_blocks(void **state)
     (void)state;
     assert_int_equal(pc_graph_new(&g), PC_OK);
     pc_tensor *like = F(3, 2, 12, 1);
-    pc_grid grid = pc_grid_layout(g, like, (pc_grid_params){2, 6, 2, 4});
+    pc_grid grid = pc_grid_layout(g, like, (pc_grid_params){2, 6, 2, 4, 0});
     pc_tensor *all[] = {grid.order, grid.inverse, grid.positions, grid.ranges};
     for (int i = 0; i < 4; i++) {
         pc_keep(g, all[i]);

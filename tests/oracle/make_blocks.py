@@ -5,6 +5,7 @@ t5_relu, t5_gated   encoder block + decoder block with relative position bias, R
                     unscaled dot products (T5, T5 v1.1/FLAN)
 gated_xattn         cross-attention block with tanh gates and the latest-image mask (OpenFlamingo)
 idefics_xattn       the same of IDEFICS: RMS norms, gated MLP, norms of queries and keys, vectors as gates
+cogagent_xattn      CogAgent's cross-module: heads that are smaller than the language model's, every row reads all
 moe                 Mixtral layer: top 2 of 4 experts, load-balancing loss added
 switch_top1         Switch Transformer layer: the best of 4 plain experts (biases added), capacity of 4 tokens, both side losses
 
@@ -142,6 +143,24 @@ def idefics_cross_attention():
     record("idefics_xattn", {"x": x, "media": media, "image_of": image_of}, leaves, {"y": y}, {"y": noise(72, T, D).float()})
 
 
+def cogagent_cross_attention():
+    """y = x + dense(Attn(query(RMS x), key_value(media))), see modeling_cogagent.py, CrossAttention."""
+    D, M, H, C, S, T = 24, 20, 3, 12, 10, 11
+    shapes = {"cross_attn.query.weight": (C, D), "cross_attn.key_value.weight": (2 * C, M), "cross_attn.dense.weight": (D, C),
+              "post_cross_attention_layernorm.weight": (D,)}
+    w = {k: noise(80 + i, *s, gain=1 / math.sqrt(s[-1]) if len(s) > 1 else 0.3) for i, (k, s) in enumerate(shapes.items())}
+    w["post_cross_attention_layernorm.weight"] = w["post_cross_attention_layernorm.weight"] + 1.0
+    w = {k: v.float().double().requires_grad_() for k, v in w.items()}
+    x, media = (noise(90 + i, *s).float().double().requires_grad_() for i, s in enumerate(((T, D), (S, M))))
+    h = torch.nn.functional.rms_norm(x, (D,), w["post_cross_attention_layernorm.weight"], 1e-5)
+    q = h @ w["cross_attn.query.weight"].T
+    k, v = (media @ w["cross_attn.key_value.weight"].T).chunk(2, -1)
+    q, k, v = (t.unflatten(-1, (H, C // H)).transpose(0, 1) for t in (q, k, v))
+    mixed = (q @ k.transpose(1, 2) * (C // H) ** -0.5).softmax(-1) @ v
+    y = x + mixed.transpose(0, 1).flatten(1) @ w["cross_attn.dense.weight"].T
+    record("cogagent_xattn", {"x": x, "media": media}, w, {"y": y}, {"y": noise(92, T, D)})
+
+
 def moe():
     config = MixtralConfig(hidden_size=16, intermediate_size=24, num_local_experts=4,
                            num_experts_per_tok=2, hidden_act="silu", router_jitter_noise=0.0)
@@ -197,7 +216,8 @@ def switch_top1():
 
 
 makers = {"t5_relu": lambda: t5("t5_relu", "relu"), "t5_gated": lambda: t5("t5_gated", "gated-gelu"),
-          "gated": gated_cross_attention, "idefics": idefics_cross_attention, "moe": moe, "switch_top1": switch_top1}
+          "gated": gated_cross_attention, "idefics": idefics_cross_attention,
+          "cogagent": cogagent_cross_attention, "moe": moe, "switch_top1": switch_top1}
 for name in sys.argv[1:] or makers:
     makers[name]()
 c.readable(OUT)

@@ -99,6 +99,11 @@ def choose(x, vision, expert, language):
     return torch.where(vision[:, None], expert(x), language(x))
 
 
+def after_attention(x, layer):
+    """Where CogAgent (make_cogagent.py) reads the picture in detail."""
+    return x
+
+
 def run(x, types, rotary):
     """x [T,D]; types 1 for the slots of the picture. -> hidden states, logits."""
     vision = torch.zeros(len(types), dtype=torch.bool)
@@ -119,6 +124,7 @@ def run(x, types, rotary):
         mixed = (q @ k.transpose(-1, -2) / math.sqrt(D / HEADS)).masked_fill(~mask, -torch.inf).softmax(-1) @ v
         mixed = mixed[0].transpose(0, 1).flatten(1)
         x = x + choose(mixed, vision, *(lambda t, k=k: linear(t, f"{p}self_attn.{k}_expert_dense") for k in ("vision", "language")))
+        x = after_attention(x, i)
         h = rms(x, p + "post_attention_layernorm")
 
         def mlp(kind):
@@ -177,5 +183,6 @@ def main():
     print(seed, found, min(gaps), positions)
 
 
-main()
-c.readable(OUT)
+if __name__ == "__main__":
+    main()
+    c.readable(OUT)

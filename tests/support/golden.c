@@ -118,6 +118,10 @@ void golden_input_read(golden_input *out, const pc_store *fixture)
         out->input.height = pixels->ndim == 4 ? pixels->dim[2] : 0;
         out->input.width = pixels->ndim == 4 ? pixels->dim[3] : 0;
     }
+    const pc_array *detail = pc_store_find(fixture, "detail_pixels");
+    if (detail) {
+        out->input.detail = out->detail = golden_values(detail);
+    }
     const pc_array *questions = pc_store_find(fixture, "qformer_input_ids");
     if (questions) {
         out->input.questions = out->questions = golden_ids(questions);
@@ -149,6 +153,7 @@ void golden_input_clear(golden_input *input)
 {
     pc_free(input->tilings);
     pc_free(input->pixels);
+    pc_free(input->detail);
     pc_free(input->ids);
     pc_free(input->questions);
     *input = (golden_input){0};

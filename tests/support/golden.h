@@ -35,7 +35,7 @@ pc_store *golden_trace(pc_model *model, const pc_backend *backend, pc_dtype comp
 /* Pixels and ids of a fixture's file, as a trace takes them. */
 typedef struct golden_input {
     pc_trace_input input;
-    float *pixels;
+    float *pixels, *detail;
     int32_t *ids, *questions;
     pc_image_tiling *tilings;
 } golden_input;

@@ -29,7 +29,7 @@ typedef struct comparison {
 /* transformers' name of a stage -> the trace's; NULL for what a trace does not name. */
 static const char *traced_name(const pc_model *model, const char *name, char out[64])
 {
-    static const char *const same[] = {"pixel_values", "encoder.features", "connector.tokens", "connector.packed", "logits",
+    static const char *const same[] = {"pixel_values", "encoder.features", "connector.tokens", "connector.packed", "logits", "detail.features",
                                        "image_embeds", "text_embeds", "logits_per_image"};
     int index;
     for (size_t i = 0; i < sizeof same / sizeof same[0]; i++) {

@@ -50,6 +50,18 @@ typedef struct pc_cpu_cut {
     int64_t panel_units;  /* of a factor, packed at a time */
 } pc_cpu_cut;
 
+/* Panels of numbers that are rounded to bf16 but multiplied as f32, kept in half the size: panel[k / 2 * width + r] has numbers k
+ * (low half) and k + 1 of row r; the odd last half is zero. */
+typedef struct pc_cpu_pairs {
+    int rows;   /* most of `tile` */
+    int panels; /* that `tile` takes at once when there is one row */
+    void (*pack)(void *dst, int64_t width, const pc_cpu_matrix *src, int64_t rows, int64_t count);
+    /* dst[k * width + r] for `count` numbers of K, f32 */
+    void (*widen)(void *dst, const void *src, int64_t width, int64_t count);
+    /* As pc_cpu_gemm.tile, with b in pairs: panels of gemm->cols columns, ldb units apart. The same bits. */
+    void (*tile)(const pc_cpu_tile *tile);
+} pc_cpu_pairs;
+
 typedef struct pc_cpu_gemm {
     const pc_cpu_cut *cut;
     int rows, cols; /* largest tile */
@@ -62,6 +74,7 @@ typedef struct pc_cpu_gemm {
     /* The same for many panels at once, from rows that lie side by side (row_stride 1): panel p takes the rows from
      * p * height on and begins at dst + p * panel_stride. Memory is read in whole lines, one step of K after another. */
     void (*pack_across)(void *dst, const pc_cpu_panels *panels, const pc_cpu_matrix *src, int64_t rows, int64_t count);
+    const pc_cpu_pairs *pairs; /* how parameters are packed; NULL: as by `pack` */
 } pc_cpu_gemm;
 
 typedef struct pc_cpu_adamw {
@@ -160,16 +173,19 @@ typedef struct pc_cpu_block_rows {
  *
  * Rounded rows, for each group of G numbers:  codes [G/4][rows][4], scale [rows], start [rows], lift [rows]
  *     start: what the type's sum begins with, `offset` times the sum of the codes; lift: scale times that sum
- * A panel of the weight, for each group:      codes [G/4][cols][4], scale [cols], and min [cols] where the type has it */
+ * A panel of the weight, for each group:      codes [G/4][cols][4], scale [cols], and min [cols] where the type has it
+ * Codes are bytes, or for tiles of types with code_bytes 2 numbers of 16 bits, [G/2][rows][2] and [G/2][cols][2]. */
 typedef struct pc_cpu_rounding {
     const float *x;
     int64_t ldx, count; /* floats between rows; numbers of each, a multiple of 32 */
     int rows;           /* 1..int8->rows */
     int group, offset;  /* of the type */
+    int code_bytes;     /* 1; 2 for tiles of a type that has them so */
 } pc_cpu_rounding;
 
 typedef struct pc_cpu_int8_type {
     int group, offset; /* offset as panels hold the codes, negative: what a code of the row adds to the start of a sum */
+    int code_bytes; /* of tiles and their factors, 1 or 2 */
     bool has_min;
     /* `columns` rows of blocks, b_bytes apart, `count` numbers of each; the panel's other columns are zeros. */
     void (*panel)(void *dst, const void *src, int64_t b_bytes, int columns, int64_t count);

@@ -44,14 +44,18 @@ typedef struct product {
     size_t panel_bytes;
 } product;
 
-static int64_t group_bytes_of_row(const product *p) { return p->type->group + 3 * (int64_t)sizeof(float); }
+/* Of a rounded row whose codes have `code_bytes`. */
+static int64_t group_bytes_of_row(const product *p, int code_bytes)
+{
+    return p->type->group * code_bytes + 3 * (int64_t)sizeof(float);
+}
 
 static void place_scratch(product *p, void *base, size_t *at, int threads)
 {
     const int64_t groups = pc_ceil_div(p->k, p->type->group);
-    const int64_t group_bytes = p->functions->cols * (p->type->group + 2 * (int64_t)sizeof(float));
+    const int64_t group_bytes = p->functions->cols * (p->type->group * p->type->code_bytes + 2 * (int64_t)sizeof(float));
     p->panel_bytes = (size_t)pc_round_up(K_BLOCK / p->type->group * group_bytes, PC_CPU_ALIGN);
-    p->rounded = pc_cpu_carve(base, at, (size_t)(p->m * groups * group_bytes_of_row(p)));
+    p->rounded = pc_cpu_carve(base, at, (size_t)(p->m * groups * group_bytes_of_row(p, p->type->code_bytes)));
     p->of_thread = pc_cpu_carve(base, at, p->panel_bytes * (size_t)threads);
 }
 
@@ -61,7 +65,7 @@ static int64_t rows_of_tile(const product *p, int64_t tile) { return pc_least(p-
 static char *rounded_tile(const product *p, int64_t tile, int64_t k)
 {
     const int64_t groups = pc_least(K_BLOCK, p->k - k) / p->type->group;
-    return p->rounded + (k / p->type->group * p->m + tile * p->tile_rows * groups) * group_bytes_of_row(p);
+    return p->rounded + (k / p->type->group * p->m + tile * p->tile_rows * groups) * group_bytes_of_row(p, p->type->code_bytes);
 }
 
 static void round_item(void *context, int64_t item, int thread)
@@ -77,6 +81,7 @@ static void round_item(void *context, int64_t item, int thread)
                 .rows = (int)rows_of_tile(p, tile),
                 .group = p->type->group,
                 .offset = p->type->offset,
+                .code_bytes = p->type->code_bytes,
             };
             p->functions->round(rounded_tile(p, tile, k), &rows);
         }
@@ -131,7 +136,7 @@ static void dot_item(void *context, int64_t item, int thread)
         .a = p->rounded,
         .b = p->b + column * p->b_bytes,
         .c = p->c + column,
-        .lda = p->k / p->type->group * group_bytes_of_row(p),
+        .lda = p->k / p->type->group * group_bytes_of_row(p, 1),
         .ldb = p->b_bytes,
         .ldc = p->n,
         .k = p->k,
@@ -146,12 +151,12 @@ static void dot_item(void *context, int64_t item, int thread)
 
 static void run_few_rows(product *p, pc_pool *pool)
 {
-    const int64_t row_bytes = p->k / p->type->group * group_bytes_of_row(p);
+    const int64_t row_bytes = p->k / p->type->group * group_bytes_of_row(p, 1);
     const int64_t strips = pc_ceil_div(p->n, DOT_COLUMNS), wanted = (int64_t)ITEMS * pc_pool_threads(pool);
     for (int64_t row = 0; row < p->m; row++) {
         p->functions->round(p->rounded + row * row_bytes,
                             &(pc_cpu_rounding){.x = p->a + row * p->k, .ldx = p->k, .count = p->k, .rows = 1,
-                                               .group = p->type->group, .offset = p->type->offset});
+                                               .group = p->type->group, .offset = p->type->offset, .code_bytes = 1});
     }
     p->dot_columns = DOT_COLUMNS * pc_most(1, pc_least(strips / wanted, DOT_STRIPS));
     pc_pool_run(pool, pc_ceil_div(p->n, p->dot_columns), dot_item, p);

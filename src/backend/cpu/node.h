@@ -56,8 +56,8 @@ int64_t pc_cpu_rows_in_part(int64_t rows);
 void pc_cpu_sum_parts(const pc_cpu_rows *functions, float *out, const float *parts, int64_t count, int64_t stride,
                       int64_t width, bool accumulate);
 
-/* The packed form of a parameter [N,K] that does not train: panels of gemm->cols rows, each [units of K][cols]. One with three
- * dims is a stack of `count` matrices [N,K], packed each for itself. */
+/* The packed form of a parameter [N,K] that does not train: panels of gemm->cols rows, each [units of K][cols], or pairs
+ * (pc_cpu_pairs) where the gemm has them. One with three dims is a stack of `count` matrices [N,K], packed each for itself. */
 typedef struct pc_cpu_packed {
     const pc_cpu_gemm *gemm; /* whose panels */
     pc_dtype compute;
@@ -65,6 +65,7 @@ typedef struct pc_cpu_packed {
     int64_t floats; /* of one matrix's panels */
     void *panels;
     size_t bytes;
+    bool borrowed; /* panels are somebody else's */
 } pc_cpu_packed;
 
 #endif

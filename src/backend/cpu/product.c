@@ -8,6 +8,7 @@
  *           for each panel of B:  for each tile of rows:  C tile (+)= A panel x B panel
  *
  *   Few rows (decoding): items = panels, and a B that is not packed goes through the thread's cache panel by panel.
+ *   Panels that were packed as pairs are read as they are by few rows, and widened block by block for many.
  *
  * The sum over K is one sequence of fused steps however it is cut: the tile starts at C's value, f32 keeps it exactly.
  * Source of the blocking: Goto & van de Geijn 2008.
@@ -35,6 +36,21 @@ static int64_t most_units(const pc_cpu_product *p)
 static int64_t panels_at_once(const pc_cpu_product *p, int64_t width, int64_t units)
 {
     return pc_most(p->gemm->cut->panel_units / (width * pc_most(units, 1)), 1);
+}
+
+/* The part of a factor that begins at a row and a unit of K. */
+static pc_cpu_matrix part_of(const pc_cpu_product *p, const pc_cpu_matrix *source, int64_t row, int64_t unit)
+{
+    pc_cpu_matrix part = *source;
+    part.data = (const char *)part.data
+                + pc_dtype_size(part.dtype) * (size_t)(row * part.row_stride + unit * p->gemm->unit * part.k_stride);
+    return part;
+}
+
+/* Numbers of K in `units` units from `unit` on. */
+static int64_t numbers(const pc_cpu_product *p, int64_t unit, int64_t units)
+{
+    return pc_least(units * p->gemm->unit, p->k - unit * p->gemm->unit);
 }
 
 /* --- few rows --- */
@@ -69,18 +85,28 @@ static pc_cpu_tile tile_at(const pc_cpu_product *p, int64_t row, int64_t rows, i
     };
 }
 
-static void few_rows_item(void *context, int64_t panel, int thread)
+static bool has_pairs(const pc_cpu_product *p) { return p->packed && p->gemm->pairs; }
+
+/* Panels of an item of few rows. */
+static int64_t few_rows_panels(const pc_cpu_product *p) { return has_pairs(p) && p->m == 1 ? p->gemm->pairs->panels : 1; }
+
+static void few_rows_item(void *context, int64_t item, int thread)
 {
     const pc_cpu_product *p = context;
     const pc_cpu_gemm *gemm = p->gemm;
-    const int64_t column = panel * gemm->cols;
+    const int64_t panels = few_rows_panels(p), panel = item * panels, column = panel * gemm->cols;
+    const float *packed = p->packed ? p->packed + panel * gemm->cols * p->packed_units : NULL;
     pc_cpu_tile tile = tile_at(p, 0, p->m, column);
     tile.a = p->panels;
     tile.lda = p->a_stride;
-    if (p->packed) {
-        tile.b = p->packed + panel * gemm->cols * p->units;
+    if (packed && (!gemm->pairs || p->m <= gemm->pairs->rows)) {
+        tile.b = packed;
         tile.k = p->units;
-        gemm->tile(&tile);
+        if (gemm->pairs) {
+            tile.ldb = gemm->cols * p->packed_units;
+            tile.cols = (int)pc_least(panels * gemm->cols, p->n - column);
+        }
+        (gemm->pairs ? gemm->pairs->tile : gemm->tile)(&tile);
         return;
     }
     float *piece = p->of_thread + thread * p->thread_floats;
@@ -89,10 +115,12 @@ static void few_rows_item(void *context, int64_t panel, int thread)
     for (int64_t u = 0; u == 0 || u < p->units; u += block) {
         const int64_t units = pc_least(block, p->units - u);
         const bool ends = u + units >= p->units;
-        pc_cpu_matrix b = p->b;
-        b.data = (const char *)b.data + pc_dtype_size(b.dtype)
-                 * (size_t)(column * b.row_stride + u * gemm->unit * b.k_stride);
-        gemm->pack(piece, gemm->cols, &b, tile.cols, pc_least(units * gemm->unit, p->k - u * gemm->unit));
+        if (packed) {
+            gemm->pairs->widen(piece, packed + u / 2 * gemm->cols, gemm->cols, units);
+        } else {
+            const pc_cpu_matrix b = part_of(p, &p->b, column, u);
+            gemm->pack(piece, gemm->cols, &b, tile.cols, numbers(p, u, units));
+        }
         tile.a = p->panels + u * p->a_stride;
         tile.b = piece;
         tile.k = units;
@@ -104,21 +132,6 @@ static void few_rows_item(void *context, int64_t panel, int thread)
 }
 
 /* --- many rows --- */
-
-/* The part of a factor that begins at a row and a unit of K. */
-static pc_cpu_matrix part_of(const pc_cpu_product *p, const pc_cpu_matrix *source, int64_t row, int64_t unit)
-{
-    pc_cpu_matrix part = *source;
-    part.data = (const char *)part.data
-                + pc_dtype_size(part.dtype) * (size_t)(row * part.row_stride + unit * p->gemm->unit * part.k_stride);
-    return part;
-}
-
-/* Numbers of K in `units` units from `unit` on. */
-static int64_t numbers(const pc_cpu_product *p, int64_t unit, int64_t units)
-{
-    return pc_least(units * p->gemm->unit, p->k - unit * p->gemm->unit);
-}
 
 /* One panel of B whose rows are contiguous along K. */
 static void pack_b_panel(void *context, int64_t item, int thread)
@@ -192,26 +205,31 @@ static void ask_for_tile(const pc_cpu_tile *tile)
     }
 }
 
-/* All tiles of an item in one block of K. */
+/* All tiles of an item in one block of K. widened: room for such a part of a panel. */
 static void multiply_block(const pc_cpu_product *p, const float *a, int64_t a_stride, int64_t row, int64_t rows, int64_t from,
-                           int64_t to, int64_t unit, int64_t units)
+                           int64_t to, int64_t unit, int64_t units, float *widened)
 {
     const pc_cpu_gemm *gemm = p->gemm;
     const bool ends = p->first_unit + unit + units >= p->units;
-    const int64_t panel_units = p->packed ? p->units : p->chunk_units;
-    const float *b = p->packed ? p->packed + (p->first_panel * p->units + p->first_unit) * gemm->cols : p->panels;
+    const int64_t panel_units = p->packed ? p->packed_units : p->chunk_units;
+    const int share = has_pairs(p) ? 2 : 1; /* numbers in a unit of the panels; blocks of K are even */
+    const float *b = p->packed ? p->packed + (p->first_panel * panel_units + p->first_unit / share) * gemm->cols : p->panels;
     for (int64_t panel = from; panel < to; panel++) {
         pc_cpu_tile tile = tile_at(p, p->first_row + row, p->tile_rows, (p->first_panel + panel) * gemm->cols);
         tile.a = a;
         tile.lda = p->lanes;
-        tile.b = b + (panel * panel_units + unit) * gemm->cols;
+        tile.b = b + (panel * panel_units + unit / share) * gemm->cols;
         tile.k = units;
         tile.load = p->accumulate || p->first_unit + unit > 0;
         if (!ends) {
             tile.bias = tile.residual = NULL;
         }
-        const int64_t bytes = panel + 1 < to ? units * gemm->cols * (int64_t)sizeof(float) : 0;
+        const int64_t bytes = panel + 1 < to ? units * gemm->cols * (int64_t)sizeof(float) / share : 0;
         const char *next = (const char *)((const float *)tile.b + panel_units * gemm->cols);
+        if (has_pairs(p)) {
+            gemm->pairs->widen(widened, tile.b, gemm->cols, units);
+            tile.b = widened;
+        }
         for (int64_t r = 0; r < rows; r += p->tile_rows) {
             tile.rows = (int)pc_least(p->tile_rows, rows - r);
             ask_for_panel(next, bytes * r / rows, bytes * pc_least(r + p->tile_rows, rows) / rows);
@@ -237,8 +255,9 @@ static void block_item(void *context, int64_t item, int thread)
     for (int64_t unit = 0; unit < p->chunk_units; unit += block) {
         const int64_t units = pc_least(block, p->chunk_units - unit);
         int64_t stride;
-        const float *a = rows_of_item(p, p->of_thread + thread * p->thread_floats, row, rows, unit, units, &stride);
-        multiply_block(p, a, stride, row, rows, from, to, unit, units);
+        float *own = p->of_thread + thread * p->thread_floats;
+        const float *a = rows_of_item(p, own, row, rows, unit, units, &stride);
+        multiply_block(p, a, stride, row, rows, from, to, unit, units, own + block * p->gemm->cut->tiles * p->lanes);
     }
 }
 
@@ -300,7 +319,7 @@ static void place_scratch(pc_cpu_product *p, void *base, size_t *at, int threads
     const size_t few = (size_t)(p->lanes * p->units) * sizeof(float);
     const size_t many = panel_bytes(p, panel_count(p), p->gemm->cols);
     const size_t of_a = p->transpose_a ? panel_bytes(p, pc_ceil_div(p->m, p->gemm->rows), p->lanes) : 0;
-    p->thread_floats = p->gemm->cut->units * pc_most(p->gemm->cut->tiles * p->lanes, p->gemm->cols);
+    p->thread_floats = p->gemm->cut->units * (p->gemm->cut->tiles * p->lanes + p->gemm->cols); /* of A, and of a panel of B */
     p->panels = pc_cpu_carve(base, at, few > many ? few : many);
     p->a_panels = pc_cpu_carve(base, at, of_a);
     p->of_thread = pc_cpu_carve(base, at, (size_t)(p->thread_floats * threads) * sizeof(float));
@@ -317,6 +336,7 @@ static void run_empty(const pc_cpu_product *p)
 static void complete(pc_cpu_product *p)
 {
     p->units = pc_ceil_div(p->k, p->gemm->unit);
+    p->packed_units = p->gemm->pairs ? pc_ceil_div(p->units, 2) : p->units;
     p->lanes = pc_round_up(p->gemm->rows, p->gemm->lanes);
 }
 
@@ -343,7 +363,7 @@ void pc_cpu_product_run(pc_cpu_product *p, void *scratch, pc_pool *pool)
     place_scratch(p, scratch, &at, pc_pool_threads(pool));
     if (few_rows(p)) {
         pack_few_rows(p);
-        pc_pool_run(pool, panel_count(p), few_rows_item, p);
+        pc_pool_run(pool, pc_ceil_div(panel_count(p), few_rows_panels(p)), few_rows_item, p);
     } else {
         run_many_rows(p, pool);
     }

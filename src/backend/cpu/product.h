@@ -16,6 +16,7 @@ typedef struct pc_cpu_product {
 
     /* The rest is the run's own. */
     int64_t units;      /* of K */
+    int64_t packed_units; /* of a panel of `packed`: the same, or half when it has pairs */
     int64_t lanes;      /* width of a panel of A */
     float *panels;      /* scratch: a chunk of B, or all of A when there are few rows */
     float *a_panels;    /* scratch: a chunk of A when it is transposed */

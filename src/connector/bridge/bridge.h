@@ -3,7 +3,7 @@
  *
  * A connector makes soft tokens of the features as ever. A bridge that keeps them apart reads them between the layers, while a
  * placeholder stands for the picture in the text (Flamingo); another lets them stand in the text and has weights of its own
- * for them (CogVLM).
+ * for them (CogVLM); a third does so and reads the picture in detail besides, as a second tower sees it (CogAgent).
  */
 #ifndef PC_CONNECTOR_BRIDGE_BRIDGE_H
 #define PC_CONNECTOR_BRIDGE_BRIDGE_H
@@ -13,8 +13,8 @@
 
 /* What it stands between. */
 typedef struct pc_bridge_dims {
-    int64_t media;                       /* M: width of soft tokens */
-    int64_t queries;                     /* Q: soft tokens of a picture */
+    int64_t media;                       /* M: width of soft tokens, or of what a second tower gives */
+    int64_t queries;                     /* Q: of them for a picture */
     int64_t width, layers;               /* D and blocks of the language model */
     int64_t heads, key_heads, head_size; /* H, K, E of its attention */
     int64_t hidden;                      /* F of its MLP */
@@ -26,12 +26,12 @@ typedef struct pc_bridge_memory {
 } pc_bridge_memory;
 
 typedef struct pc_bridge_input {
-    /* For a bridge that keeps soft tokens apart. */
-    pc_tensor *media;         /* f32 [S,M]: soft tokens of new pictures; without memory of all; NULL: none at all */
+    /* For a bridge that keeps soft tokens apart, or reads details. */
+    pc_tensor *media;         /* f32 [S,M]: soft tokens (details) of new pictures; without memory of all; NULL: none at all */
     pc_tensor *seen;          /* i32 [T,4]: which rows of the memory (without one: of media) each row of the text reads */
     pc_bridge_memory *memory; /* one for each block, or NULL */
     pc_tensor *memory_rows;   /* i32 [S]: where in the memory each row of media is kept */
-    /* For the others. */
+    /* For those whose soft tokens stand in the text. */
     pc_tensor *types;         /* i32 [T]: 1 = a row of the text that is a picture's, 0 = a token's; NULL: all are tokens' */
 } pc_bridge_input;
 
@@ -45,13 +45,14 @@ typedef struct pc_bridge {
 typedef struct pc_bridge_type {
     const char *name; /* "gated_cross_attention" */
     bool apart;       /* soft tokens stay out of the text, their width is the connector's own */
+    bool detail;      /* needs the features of a second tower beside the soft tokens, which stand in the text */
     bool source;      /* it reads the source of an encoder-decoder, and goes with no other language model */
     pc_field_table fields;
     size_t config_size, weights_size;
     pc_status (*check)(const void *config, const pc_bridge_dims *dims, const char *where);
     void (*declare)(pc_scope *scope, const void *config, const pc_bridge_dims *dims, void *weights);
     pc_hook (*hook)(const pc_bridge *bridge);
-    /* What a memory holds, where soft tokens are apart: blocks, and heads and head size of a row. */
+    /* What a memory holds, where soft tokens are apart or details are read: blocks, and heads and head size of a row. */
     void (*memory)(const void *config, const pc_bridge_dims *dims, int64_t *blocks, int64_t *heads, int64_t *head_size);
 } pc_bridge_type;
 

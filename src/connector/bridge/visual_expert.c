@@ -7,7 +7,7 @@
  * Easy to get wrong: a row is a picture's when the next one is, too, so that the token that closes a picture goes the way of the
  * text.
  */
-#include "connector/bridge/bridge.h"
+#include "connector/bridge/visual_expert.h"
 
 #include "nn/adapter.h"
 #include "ops/typed_linear.h"
@@ -18,26 +18,16 @@ typedef struct expert_config {
     char none; /* there is nothing to choose */
 } expert_config;
 
-typedef struct expert_layer {
-    pc_linear_weights linears[7]; /* by pc_projection */
-} expert_layer;
-
-typedef struct expert_weights {
-    expert_layer layers[PC_BRIDGE_MAX_BLOCKS];
-} expert_weights;
-
-static pc_status check(const void *any, const pc_bridge_dims *dims, const char *where)
+pc_status pc_expert_check(const pc_bridge_dims *dims, const char *bridge, const char *where)
 {
-    (void)any;
     return dims->hidden < 1 || dims->layers > PC_BRIDGE_MAX_BLOCKS
-               ? pc_fail(PC_ERR_DATA, "%s: the bridge 'visual_expert' needs a language model like LLaMA of at most %d layers", where,
+               ? pc_fail(PC_ERR_DATA, "%s: the bridge '%s' needs a language model like LLaMA of at most %d layers", where, bridge,
                          PC_BRIDGE_MAX_BLOCKS)
                : PC_OK;
 }
 
-static void declare(pc_scope *scope, const void *any, const pc_bridge_dims *dims, void *any_weights)
+void pc_expert_declare(pc_scope *scope, const pc_bridge_dims *dims, pc_expert_weights *weights)
 {
-    expert_weights *weights = any_weights;
     int64_t rows = dims->heads * dims->head_size, keys = dims->key_heads * dims->head_size;
     const struct {
         int64_t out, in;
@@ -52,7 +42,6 @@ static void declare(pc_scope *scope, const void *any, const pc_bridge_dims *dims
         [PC_PROJECT_DOWN] = {dims->width, dims->hidden, "mlp.vision_mlp.down_proj"},
     };
     char name[96];
-    (void)any;
     for (int64_t i = 0; i < dims->layers; i++) {
         for (int p = PC_PROJECT_Q; p <= PC_PROJECT_DOWN; p++) {
             snprintf(name, sizeof name, "layers.%d.%s", (int)i, linears[p].name);
@@ -61,11 +50,11 @@ static void declare(pc_scope *scope, const void *any, const pc_bridge_dims *dims
     }
 }
 
-static pc_tensor *project(void *user, const pc_build *build, int layer, pc_projection which, const pc_linear_weights *weights,
-                          pc_tensor *x, pc_tensor *residual)
+pc_tensor *pc_expert_project(void *user, const pc_build *build, int layer, pc_projection which, const pc_linear_weights *weights,
+                             pc_tensor *x, pc_tensor *residual)
 {
     const pc_bridge *bridge = user;
-    const expert_weights *experts = bridge->weights;
+    const pc_expert_weights *experts = bridge->weights;
     const pc_param *own = experts->layers[layer].linears[which].weight;
     if (!bridge->in.types || weights->bias) {
         return pc_linear_forward(build, weights, x, residual);
@@ -78,15 +67,27 @@ static pc_tensor *project(void *user, const pc_build *build, int layer, pc_proje
                            build->compute);
 }
 
+static pc_status check(const void *any, const pc_bridge_dims *dims, const char *where)
+{
+    (void)any;
+    return pc_expert_check(dims, "visual_expert", where);
+}
+
+static void declare(pc_scope *scope, const void *any, const pc_bridge_dims *dims, void *weights)
+{
+    (void)any;
+    pc_expert_declare(scope, dims, weights);
+}
+
 static pc_hook hook(const pc_bridge *bridge)
 {
-    return (pc_hook){.user = (void *)bridge, .project = project};
+    return (pc_hook){.user = (void *)bridge, .project = pc_expert_project};
 }
 
 const pc_bridge_type pc_bridge_visual_expert = {
     .name = "visual_expert",
     .config_size = sizeof(expert_config),
-    .weights_size = sizeof(expert_weights),
+    .weights_size = sizeof(pc_expert_weights),
     .check = check,
     .declare = declare,
     .hook = hook,

@@ -12,19 +12,44 @@
  */
 enum { DOT8_ROWS = 4 };
 
+/* sum + `words` words of w times a row's codes, four at a time. */
+INLINE vi dot8_words(vi sum, const vi *w, const void *codes, const int words, const int bits)
+{
+    const char *y = codes;
+#ifdef PAIRS
+    const int together = WORDS_IN_PAIRS(bits);
+    vi part = vi_set(0);
+#endif
+#pragma GCC unroll 8
+    for (int u = 0; u < words; u++) {
+        int32_t four;
+        memcpy(&four, y + 4 * u, sizeof four);
+        if (bits == 8) {
+            sum = DOT_WIDE(sum, w[u], vi_set(four));
+#ifdef PAIRS
+            IN_ORDER(sum);
+        } else {
+            const vi pairs = PAIRS(w[u], vi_set(four));
+            part = u % together == 0 ? pairs : PAIRS_ADD(part, pairs);
+            IN_ORDER(part);
+            sum = u % together == together - 1 || u == words - 1 ? PAIRS_END(sum, part) : sum;
+#else
+        } else {
+            sum = DOT_NARROW(sum, w[u], vi_set(four));
+#endif
+        }
+    }
+    return sum;
+}
+
 /* The groups of `count` numbers, whose codes are w[count / 4], in one row of A. */
 INLINE vf dot8_groups(vf acc, const unit *a, const vi *w, const vf *scale, const vf *min, const int count, const int size,
-                      const bool wide)
+                      const int bits)
 {
     const int groups = count / size, units = size / 4;
 #pragma GCC unroll 4
     for (int g = 0; g < groups; g++) {
-        vi sum = vi_set(a[units + 1].i);
-#pragma GCC unroll 8
-        for (int u = 0; u < units; u++) {
-            const vi y = vi_set(a[u].i);
-            sum = wide ? DOT_WIDE(sum, w[g * units + u], y) : DOT_NARROW(sum, w[g * units + u], y);
-        }
+        const vi sum = dot8_words(vi_set(a[units + 1].i), w + g * units, a, units, bits);
         acc = vf_fma(vf_whole(sum), scale[g] * vf_set(a[units].f), acc);
         acc = min ? vf_fma(vf_set(a[units + 2].f), min[g], acc) : acc;
         a += units + 3;
@@ -33,7 +58,7 @@ INLINE vf dot8_groups(vf acc, const unit *a, const vi *w, const vf *scale, const
 }
 
 /* A step of two groups, the first of which has its words two numbers early: template/lanes8.h. */
-INLINE vf dot8_pair(vf acc, const unit *a, const vi *w, const vf *scale, const int halves, const bool both, const bool wide)
+INLINE vf dot8_pair(vf acc, const unit *a, const vi *w, const vf *scale, const int halves, const bool both, const int bits)
 {
     enum { UNITS = PC_BLOCK_SMALL / 4 };
     const int more = UNITS / halves; /* and one word */
@@ -41,16 +66,12 @@ INLINE vf dot8_pair(vf acc, const unit *a, const vi *w, const vf *scale, const i
 #pragma GCC unroll 2
     for (int h = 0; h < halves; h++) {
         const char *codes = (const char *)(a + h * more);
-#pragma GCC unroll 9
-        for (int u = 0; u <= more; u++) {
-            int32_t four;
-            memcpy(&four, codes + (u ? 4 * u - 2 : 0), sizeof four);
-            sum = wide ? DOT_WIDE(sum, *w, vi_set(four)) : DOT_NARROW(sum, *w, vi_set(four));
-            w++;
-        }
+        sum = dot8_words(sum, w, codes, 1, bits);
+        sum = dot8_words(sum, w + 1, codes + 2, more, bits);
+        w += more + 1;
     }
     acc = vf_fma(vf_whole(sum), scale[0] * vf_set(a[UNITS].f), acc);
-    return both ? dot8_groups(acc, a + UNITS + 3, w, scale + 1, NULL, PC_BLOCK_SMALL, PC_BLOCK_SMALL, wide) : acc;
+    return both ? dot8_groups(acc, a + UNITS + 3, w, scale + 1, NULL, PC_BLOCK_SMALL, PC_BLOCK_SMALL, bits) : acc;
 }
 
 /* `bytes` of each of the rows of the weight from `column` on, copied side by side, zeros behind them: of the last rows, which
@@ -101,9 +122,9 @@ INLINE void dot8_ask(const pc_cpu_tile *t, int64_t column, int64_t from, const i
                 dot8_ask(t, column, (k + at) / STEP * ASKED, ASKED);                                                    \
                 _Pragma("GCC unroll 4") for (int r = 0; r < rows; r++) {                                                \
                     acc[r] = HALVES_##type ? dot8_pair(acc[r], a[r], w, block.scale + at / size, HALVES, at + size < count, \
-                                                offset == 128)                                                          \
+                                                BITS_##type)                                                            \
                                     : dot8_groups(acc[r], a[r], w, block.scale + at / size,                             \
-                                                  has_min ? block.min + at / size : NULL, STEP, size, offset == 128);   \
+                                                  has_min ? block.min + at / size : NULL, STEP, size, BITS_##type);     \
                     a[r] += STEP / size * (size / 4 + 3);                                                               \
                 }                                                                                                       \
             }                                                                                                           \

@@ -23,6 +23,7 @@ INLINE vi join_units(vf first, vf second, const bool round)
 }
 
 #include "backend/cpu/template/pack.h"
+#include "backend/cpu/template/pairs.h"
 #include "backend/cpu/template/activation.h"
 #include "backend/cpu/template/rows.h"
 #include "backend/cpu/template/blocks.h"
@@ -90,7 +91,7 @@ const pc_cpu_gemm JOIN(pc_cpu_gemm_f32_, LEVEL) = {
 
 const pc_cpu_gemm JOIN(pc_cpu_gemm_rounded_, LEVEL) = {
     .cut = &cut, .rows = TILE_ROWS, .cols = 2 * LANES, .lanes = LANES, .unit = 1, .tile = run_tile, .pack = pack_rounded,
-    .pack_across = pack_across_rounded};
+    .pack_across = pack_across_rounded, .pairs = &pairs_of_level};
 
 const pc_cpu_block_rows JOIN(pc_cpu_block_rows_, LEVEL) = {
     .lanes = LANES,

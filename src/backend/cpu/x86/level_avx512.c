@@ -30,6 +30,10 @@ INLINE __m512i with_sign_of(__m512i y, __m512i w)
 #define DOT_WIDE(sum, w, y) \
     add_products(sum, _mm512_abs_epi8((__m512i)(w)), with_sign_of((__m512i)(y), (__m512i)(w)))
 #define WIDE_SIGNED true
+#define PAIRS(w, y) (vi)_mm512_maddubs_epi16((__m512i)(w), (__m512i)(y))
+#define PAIRS_ADD(p, q) (vi)_mm512_add_epi16((__m512i)(p), (__m512i)(q))
+#define PAIRS_END(sum, p) (vi)_mm512_add_epi32((__m512i)(sum), _mm512_madd_epi16((__m512i)(p), _mm512_set1_epi16(1)))
+#define DOT_SHORTS(sum, w, y) (vi)_mm512_add_epi32((__m512i)(sum), _mm512_madd_epi16((__m512i)(w), (__m512i)(y)))
 #define TILE8_ROWS 6
 
 #include "backend/cpu/template/level.h"
