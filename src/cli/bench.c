@@ -25,6 +25,7 @@ static const pc_field fields[] = {
     FIELD("dtype", dtype, PC_FIELD_TEXT, "auto", 0, 0,
           "arithmetic of products: f32 or bf16; auto = bf16 unless the weights are f32 (training: both)"),
     FIELD("threads", threads, PC_FIELD_INT, "0", 0, 1024, "0 = all processors"),
+    PC_CLI_VISUAL(pc_bench_options),
     PC_CLI_MMPROJ(pc_bench_options),
     PC_CLI_CACHE_FIELDS(pc_bench_options),
     PC_CLI_PIN(pc_bench_options),

@@ -7,6 +7,7 @@
 #include "media/decode.h"
 #include "model/packed.h"
 
+#include <stdio.h>
 #include <string.h>
 #include <time.h>
 
@@ -149,4 +150,19 @@ pc_status pc_cli_say(pc_conversation *conversation, const char *text, int pictur
         pc_conversation_drop(conversation);
     }
     return status;
+}
+
+bool pc_cli_visual_help(const char *text, pc_status *status)
+{
+    pc_str help = {0};
+    *status = PC_OK;
+    if (!text || strcmp(text, "help") != 0) {
+        return false;
+    }
+    *status = pc_visual_help(&help);
+    if (*status == PC_OK) {
+        fputs(help.data, stdout);
+    }
+    pc_str_clear(&help);
+    return true;
 }

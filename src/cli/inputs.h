@@ -14,6 +14,14 @@
     {.name = "mmproj", .type = PC_FIELD_TEXT, .offset = offsetof(struct_type, mmproj),          \
      .help = "file of the vision side of a GGUF model; without it mmproj*.gguf beside the model; none = leave it out"}
 
+/* The option of those that answer or measure; `struct_type` has a member `char *visual_tokens`. */
+#define PC_CLI_VISUAL(struct_type)                                                                                        \
+    {.name = "visual_tokens", .type = PC_FIELD_TEXT, .offset = offsetof(struct_type, visual_tokens),                       \
+     .help = "fewer tokens for a picture: fastv, tome or prumerge, with settings behind commas; none; help lists them; unset = as " \
+             "config.json says"}
+/* True when `text` is "help": what can be set has been printed then. */
+bool pc_cli_visual_help(const char *text, pc_status *status);
+
 /* The option of commands that may bind their threads; `struct_type` has a member `bool pin`. */
 #define PC_CLI_PIN(struct_type)                                                                  \
     {.name = "pin", .type = PC_FIELD_BOOL, .offset = offsetof(struct_type, pin), .fallback = "false", \
