@@ -10,10 +10,13 @@
  * A worker that wakes too late finds the gate shut and touches nothing: the caller never waits for a thread that has
  * no item. Sleeping follows the pattern "announce, then look again" on both sides with sequentially consistent
  * operations, so no wake-up is lost. */
-#include "base/pool.h"
+#include "base/pin.h"
 
 #include "base/memory.h"
 
+#include <errno.h>
+#include <hwloc.h>
+#include <limits.h>
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
@@ -41,6 +44,8 @@ struct pc_pool {
     int started; /* workers whose threads exist */
     bool spin;   /* false when there are more threads than processors */
     worker *workers;
+    cpu_set_t before; /* processors of the caller's thread before it was pinned */
+    bool pinned;
 
     pc_pool_work run; /* written while the gate is shut, read inside it */
     void *context;
@@ -225,11 +230,68 @@ done:
     return status;
 }
 
+/* Bind thread `index` to the first processor of a set. */
+static int pin_thread(pc_pool *pool, hwloc_topology_t topology, int index, hwloc_bitmap_t set)
+{
+    const pthread_t thread = index ? pool->workers[index - 1].thread : pthread_self();
+    hwloc_bitmap_singlify(set);
+    return hwloc_set_thread_cpubind(topology, thread, set, 0) == 0 ? 0 : errno;
+}
+
+static int pin_all(pc_pool *pool, hwloc_topology_t topology, hwloc_bitmap_t *sets)
+{
+    hwloc_obj_t root = hwloc_get_root_obj(topology);
+    int error = hwloc_distrib(topology, &root, 1, sets, (unsigned)pool->threads, INT_MAX, 0) == 0 ? 0 : EINVAL;
+    for (int i = 0; i < pool->threads; i++) {
+        if (sets[i]) {
+            error = error ? error : pin_thread(pool, topology, i, sets[i]);
+            hwloc_bitmap_free(sets[i]);
+        }
+    }
+    return error;
+}
+
+static void unpin(pc_pool *pool)
+{
+    if (pool->pinned) {
+        pthread_setaffinity_np(pthread_self(), sizeof pool->before, &pool->before);
+    }
+    pool->pinned = false;
+}
+
+/* hwloc sees the processors that this process may use (control groups, affinity), packages, caches and cores. */
+pc_status pc_pool_pin(pc_pool *pool)
+{
+    hwloc_topology_t topology;
+    hwloc_bitmap_t *sets = NULL;
+    PC_TRY(PC_NEW_ARRAY(sets, (size_t)pool->threads, "the processors of a thread pool"));
+    int error = pthread_getaffinity_np(pthread_self(), sizeof pool->before, &pool->before);
+    if (!error && hwloc_topology_init(&topology) != 0) {
+        error = ENOMEM;
+    } else if (!error) {
+        hwloc_topology_set_flags(topology, HWLOC_TOPOLOGY_FLAG_RESTRICT_TO_CPUBINDING);
+        error = hwloc_topology_load(topology) == 0 ? 0 : EIO;
+        error = error ? error : pin_all(pool, topology, sets);
+        hwloc_topology_destroy(topology);
+        pool->pinned = true;
+    }
+    pc_free(sets);
+    if (!error) {
+        return PC_OK;
+    }
+    for (int i = 0; pool->pinned && i < pool->started; i++) {
+        pthread_setaffinity_np(pool->workers[i].thread, sizeof pool->before, &pool->before);
+    }
+    unpin(pool);
+    return pc_fail(PC_ERR_IO, "threads cannot be bound to processors: %s", strerror(error));
+}
+
 void pc_pool_free(pc_pool *pool)
 {
     if (!pool) {
         return;
     }
+    unpin(pool);
     pthread_mutex_lock(&pool->lock);
     atomic_store(&pool->stop, true);
     pthread_cond_broadcast(&pool->wake);

@@ -10,8 +10,9 @@ static pc_status open_endpoint(pc_cli_answerer *out, const pc_cli_answerer_optio
     const struct {
         const char *name, *value;
     } idle[] = {{"--adapter", o->adapter}, {"--decoding", o->decoding}, {"--template", o->template_name},
-                {"--mmproj", o->mmproj}, {"--cache_type_k", o->cache.keys}, {"--cache_type_v", o->cache.values},
-                {"--window", o->cache.window ? "" : NULL}};
+                {"--mmproj", o->mmproj}, {"--visual-tokens", o->visual_tokens},
+                {"--cache_type_k", o->cache.keys}, {"--cache_type_v", o->cache.values},
+                {"--window", o->cache.window ? "" : NULL}, {"--pin", o->pin ? "" : NULL}};
     for (size_t i = 0; i < sizeof idle / sizeof *idle; i++) {
         if (idle[i].value) {
             return pc_fail(PC_ERR_USAGE, "%s: an endpoint answers in its own way; this is for local models", idle[i].name);
@@ -33,6 +34,8 @@ static pc_status open_local(pc_cli_answerer *out, const pc_cli_answerer_options 
 {
     PC_TRY(pc_decoding_parse(&out->decoding, o->decoding));
     PC_TRY(pc_cli_model_open(&out->opened, o->name, (int)o->threads, o->dtype ? o->dtype : "f32", o->template_name, o->mmproj));
+    PC_TRY(pc_cli_model_pin(&out->opened, o->pin));
+    PC_TRY(o->visual_tokens ? pc_model_set_visual(out->opened.model, o->visual_tokens) : PC_OK);
     PC_TRY(pc_cli_model_adapt(&out->opened, o->adapter));
     PC_TRY(pc_fingerprint_of(&out->fingerprint, out->opened.model));
     PC_TRY(pc_environment_stamp(out->stamp, o->name));

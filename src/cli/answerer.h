@@ -16,9 +16,10 @@ typedef struct pc_cli_answerer_options {
     const char *key_env;   /* environment variable that holds the endpoint's key */
     int64_t tries;         /* of a call of an endpoint; 0 = 6 */
     double calls_a_minute; /* 0 = as many as go */
-    const char *dtype, *template_name, *adapter, *decoding, *mmproj;
+    const char *dtype, *template_name, *adapter, *decoding, *mmproj, *visual_tokens;
     pc_cli_cache cache;
     int64_t threads, context, batch; /* batch: requests side by side; 0 = 1 */
+    bool pin;
 } pc_cli_answerer_options;
 
 /* {0} is closed. */

@@ -9,10 +9,10 @@
 #include "cli/cache.h"
 
 typedef struct pc_bench_options {
-    bool kernels, train, json;
+    bool kernels, train, json, pin;
     int64_t threads;
     int level;
-    char *filter, *prompts, *dtype, *mmproj;
+    char *filter, *prompts, *dtype, *mmproj, *visual_tokens;
     pc_cli_cache cache;
     double seconds;
     int64_t predict, depth, images, batch, repeat;

@@ -52,6 +52,12 @@ static const pc_attention_params attention = {.scale = 0.17677669529663687};
     {&pc_op_attention_grad, name, &attention, 8, 3,                                                                    \
      {F(t, h, e), F(t, k, e), F(t, k, e), RANGES(segment, t), NONE, F(t, h, e), F(t, h), F(t, h, e)}, PC_F32, true, false}
 
+/* Decoding: one token of 32 heads behind 4,096 others, whose keys and values lie in a cache of this type. */
+#define CACHED(type, name)                                                                                             \
+    {&pc_op_attention, "T1/4096 H32 K4 E64 " name, &attention, 5, 2,                                                   \
+     {F(1, 32, 64), {type, {3, {4096, 4, 64}}, 0, 0}, {type, {3, {4096, 4, 64}}, 0, 0}, {PC_I32, {2, {1, 4}}, 4096, 4096}, NONE}, \
+     PC_F32, false, false}
+
 static const pc_activation_params gelu = {PC_ACT_GELU}, gelu_tanh = {PC_ACT_GELU_TANH}, quick_gelu = {PC_ACT_QUICK_GELU};
 static const pc_activation_params silu = {PC_ACT_SILU};
 static const pc_norm_params norm = {1e-5};
@@ -87,6 +93,11 @@ const pc_bench_case pc_bench_cases[] = {
     ATTENTION(2400, -150, 4, 4, 32, "T2400/150 H4 E32 causal"),
     ATTENTION(2400, -150, 8, 2, 64, "T2400/150 H8 K2 E64 causal"),
     ATTENTION(2048, -2048, 8, 8, 64, "T2048 H8 E64 causal"),
+    CACHED(PC_F32, "f32"),
+    CACHED(PC_BF16, "bf16"),
+    CACHED(PC_F16, "f16"),
+    CACHED(PC_Q8_0, "q8_0"),
+    CACHED(PC_Q4_0, "q4_0"),
     ROWS(pc_op_add, "[4000,256] + same", NULL, 2, 1, F(4000, 256), F(4000, 256)),
     ROWS(pc_op_add, "[4000,256] + [256]", NULL, 2, 1, F(4000, 256), F(256)),
     ROWS(pc_op_sum_to, "[4000,256] to [256]", NULL, 2, 1, F(4000, 256), F(256)),
@@ -130,7 +141,7 @@ const int pc_bench_case_count = sizeof pc_bench_cases / sizeof pc_bench_cases[0]
 /* All rows are the same. */
 static void *block_rows(const pc_bench_input *input)
 {
-    const size_t rows = (size_t)input->shape.dim[0], k = (size_t)input->shape.dim[1];
+    const size_t rows = (size_t)input->shape.dim[0], k = (size_t)pc_shape_count(&input->shape) / rows;
     const size_t bytes = k / pc_dtype_unit(input->dtype) * pc_dtype_size(input->dtype);
     float *numbers = pc_calloc(k, sizeof *numbers);
     char *blocks = pc_calloc(rows, bytes);
@@ -147,17 +158,36 @@ static void *block_rows(const pc_bench_input *input)
     return blocks;
 }
 
+/* In 16 bits. */
+static void *half_rows(const pc_bench_input *input)
+{
+    pc_bench_input wide = *input;
+    wide.dtype = PC_F32;
+    const size_t count = (size_t)pc_shape_count(&input->shape);
+    float *numbers = pc_bench_data(&wide);
+    void *out = numbers ? pc_calloc(count, pc_dtype_size(input->dtype)) : NULL;
+    if (out) {
+        pc_convert_from_f32(out, input->dtype, numbers, count);
+    }
+    pc_free(numbers);
+    return out;
+}
+
 void *pc_bench_data(const pc_bench_input *input)
 {
     if (pc_dtype_is_block(input->dtype)) {
         return block_rows(input);
+    }
+    if (input->dtype == PC_BF16 || input->dtype == PC_F16) {
+        return half_rows(input);
     }
     const int64_t count = pc_shape_count(&input->shape);
     int32_t *data = pc_calloc((size_t)count, sizeof *data);
     for (int64_t i = 0; data && i < count; i++) {
         if (input->segment) {
             const int64_t length = input->segment < 0 ? -input->segment : input->segment;
-            const int64_t row = i / 4, begin = row / length * length, rows = input->shape.dim[0];
+            const int64_t row = i / 4, begin = row / length * length;
+            const int64_t rows = input->below ? input->below : input->shape.dim[0];
             const int64_t end = input->segment < 0 ? row + 1 : begin + length < rows ? begin + length : rows;
             data[i] = (int32_t)(i % 4 == 2 ? begin : i % 4 == 3 ? end : 0);
         } else if (input->dtype == PC_I32) {

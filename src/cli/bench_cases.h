@@ -7,7 +7,7 @@
 typedef struct pc_bench_input {
     pc_dtype dtype;
     pc_shape shape;  /* ndim 0: absent */
-    int64_t below;   /* i32: values count up modulo this */
+    int64_t below;   /* i32: values count up modulo this; with a segment: keys, when there are more than rows */
     int64_t segment; /* attention ranges: sequences of this length; negative = causal */
 } pc_bench_input;
 

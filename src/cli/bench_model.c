@@ -23,7 +23,7 @@ typedef struct bench {
     pc_session *session;
     pc_bench_report report;
     int64_t lengths[LENGTHS], length_count, longest;
-    int64_t images;
+    int64_t images, each; /* pictures, and soft tokens of one */
     int32_t *ids;              /* [longest] */
     float *pixels;             /* of one picture */
     pc_session_piece *pieces;  /* [batch] */
@@ -182,7 +182,7 @@ static pc_status run_first(bench *b, float **rows, const float **soft, int64_t e
 
 static pc_status bench_first(bench *b)
 {
-    int64_t each = b->images ? b->opened.model->connector.tokens : 1, width = b->opened.model->llm.info.width;
+    int64_t each = b->images ? b->each : 1, width = b->opened.model->llm.info.width;
     pc_bench_row row = {.limit = PC_LIMIT_NONE};
     float *memory = NULL, **rows = NULL;
     const float **soft = NULL;
@@ -221,7 +221,7 @@ static pc_status prepare(bench *b)
         return pc_fail(PC_ERR_DATA, "%s: this model takes no pictures", model->path);
     }
     if (b->images) {
-        pictures = b->images * model->connector.tokens;
+        pictures = b->images * (model->connector.tokens + 1); /* PruMerge has one for all the others */
         int64_t numbers = 3 * side * side + (int64_t)pc_model_detail_pixels(model);
         PC_TRY(PC_NEW_ARRAY(b->pixels, (size_t)numbers, "a benchmark"));
         for (int64_t i = 0; i < numbers; i++) {
@@ -240,7 +240,10 @@ static pc_status prepare(bench *b)
     const pc_session_options session = {
         .context = most, .chunk = CHUNK, .compute = b->opened.compute, .cache = b->cache, .rows = options->batch};
     PC_TRY(pc_session_bytes(model, &session, &b->cache_bytes));
-    return pc_session_new(&b->session, model, b->opened.backend, &session);
+    PC_TRY(pc_session_new(&b->session, model, b->opened.backend, &session));
+    PC_TRY(b->images ? see(b, NULL, &b->each) : PC_OK);
+    b->each = b->images ? b->each / b->images : 0;
+    return PC_OK;
 }
 
 static pc_status measure(bench *b, pc_str *text)
@@ -257,6 +260,9 @@ static pc_status measure(bench *b, pc_str *text)
     PC_TRY(pc_bench_report_number(report, "kv_cache_bytes", (double)b->cache_bytes));
     PC_TRY(pc_bench_report_number(report, "batch", (double)b->options->batch));
     PC_TRY(pc_bench_report_number(report, "load_ms", b->opened.load_ms));
+    if (b->options->visual_tokens) {
+        PC_TRY(pc_bench_report_text(report, "visual_tokens", b->options->visual_tokens));
+    }
     for (int64_t i = 0; i < b->length_count; i++) {
         PC_TRY(bench_prompt(b, b->lengths[i]));
     }
@@ -280,6 +286,8 @@ pc_status pc_bench_model(const pc_bench_options *options, const char *path, pc_s
     pc_status status = parse_lengths(&b);
     PC_GO(status);
     PC_GO(pc_cli_model_open(&b.opened, path, (int)options->threads, options->dtype, NULL, options->mmproj));
+    PC_GO(pc_cli_model_pin(&b.opened, options->pin));
+    PC_GO(options->visual_tokens ? pc_model_set_visual(b.opened.model, options->visual_tokens) : PC_OK);
     b.arithmetic = b.opened.compute != PC_BF16                       ? PC_LIMIT_F32
                    : pc_dtype_is_block(b.opened.model->stored) ? PC_LIMIT_INT8
                                                                : PC_LIMIT_BF16;

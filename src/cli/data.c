@@ -132,6 +132,8 @@ static const pc_command parts[] = {
     {.name = "adapt", .summary = "instruction conversations from annotations, by templates", .run = pc_data_adapt},
     {.name = "self-instruct", .summary = "instructions that a model writes from captions and boxes", .run = pc_data_self_instruct},
     {.name = "translate", .summary = "conversations in another language, by a model", .run = pc_data_translate},
+    {.name = "answers", .summary = "several models' answers to the same prompts", .run = pc_data_answers},
+    {.name = "judge", .summary = "preference pairs from a judge's ratings of answers", .run = pc_data_judge},
     {.name = "measure", .summary = "how diverse instructions are, and which tasks they cover", .run = pc_data_measure},
 };
 enum { PARTS = sizeof parts / sizeof parts[0] };

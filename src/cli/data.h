@@ -12,5 +12,7 @@ pc_status pc_data_adapt(int argc, char **argv);
 pc_status pc_data_measure(int argc, char **argv);
 pc_status pc_data_self_instruct(int argc, char **argv);
 pc_status pc_data_translate(int argc, char **argv);
+pc_status pc_data_answers(int argc, char **argv);
+pc_status pc_data_judge(int argc, char **argv);
 
 #endif

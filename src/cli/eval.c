@@ -2,6 +2,7 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "base/str.h"
+#include "agent/corrected.h"
 #include "cli/answerer.h"
 #include "cli/command.h"
 #include "cli/eval_compare.h"
@@ -39,6 +40,8 @@ typedef struct evaluating {
     asked_task tasks[TASKS_MAX];
     int count;
     pc_cli_answerer who;
+    pc_corrected corrected;
+    pc_answerer answers; /* who, corrected or not */
     pc_str result; /* JSON, for the record */
     double told_ms; /* when progress was told last */
 } evaluating;
@@ -129,6 +132,8 @@ static pc_status samples_path(const evaluating *e, const asked_task *asked, char
 static pc_status set_way(const eval_options *o, pc_json *into)
 {
     PC_TRY(o->decoding ? pc_json_set(into, "decoding", pc_json_new_text(o->decoding)) : PC_OK);
+    PC_TRY(o->correct ? pc_json_set(into, "correct", pc_json_new_bool(true)) : PC_OK);
+    PC_TRY(o->visual_tokens ? pc_json_set(into, "visual_tokens", pc_json_new_text(o->visual_tokens)) : PC_OK);
     return o->temperature > 0 ? pc_json_set(into, "temperature", pc_json_new_number(o->temperature)) : PC_OK;
 }
 
@@ -259,7 +264,7 @@ static pc_status ask_task(evaluating *e, asked_task *asked)
         options.shots = shots;
     }
     if (status == PC_OK) {
-        status = pc_tally_task(&asked->score, &e->who.answerer, asked->task, &task, &options);
+        status = pc_tally_task(&asked->score, &e->answers, asked->task, &task, &options);
     }
     double seconds = (pc_cli_now_ms() - start) / 1e3;
     if (status == PC_OK) {
@@ -481,6 +486,10 @@ static pc_status check_who(const eval_options *o)
 static pc_status evaluate(evaluating *e, const char *path)
 {
     const eval_options *o = &e->options;
+    pc_status status;
+    if (pc_cli_visual_help(o->visual_tokens, &status)) {
+        return status;
+    }
     PC_TRY(find_tasks(e));
     PC_TRY(check_who(o));
     if (o->log_samples && !o->output_path) {
@@ -494,7 +503,10 @@ static pc_status evaluate(evaluating *e, const char *path)
                                              .calls_a_minute = o->calls_a_minute, .dtype = o->dtype, .adapter = o->adapter,
                                              .template_name = o->template_name, .decoding = o->decoding, .threads = o->threads,
                                              .context = o->context, .batch = o->batch_size, .mmproj = o->mmproj,
-                                             .cache = o->cache}));
+                                             .visual_tokens = o->visual_tokens, .cache = o->cache, .pin = o->pin}));
+    const pc_answerer *who = &e->who.answerer;
+    e->corrected = (pc_corrected){.first = who, .corrector = {.detector = who, .vqa = who}};
+    e->answers = o->correct ? pc_corrected_answerer(&e->corrected) : *who;
     for (int i = 0; i < e->count; i++) {
         PC_TRY(e->tasks[i].task->measure ? measure_task(e, &e->tasks[i])
                                          : ask_task(e, &e->tasks[i]));

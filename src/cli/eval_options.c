@@ -29,6 +29,8 @@ static const pc_field fields[] = {
     FIELD(json, PC_FIELD_BOOL, "false", "print the results as JSON"),
     FIELD(adapter, PC_FIELD_TEXT, NULL, "folder of an adapter of the model"),
     FIELD(decoding, PC_FIELD_TEXT, NULL, "decoding method and search, as of percept run"),
+    FIELD(correct, PC_FIELD_BOOL, "false", "answers about a picture are corrected by the model's own looks, as of percept correct"),
+    PC_CLI_VISUAL(eval_options),
     FIELD(system, PC_FIELD_TEXT, NULL, "system message"),
     {.name = "template", .type = PC_FIELD_TEXT, .offset = offsetof(eval_options, template_name),
      .help = "chat template in place of the model's own"},
@@ -52,6 +54,7 @@ static const pc_field fields[] = {
      .help = "draw answers: 0 = greedy; votes need one above"},
     PC_CLI_MMPROJ(eval_options),
     PC_CLI_CACHE_FIELDS(eval_options),
+    PC_CLI_PIN(eval_options),
 };
 #undef FIELD
 #undef NUMBER

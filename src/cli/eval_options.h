@@ -11,12 +11,12 @@
 
 /* Texts are owned; pc_fields_clear releases them. */
 typedef struct pc_eval_options {
-    char *tasks, *data, *output_path, *template_name, *system, *dtype, *adapter, *decoding, *mmproj;
+    char *tasks, *data, *output_path, *template_name, *system, *dtype, *adapter, *decoding, *mmproj, *visual_tokens;
     pc_cli_cache cache;
     char *model, *base_url, *api_key_env, *shots_select, *shots_task, *shots_data;
     int64_t shots, shots_pool, shots_seed, limit, seed, batch_size, max_new_tokens, context, threads, tries, max_failures;
     double calls_a_minute, temperature;
-    bool no_images, log_samples, json;
+    bool correct, no_images, log_samples, json, pin;
 } pc_eval_options;
 
 extern const pc_field_table pc_eval_fields;

@@ -1,8 +1,11 @@
 #include "cli/inputs.h"
 
 #include "backend/cpu/cpu.h"
+#include "base/pin.h"
 #include "media/decode.h"
+#include "model/packed.h"
 
+#include <stdio.h>
 #include <string.h>
 #include <time.h>
 
@@ -30,10 +33,9 @@ static pc_dtype usual_type(const pc_model *model, bool automatic)
     return exact ? PC_F32 : PC_BF16;
 }
 
-pc_status pc_cli_model_open(pc_cli_model *out, const char *path, int threads, const char *dtype,
-                            const char *template_name, const char *vision)
+pc_status pc_cli_model_load(pc_cli_model *out, const char *path, int threads, const char *dtype, const char *template_name,
+                            const char *vision)
 {
-    double start = pc_cli_now_ms();
     memset(out, 0, sizeof *out);
     const bool automatic = dtype && strcmp(dtype, "auto") == 0, named = dtype && !automatic;
     if (named) {
@@ -49,10 +51,18 @@ pc_status pc_cli_model_open(pc_cli_model *out, const char *path, int threads, co
     if (status == PC_OK) {
         status = pc_cpu_backend_new(&out->backend, threads, 0);
     }
-    if (status == PC_OK) {
-        status = pc_model_pack(out->model, out->backend, out->compute);
-    }
     if (status != PC_OK) {
+        pc_cli_model_close(out);
+    }
+    return status;
+}
+
+pc_status pc_cli_model_open(pc_cli_model *out, const char *path, int threads, const char *dtype,
+                            const char *template_name, const char *vision)
+{
+    double start = pc_cli_now_ms();
+    pc_status status = pc_cli_model_load(out, path, threads, dtype, template_name, vision);
+    if (status == PC_OK && (status = pc_packed_lay_out(&out->packed, out->model, out->backend, out->compute)) != PC_OK) {
         pc_cli_model_close(out);
     }
     out->load_ms = pc_cli_now_ms() - start;
@@ -64,10 +74,16 @@ pc_status pc_cli_model_adapt(pc_cli_model *opened, const char *folder)
     return folder ? pc_adapter_load(&opened->adapter, opened->model, folder) : PC_OK;
 }
 
+pc_status pc_cli_model_pin(const pc_cli_model *opened, bool pin)
+{
+    return pin ? pc_pool_pin(opened->backend->pool) : PC_OK;
+}
+
 void pc_cli_model_close(pc_cli_model *opened)
 {
     pc_adapter_free(opened->adapter);
     pc_model_free(opened->model);
+    pc_packed_free(opened->packed);
     pc_cpu_backend_free(opened->backend);
     memset(opened, 0, sizeof *opened);
 }
@@ -118,4 +134,19 @@ pc_status pc_cli_say(pc_conversation *conversation, const char *text, int pictur
         pc_conversation_drop(conversation);
     }
     return status;
+}
+
+bool pc_cli_visual_help(const char *text, pc_status *status)
+{
+    pc_str help = {0};
+    *status = PC_OK;
+    if (!text || strcmp(text, "help") != 0) {
+        return false;
+    }
+    *status = pc_visual_help(&help);
+    if (*status == PC_OK) {
+        fputs(help.data, stdout);
+    }
+    pc_str_clear(&help);
+    return true;
 }

@@ -24,9 +24,9 @@ typedef struct run_options {
     int64_t n, seed, context, threads;
     double values[5]; /* temperature and the other samplers; AS_CHECKPOINT = not chosen */
     int64_t logprobs; /* likeliest ids to tell for each token, or -1 */
-    char *system, *template_name, *dtype, *mmproj, *decoding;
+    char *system, *template_name, *dtype, *mmproj, *decoding, *visual_tokens;
     pc_cli_cache cache;
-    bool json;
+    bool json, pin;
 } run_options;
 
 #define AS_CHECKPOINT -1.0
@@ -44,22 +44,16 @@ static const char *const samplers[VALUES] = {"temperature", "top_k", "top_p", "m
 static const pc_field fields[] = {
     {.name = "n", .alias = "max_tokens", .type = PC_FIELD_INT, .offset = offsetof(run_options, n),
      .fallback = "-1", .low = -1, .high = 1 << 30,
-     .help = "most new tokens; 0 = as many as the context holds; -1 = the checkpoint's "
-             "max_new_tokens, else 0"},
-    VALUE(TEMPERATURE, "temp", "temperature",
-          "0 = greedy; -1 = the checkpoint's when it says do_sample, else greedy"),
+     .help = "most new tokens; 0 = as many as the context holds; -1 = the checkpoint's max_new_tokens, else 0"},
+    VALUE(TEMPERATURE, "temp", "temperature", "0 = greedy; -1 = the checkpoint's when it says do_sample, else greedy"),
     VALUE(TOP_K, "top_k", NULL, "draw from the K likeliest; 0 = all; -1 = the checkpoint's"),
-    VALUE(TOP_P, "top_p", NULL,
-          "draw from the likeliest that have probability P together; -1 = the checkpoint's"),
-    VALUE(MIN_P, "min_p", NULL,
-          "draw from those at least P times as likely as the likeliest; -1 = the checkpoint's"),
-    VALUE(REPEAT_PENALTY, "repeat_penalty", "repetition_penalty",
-          "divide logits of ids seen; -1 = the checkpoint's"),
+    VALUE(TOP_P, "top_p", NULL, "draw from the likeliest that have probability P together; -1 = the checkpoint's"),
+    VALUE(MIN_P, "min_p", NULL, "draw from those at least P times as likely as the likeliest; -1 = the checkpoint's"),
+    VALUE(REPEAT_PENALTY, "repeat_penalty", "repetition_penalty", "divide logits of ids seen; -1 = the checkpoint's"),
     {.name = "seed", .type = PC_FIELD_INT, .offset = offsetof(run_options, seed), .fallback = "0",
      .low = 0, .high = 9e15, .help = "of the draws"},
     FIELD(system, "system", PC_FIELD_TEXT, NULL, "system message"),
-    FIELD(template_name, "template", PC_FIELD_TEXT, NULL,
-          "chat template in place of the model's own; raw = none"),
+    FIELD(template_name, "template", PC_FIELD_TEXT, NULL, "chat template in place of the model's own; raw = none"),
     {.name = "context", .type = PC_FIELD_INT, .offset = offsetof(run_options, context),
      .fallback = "0", .low = 0,
      .high = 1 << 24, .help = "tokens that fit in memory; 0 = the model's context, at most 4096"},
@@ -71,8 +65,10 @@ static const pc_field fields[] = {
           "method and search, separated by commas: vcd, icd, m3id, dola, beams=N, SETTING=VALUE; help lists them"),
     {.name = "logprobs", .type = PC_FIELD_INT, .offset = offsetof(run_options, logprobs), .fallback = "-1", .low = -1,
      .high = 100, .help = "with --json: log-probability of each token and of the N likeliest at its place; -1 = none"},
+    PC_CLI_VISUAL(run_options),
     PC_CLI_MMPROJ(run_options),
     PC_CLI_CACHE_FIELDS(run_options),
+    PC_CLI_PIN(run_options),
     FIELD(json, "json", PC_FIELD_BOOL, "false", "print one JSON object"),
 };
 #undef FIELD
@@ -509,6 +505,8 @@ static pc_status run_model(running *r, const pc_arguments *arguments)
     }
     PC_TRY(pc_cli_model_open(&r->opened, arguments->items[0], (int)o->threads, o->dtype,
                              o->template_name, o->mmproj));
+    PC_TRY(o->visual_tokens ? pc_model_set_visual(r->opened.model, o->visual_tokens) : PC_OK);
+    PC_TRY(pc_cli_model_pin(&r->opened, o->pin));
     double start = pc_cli_now_ms();
     PC_TRY(pc_cli_adapters_open(&r->adapters, r->opened.model, r->adapter_list));
     PC_TRY(choose_adapter(r, r->adapters.count ? 0 : PC_CLI_ADAPTERS));
@@ -539,6 +537,10 @@ static pc_status explain_decoding(void)
 static pc_status run_or_explain(running *r, const pc_arguments *arguments)
 {
     const char *decoding = r->options.decoding;
+    pc_status status;
+    if (pc_cli_visual_help(r->options.visual_tokens, &status)) {
+        return status;
+    }
     if (decoding && strcmp(decoding, "help") == 0) {
         return explain_decoding();
     }

@@ -54,7 +54,8 @@ static pc_status slot_tokens(void *user, pc_media_kind kind, int index, size_t *
     pc_input *input = user;
     const pc_answer_media *media = find_media(input->request, kind, index);
     const pc_picture *picture;
-    if (kind != PC_MEDIA_IMAGE || !media || !pc_model_pictures_vary(input->model)) {
+    const bool varies = pc_model_pictures_vary(input->model) || pc_visual_shrinks(&input->model->visual);
+    if (kind != PC_MEDIA_IMAGE || !media || !varies) {
         return pc_model_slot_tokens((void *)input->model, kind, index, out);
     }
     PC_TRY(pc_pictures_get(input->pictures, media, &input->view, &input->question, &picture));
@@ -290,6 +291,12 @@ static bool same_token(const pc_read_token *a, const pc_read_token *b)
     return a->picture == b->picture && a->row == b->row && ((a->picture && a->row >= 0) || a->id == b->id);
 }
 
+/* Whether a prompt is read in one piece: a source, or pictures whose tokens are judged by the end of the prompt (FastV). */
+static bool reads_whole(const pc_input *input)
+{
+    return input->model->llm.info.source || input->model->visual.kind == PC_VISUAL_FASTV;
+}
+
 /* How much of the prompt the row holds. */
 static size_t find_reused(const pc_input *input)
 {
@@ -297,16 +304,15 @@ static size_t find_reused(const pc_input *input)
     while (same < have && same + 1 < input->prompt.ids.count && same_token(&input->read[same], &input->wanted[same])) {
         same++;
     }
-    if (input->model->llm.info.source && same < input->prompt.source) {
+    if (reads_whole(input) && (!input->model->llm.info.source || same < input->prompt.source)) {
         return 0;
     }
     return (size_t)pc_session_row_reusable(input->session, input->row, (int64_t)same);
 }
 
-/* A source is read in one piece. */
 static size_t at_once(const pc_input *input)
 {
-    return input->model->llm.info.source ? SIZE_MAX : READ_AT_ONCE;
+    return reads_whole(input) ? SIZE_MAX : READ_AT_ONCE;
 }
 
 /* The next piece of a prompt, from `at`; false when it is read. */

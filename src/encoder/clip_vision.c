@@ -115,6 +115,7 @@ const pc_encoder_type pc_encoder_clip_vision = {
     .fields = {fields, sizeof fields / sizeof fields[0]},
     .config_size = sizeof(clip_config),
     .weights_size = sizeof(clip_weights),
+    .merges = true,
     .check = check,
     .info = info,
     .declare = declare,

@@ -12,6 +12,19 @@
 
 enum { PC_ENCODER_STATES = 8 };
 
+/* Tokens merged between attention and MLP of each block (ops/token_merge.h). */
+typedef struct pc_encoder_merge {
+    int64_t merged;    /* of a block, on average */
+    double inflect;    /* of the schedule: -1 most of them early, 1 late */
+    bool proportional; /* attention counts a token as often as those that it is made of */
+    bool class_token;  /* the first token joins no other */
+} pc_encoder_merge;
+
+/* Queries and keys of the last block, [P,D] each with the tokens before the patches. */
+typedef struct pc_encoder_keys {
+    pc_tensor *q, *k;
+} pc_encoder_keys;
+
 /* Which hidden states, side by side, and whether the tokens before the patches stay. */
 typedef struct pc_encoder_select {
     int64_t layer[PC_ENCODER_STATES]; /* as Hugging Face counts: 0 = embeddings, i = after block i, negative from the end
@@ -19,6 +32,8 @@ typedef struct pc_encoder_select {
     int64_t count;          /* of them; 0 counts as 1 */
     bool keep_class_token;  /* "full"; false = "default" */
     bool final_norm;        /* what follows the last block is applied (BLIP-2, mPLUG-Owl, Idefics3) */
+    const pc_encoder_merge *merge; /* or NULL; one picture and one state then, which comes out in the order of its patches */
+    pc_encoder_keys *keys;  /* filled, or NULL */
 } pc_encoder_select;
 
 typedef struct pc_encoder_info {
@@ -34,6 +49,7 @@ typedef struct pc_encoder_type {
     const char *model_type; /* as config.json says: "clip_vision_model" */
     const char *processor;  /* image_processor_type whose defaults prepare its pictures when a model brings no recipe */
     bool class_token;       /* a token before the patches (info.prefix) */
+    bool merges;            /* forward heeds select.merge and select.keys */
     pc_field_table fields;  /* of the config struct */
     size_t config_size, weights_size;
     /* What the field table cannot say; json may be NULL. NULL = nothing. */

@@ -155,6 +155,7 @@ const pc_encoder_type pc_encoder_siglip_vision = {
     .fields = {fields, sizeof fields / sizeof fields[0]},
     .config_size = sizeof(siglip_config),
     .weights_size = sizeof(siglip_weights),
+    .merges = true,
     .check = check,
     .info = info,
     .declare = declare,

@@ -8,6 +8,7 @@
 #include "ops/concat.h"
 #include "ops/resample.h"
 #include "ops/rows.h"
+#include "ops/token_merge.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -97,9 +98,8 @@ void pc_block_declare(pc_scope *scope, pc_block_weights *weights, const pc_block
     pc_norm_declare(scope, &weights->norm2, width, true, full);
 }
 
-/* Queries, keys and values [T,H,E] of h [..,D]. */
-static void project(const pc_build *build, const pc_block_weights *weights, const pc_block_config *config, pc_tensor *h,
-                    pc_tensor *out[3])
+void pc_block_project(const pc_build *build, const pc_block_weights *weights, const pc_block_config *config, pc_tensor *h,
+                      pc_tensor *out[3])
 {
     pc_graph *graph = build->graph;
     int64_t heads = config->heads, size = config->width / config->heads;
@@ -135,7 +135,7 @@ pc_tensor *pc_block_forward(const pc_build *build, const pc_block_weights *weigh
     bool after = config->post_norm;
     pc_tensor *h = after ? x : pc_norm_forward(build, &weights->norm1, x, config->eps); /* [..,D] */
     pc_tensor *qkv[3];
-    project(build, weights, config, h, qkv);
+    pc_block_project(build, weights, config, h, qkv);
     double scale = 1 / sqrt((double)config->width / (double)config->heads);
     pc_tensor *mixed = pc_attention(graph, qkv[0], qkv[1], qkv[2], ranges, NULL, scale); /* [T,H,E] */
     mixed = pc_reshape(graph, mixed, x->max.ndim == 3 ? pc_dims(3, -1, x->max.dim[1], config->width)
@@ -151,21 +151,54 @@ pc_tensor *pc_block_forward(const pc_build *build, const pc_block_weights *weigh
     return drops ? pc_add_to_stream(build, h, x) : h; /* [..,D] */
 }
 
+/* Queries and keys of the last block, whose input is x [1,P,D]. */
+static void look_at_keys(const pc_build *build, const pc_block_weights *last, const pc_block_config *config, pc_tensor *x,
+                         pc_encoder_keys *keys)
+{
+    pc_tensor *qkv[3], *h = config->post_norm ? x : pc_norm_forward(build, &last->norm1, x, config->eps);
+    pc_block_project(build, last, config, h, qkv);
+    keys->q = pc_reshape(build->graph, qkv[0], pc_dims(2, -1, config->width));
+    keys->k = pc_reshape(build->graph, qkv[1], pc_dims(2, -1, config->width));
+}
+
+/* x [1,T,D] in the order in which the tokens began. */
+static pc_tensor *in_order(const pc_build *build, pc_tensor *x, const pc_merged_tokens *tokens)
+{
+    pc_graph *graph = build->graph;
+    int64_t width = pc_shape_last(&x->max);
+    if (!tokens->places) {
+        return x;
+    }
+    x = pc_take_rows(graph, pc_reshape(graph, x, pc_dims(2, -1, width)), pc_by_place(graph, tokens->places));
+    return pc_reshape(graph, x, pc_dims(3, 1, -1, width));
+}
+
 pc_tensor *pc_blocks_forward(const pc_build *build, const pc_block_weights *blocks, const pc_block_config *config,
                              const pc_norm_weights *final, pc_tensor *x, const pc_encoder_select *select)
 {
     pc_tensor *states[PC_ENCODER_STATES] = {0}, *out = NULL, *ranges = pc_group_ranges(build->graph, x); /* [N*P,4] */
-    int64_t patches = x->max.dim[1], last = 0, count = select->count > 0 ? select->count : 1;
+    int64_t last = 0, count = select->count > 0 ? select->count : 1;
+    pc_merged_tokens tokens = {0};
     for (int64_t s = 0; s < count; s++) {
         last = select->layer[s] > last ? select->layer[s] : last;
     }
+    last = select->keys && last < config->layers - 1 ? config->layers - 1 : last;
     for (int64_t i = 0; i <= last; i++) {
-        x = i ? pc_block_forward(build, &blocks[i - 1], config, x, ranges) : x;
+        if (i && select->merge) {
+            x = pc_block_merge(build, &blocks[i - 1], config, x, select->merge,
+                               pc_merged_in(i - 1, config->layers, select->merge->merged, select->merge->inflect), &tokens);
+        } else if (i) {
+            x = pc_block_forward(build, &blocks[i - 1], config, x, ranges);
+        }
         x = pc_layer_end(build->graph, pc_name(build->graph, x, "encoder.hidden.%d", (int)i));
         for (int64_t s = 0; s < count; s++) {
-            states[s] = select->layer[s] == i ? x : states[s];
+            states[s] = select->layer[s] == i ? in_order(build, x, &tokens) : states[s];
+        }
+        if (select->keys && i == config->layers - 1) {
+            look_at_keys(build, &blocks[i], config, x, select->keys);
         }
     }
+    int64_t patches = states[0]->max.dim[1];
     for (int64_t s = 0; s < count; s++) {
         x = select->final_norm && final ? pc_norm_forward(build, final, states[s], config->eps) : states[s];
         out = s ? pc_concat_features(build->graph, out, x) : x;

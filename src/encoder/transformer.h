@@ -77,6 +77,22 @@ void pc_block_declare(pc_scope *scope, pc_block_weights *weights, const pc_block
 pc_tensor *pc_block_forward(const pc_build *build, const pc_block_weights *weights, const pc_block_config *config,
                             pc_tensor *x, pc_tensor *ranges);
 
+/* Queries, keys and values [T,H,E] of h [..,D]. */
+void pc_block_project(const pc_build *build, const pc_block_weights *weights, const pc_block_config *config, pc_tensor *h,
+                      pc_tensor *out[3]);
+
+/* Of the tokens of a picture, some of which have been merged: f32 [T] and i32 [T], or NULL: none were. */
+typedef struct pc_merged_tokens {
+    pc_tensor *sizes, *places;
+} pc_merged_tokens;
+
+/* x [1,T,D] -> [1,T-r,D]: a block that merges r of its tokens, and what is known of those left. */
+pc_tensor *pc_block_merge(const pc_build *build, const pc_block_weights *weights, const pc_block_config *config, pc_tensor *x,
+                          const pc_encoder_merge *how, int64_t merged, pc_merged_tokens *tokens);
+
+/* Tokens that are left of `tokens` behind `blocks` of a tower's `layers` blocks. */
+int64_t pc_merge_left(const pc_encoder_merge *how, int64_t tokens, int64_t blocks, int64_t layers);
+
 /* x [N,P,D] = hidden state 0 -> the selected hidden states side by side, [N,P,S*D]. final (or NULL): the norm of
  * select.final_norm. */
 pc_tensor *pc_blocks_forward(const pc_build *build, const pc_block_weights *blocks, const pc_block_config *config,

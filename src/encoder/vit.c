@@ -254,6 +254,7 @@ static pc_tensor *qwen_vl_forward(const pc_build *build, const void *config, con
         .model_type = type_name,                                             \
         .processor = "BlipImageProcessor",                                   \
         .class_token = has_class,                                            \
+        .merges = true,                                                      \
         .fields = {fields, sizeof fields / sizeof fields[0]},                \
         .config_size = sizeof(tower_config),                                 \
         .weights_size = sizeof(tower_weights),                               \
@@ -276,6 +277,7 @@ const pc_encoder_type pc_encoder_vit = {
     .fields = {plain_fields, sizeof plain_fields / sizeof plain_fields[0]},
     .config_size = sizeof(tower_config),
     .weights_size = sizeof(tower_weights),
+    .merges = true,
     .check = check,
     .info = info,
     .declare = declare_plain,

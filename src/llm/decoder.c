@@ -302,6 +302,21 @@ static bool narrows(const pc_build *build, const pc_decoder_config *config, cons
     return io->rows && !seen;
 }
 
+/* What goes on of x, told to the layers with and without a window, and which rows are wanted of it. */
+static pc_tensor *drop_rows(pc_graph *graph, const pc_decoder_config *config, const pc_llm_io *io, pc_tensor *x, pc_llm_io *all,
+                            pc_llm_io *near, pc_tensor **rows)
+{
+    pc_llm_io now = *all;
+    now.rows = io->rows;
+    x = pc_stack_drop(graph, io, x, &now);
+    all->positions = near->positions = now.positions;
+    all->cache_rows = near->cache_rows = now.cache_rows;
+    all->ranges = now.ranges;
+    near->ranges = windowed(graph, config, now.ranges);
+    *rows = now.rows;
+    return x;
+}
+
 pc_tensor *pc_decoder_forward(const pc_build *build, const void *any, const void *any_weights, const pc_llm_io *io)
 {
     const pc_decoder_config *config = any;
@@ -321,11 +336,15 @@ pc_tensor *pc_decoder_forward(const pc_build *build, const void *any, const void
     if (config->block.rotary_share > 0) {
         all.frequencies = near.frequencies = pc_part_of(graph, io->frequencies, 0, rotary_size(config) / 2);
     }
+    pc_tensor *rows = io->rows;
     for (int i = 0; i < layers; i++) {
         const pc_decoder_layer *layer = &weights->layers[i];
+        if (io->drop && i == io->drop->layer) {
+            x = drop_rows(graph, config, io, x, &all, &near, &rows);
+        }
         x = pc_hooks_before_layer(io->hooks, build, i, x);
         pc_tensor *h = pc_norm_forward(build, &layer->input_norm, x, eps);
-        all.rows = near.rows = narrow && i == layers - 1 ? io->rows : NULL;
+        all.rows = near.rows = narrow && i == layers - 1 ? rows : NULL;
         x = attention(build, config, layer, i, config->windowed[i] ? &near : &all, h, x);
         x = pc_hooks_after_attention(io->hooks, build, i, x);
         h = config->block.parallel ? h : pc_norm_forward(build, &layer->post_norm, x, eps);
@@ -336,7 +355,7 @@ pc_tensor *pc_decoder_forward(const pc_build *build, const void *any, const void
     }
     pc_moe_balance(build, &config->moe, routed);
     x = pc_hooks_before_layer(io->hooks, build, layers, x);
-    x = narrow ? x : pc_stack_only(graph, x, io->rows);
+    x = narrow ? x : pc_stack_only(graph, x, rows);
     return pc_name(graph, pc_norm_forward(build, &weights->norm, x, eps), "llm.norm");
 }
 

@@ -88,7 +88,7 @@ pc_tensor *pc_decoder_head(const pc_build *build, const void *config, const void
 #define PC_DECODER_PARTS(table)                                                                                     \
     .fields = {table, sizeof table / sizeof table[0]}, .config_size = sizeof(pc_decoder_config),                    \
     .weights_size = sizeof(pc_decoder_weights), .info = pc_decoder_info, .declare = pc_decoder_declare,             \
-    .frequencies = pc_decoder_frequencies, .embed = pc_decoder_embed, .forward = pc_decoder_forward, .narrows = true, \
+    .frequencies = pc_decoder_frequencies, .embed = pc_decoder_embed, .forward = pc_decoder_forward, .narrows = true, .drops = true, \
     .head = pc_decoder_head
 
 #endif

@@ -31,6 +31,18 @@ typedef struct pc_llm_look {
     pc_tensor *weights;   /* f32 [R,C] (ops/look.h); NULL when the model has no such layer or shows none */
 } pc_llm_look;
 
+/* Rows that leave before layer `layer`, by the attention of the layer below: io.look has to be about that one. What `like` and the
+ * last three say is about the T' rows that go on. */
+typedef struct pc_llm_drop {
+    int layer;             /* 1 .. layers - 1 */
+    double keep;           /* ops/keep_rows.h, as the next two */
+    pc_tensor *judges;     /* i32 [T] */
+    pc_tensor *columns;    /* i32 [T] */
+    pc_tensor *cache_rows; /* i32 [T']; of the layers from this one on */
+    pc_tensor *ranges;     /* i32 [T',4] */
+    pc_tensor *rows;       /* i32 [R]: io.rows among those that go on */
+} pc_llm_drop;
+
 typedef struct pc_llm_io {
     pc_tensor *embeddings; /* f32 [T,D] */
     pc_tensor *positions;  /* i32 [T], or [T,A] when a position has A numbers (pc_llm_info.axes) */
@@ -47,6 +59,7 @@ typedef struct pc_llm_io {
     pc_llm_tap *taps;      /* [tap_count]: filled by forward */
     int tap_count;
     pc_llm_look *look;     /* filled by forward; or NULL */
+    const pc_llm_drop *drop; /* or NULL; needs `cache`, `rows` and a type that `drops` */
 } pc_llm_io;
 
 typedef struct pc_llm_info {
@@ -83,6 +96,7 @@ typedef struct pc_llm_type {
     void (*frequencies)(const void *config, int64_t length, float *out);
     pc_tensor *(*embed)(const pc_build *build, const void *weights, pc_tensor *ids); /* i32 [T] -> f32 [T,D] */
     bool narrows; /* forward heeds io->rows; without this they are taken from all of its rows */
+    bool drops;   /* and io->drop */
     /* -> f32 [T,D], or [R,D] with io->rows, after the final norm. */
     pc_tensor *(*forward)(const pc_build *build, const void *config, const void *weights, const pc_llm_io *io);
     /* hidden [R,D] -> logits f32 [R,V]. */

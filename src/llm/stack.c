@@ -1,6 +1,7 @@
 #include "llm/stack.h"
 
 #include "ops/attention.h"
+#include "ops/keep_rows.h"
 #include "ops/rows.h"
 
 #include <stdio.h>
@@ -29,6 +30,22 @@ pc_param *pc_stack_declare_head(pc_scope *scope, pc_param *embedding, bool tied)
 pc_tensor *pc_stack_only(pc_graph *graph, pc_tensor *x, pc_tensor *rows)
 {
     return rows ? pc_take_rows(graph, x, rows) : x;
+}
+
+pc_tensor *pc_stack_drop(pc_graph *graph, const pc_llm_io *io, pc_tensor *x, pc_llm_io *now)
+{
+    const pc_llm_drop *drop = io->drop;
+    pc_tensor *weights = io->look->weights;
+    if (!weights) {
+        return x; /* whoever asked finds no weights, either, and says so */
+    }
+    pc_tensor *kept = pc_keep_rows(graph, weights, drop->judges, drop->columns, drop->cache_rows,
+                                   (pc_keep_rows_params){.keep = drop->keep});
+    now->positions = pc_take_rows(graph, io->positions, kept);
+    now->ranges = drop->ranges;
+    now->cache_rows = drop->cache_rows;
+    now->rows = io->rows ? drop->rows : NULL;
+    return pc_take_rows(graph, x, kept); /* [T',D] */
 }
 
 pc_tensor *pc_stack_attend(const pc_build *build, const pc_llm_io *io, int index, pc_tensor *const qkv[3],

@@ -49,6 +49,9 @@ pc_tensor *pc_stack_experts(const pc_build *build, const pc_moe_weights *weights
 /* Fill the looks at layer `layer` with x [T,D] behind the final norm; one without weights does nothing. */
 void pc_stack_tap(const pc_build *build, const pc_llm_io *io, int layer, pc_tensor *x, const pc_norm_weights *norm, double eps);
 
+/* Rows leave before layer io->drop->layer: *now is what the layers from there on are told, x [T,D] what goes on, [T',D]. */
+pc_tensor *pc_stack_drop(pc_graph *graph, const pc_llm_io *io, pc_tensor *x, pc_llm_io *now);
+
 /* The rows of x that `rows` wants; all when it is NULL. */
 pc_tensor *pc_stack_only(pc_graph *graph, pc_tensor *x, pc_tensor *rows);
 

@@ -10,7 +10,11 @@
 #include "ops/multiply.h"
 #include "ops/norm.h"
 #include "ops/picture_ranges.h"
+#include "ops/prune_merge.h"
 #include "ops/rows.h"
+
+/* Smaller lengths are taken for this, so that a zero vector does not divide by zero. */
+static const double TINY_NORM = 1e-12;
 
 pc_connector_input pc_model_encode(const pc_build *build, const pc_model *model, pc_tensor *pixels)
 {
@@ -20,6 +24,35 @@ pc_connector_input pc_model_encode(const pc_build *build, const pc_model *model,
     pc_model_picture_dims(model, pixels->max.dim[2], pixels->max.dim[3], &dims);
     features = pc_name(build->graph, features, "encoder.features"); /* [N,P,D] */
     return (pc_connector_input){.features = features, .rows = dims.rows, .columns = dims.columns};
+}
+
+/* features [1,P,D] -> those that PruMerge chooses. */
+static pc_tensor *prune(const pc_build *build, const pc_visual_tokens *visual, pc_tensor *features, const pc_encoder_keys *keys,
+                        pc_tensor **count)
+{
+    pc_graph *graph = build->graph;
+    const int64_t width = pc_shape_last(&keys->k->max);
+    pc_tensor *k = pc_slice(graph, pc_reshape(graph, keys->k, pc_dims(3, 1, -1, width)), 1, 0);
+    k = pc_l2_norm(graph, pc_reshape(graph, k, pc_dims(2, -1, width)), TINY_NORM); /* [P,C] */
+    pc_tensor *alike = pc_linear(graph, k, k, NULL, NULL, PC_F32);                 /* [P,P] */
+    const pc_prune_merge_params params = {.keep = visual->keep, .near = visual->near, .spread = visual->spread};
+    return pc_prune_merge(graph, (pc_tensor *[]){features, keys->q, keys->k, alike}, params, count);
+}
+
+pc_connector_input pc_model_encode_fewer(const pc_build *build, const pc_model *model, pc_tensor *pixels, pc_tensor **count)
+{
+    const pc_encoder_part *encoder = &model->encoder;
+    pc_encoder_select select = encoder->select;
+    pc_encoder_keys keys;
+    *count = NULL;
+    if (!pc_visual_shrinks(&model->visual)) {
+        return pc_model_encode(build, model, pixels);
+    }
+    select.merge = model->visual.kind == PC_VISUAL_TOME ? &model->visual.merge : NULL;
+    select.keys = model->visual.kind == PC_VISUAL_PRUMERGE ? &keys : NULL;
+    pc_tensor *features = encoder->type->forward(build, encoder->config, encoder->weights, pixels, select); /* [1,P,D] */
+    features = select.keys ? prune(build, &model->visual, features, &keys, count) : features;
+    return (pc_connector_input){.features = pc_name(build->graph, features, "encoder.features")};
 }
 
 pc_tensor *pc_model_connect(const pc_build *build, const pc_model *model, pc_connector_input in)
@@ -138,6 +171,7 @@ pc_tensor *pc_model_read(const pc_build *build, const pc_model *model, const pc_
         .taps = reading->taps,
         .tap_count = reading->tap_count,
         .look = reading->look,
+        .drop = reading->drop,
     };
     pc_tensor *hidden = llm->type->forward(build, llm->config, llm->weights, &io);
     return reading->rows && !llm->type->narrows ? pc_take_rows(build->graph, hidden, reading->rows) : hidden;
@@ -148,9 +182,6 @@ pc_tensor *pc_model_logits(const pc_build *build, const pc_model *model, pc_tens
     const pc_llm_part *llm = &model->llm;
     return pc_name(build->graph, llm->type->head(build, llm->config, llm->weights, hidden), "logits");
 }
-
-/* Smaller lengths are taken for this, so that a zero vector does not divide by zero. */
-static const double TINY_NORM = 1e-12;
 
 pc_tensor *pc_model_embed_images(const pc_build *build, const pc_model *model, pc_tensor *pixels)
 {

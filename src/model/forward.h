@@ -9,6 +9,9 @@
 
 /* pixels f32 [N,3,Y,X] -> features f32 [N,P,D], named "encoder.features", and their grid. */
 pc_connector_input pc_model_encode(const pc_build *build, const pc_model *model, pc_tensor *pixels);
+/* The same as model->visual has it, of one picture: the features form no grid when there are fewer. *count = i32 [1], how many of
+ * them count, or NULL: all. */
+pc_connector_input pc_model_encode_fewer(const pc_build *build, const pc_model *model, pc_tensor *pixels, pc_tensor **count);
 /* features -> soft tokens f32 [N*Q,D'], named "connector.tokens". */
 pc_tensor *pc_model_connect(const pc_build *build, const pc_model *model, pc_connector_input in);
 
@@ -39,6 +42,7 @@ typedef struct pc_reading {
     pc_llm_tap *taps;      /* [tap_count] or NULL: filled by pc_model_read */
     int tap_count;
     pc_llm_look *look;     /* or NULL: filled by pc_model_read */
+    const pc_llm_drop *drop; /* or NULL: llm/llm.h */
 } pc_reading;
 
 /* The inputs of a reading that is planned for `tokens` rows: ids, positions, ranges, frequencies, and the rows of either side

@@ -40,6 +40,7 @@ static pc_status read_config(pc_model *model, const char *path)
         } else {
             status = model->import->configure(model, file);
         }
+        status = status == PC_OK ? pc_model_set_visual(model, pc_json_get_text(model->config, "visual_tokens", NULL)) : status;
     }
     pc_free(file);
     return status;

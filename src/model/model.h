@@ -13,6 +13,7 @@
 #include "encoder/encoder.h"
 #include "llm/llm.h"
 #include "media/tiles.h"
+#include "model/visual.h"
 #include "prompt/prompt.h"
 #include "store/store.h"
 #include "tensor/backend.h"
@@ -100,6 +101,7 @@ typedef struct pc_model {
     pc_llm_part llm;
     pc_contrast_part contrast;
     pc_tiles_part tiles;
+    pc_visual_tokens visual;    /* of pc_model_set_visual; {0} = every token of a picture */
     int64_t image_token;        /* placeholder id, which may lie outside the vocabulary; -1 = takes no images */
     bool one_position;          /* the tokens of a picture share one, but for the first and the last of them (CogVLM) */
     bool bos_behind_pictures;   /* pictures that open a prompt stand before BOS (BLIP-2) */

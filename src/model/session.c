@@ -3,7 +3,6 @@
 #include "model/session_internal.h"
 
 #include "ops/rows.h"
-#include "model/tiles.h"
 
 #include <string.h>
 
@@ -20,8 +19,9 @@ static void complete_options(const pc_model *model, pc_session_options *options)
     } else if (options->chunk < options->rows) {
         options->chunk = options->rows; /* a step of every row is one run */
     }
-    if (model->llm.info.source && options->chunk < options->context) {
-        options->chunk = options->context; /* a source is read in one run */
+    const bool whole = model->llm.info.source || model->visual.kind == PC_VISUAL_FASTV;
+    if (whole && options->chunk < options->context) {
+        options->chunk = options->context; /* a source, or a prompt whose pictures are judged, is read in one run */
     }
     options->tail = options->tail > 0 ? options->tail : 1;
     if (!options->cache.typed) {
@@ -60,57 +60,6 @@ pc_status pc_session_bytes(const pc_model *model, const pc_session_options *opti
     return pc_cache_bytes(&shape, cache);
 }
 
-static void drop_vision(pc_session *session)
-{
-    pc_exec_free(session->vision.exec);
-    pc_graph_free(session->vision.graph);
-    pc_free(session->vision.ids);
-    session->vision = (vision_graph){0};
-}
-
-/* Room for a question of `room` ids, filled by fit_vision. */
-static pc_status declare_question(vision_graph *vision, int64_t room, pc_connector_input *in)
-{
-    vision->room = room;
-    if (!room) {
-        return PC_OK;
-    }
-    PC_TRY(PC_NEW_ARRAY(vision->ids, (size_t)room, "a question"));
-    in->ids = vision->question = pc_graph_input(vision->graph, "question", PC_I32, pc_dims(2, 1, room));
-    in->lengths = vision->length = pc_graph_input(vision->graph, "question_length", PC_I32, pc_dims(1, 1));
-    return PC_OK;
-}
-
-static pc_status bind_question(vision_graph *vision)
-{
-    if (!vision->room) {
-        return PC_OK;
-    }
-    PC_TRY(pc_exec_bind(vision->exec, vision->question, vision->ids, vision->question->max));
-    return pc_exec_bind(vision->exec, vision->length, &vision->asked, vision->length->max);
-}
-
-/* For pictures of this size, and questions of this length; an encoder of native resolution gets another graph for each. */
-static pc_status build_vision(pc_session *session, int64_t height, int64_t width, int64_t room)
-{
-    const pc_model *model = session->model;
-    vision_graph *vision = &session->vision;
-    PC_TRY(pc_graph_new(&vision->graph));
-    pc_build build = {.graph = vision->graph, .compute = session->options.compute, .adapter = session->options.adapter};
-    vision->pixels = pc_graph_input(vision->graph, "pixel_values", PC_F32, pc_dims(4, 1, 3, height, width));
-    pc_connector_input seen = pc_model_encode(&build, model, vision->pixels);
-    PC_TRY(declare_question(vision, room, &seen));
-    vision->tokens = pc_model_connect(&build, model, seen);
-    pc_keep(vision->graph, vision->tokens);
-    if (model->detail.tower.type) {
-        int64_t side = model->detail.tower.info.image_size;
-        vision->detail_pixels = pc_graph_input(vision->graph, "detail_pixels", PC_F32, pc_dims(4, 1, 3, side, side));
-        vision->detail = pc_keep(vision->graph, pc_model_encode_detail(&build, model, vision->detail_pixels));
-    }
-    PC_TRY(pc_exec_new(&vision->exec, vision->graph, session->backend));
-    return bind_question(vision);
-}
-
 static pc_status declare_cache(pc_session *session)
 {
     const pc_llm_info *info = &session->model->llm.info;
@@ -145,7 +94,10 @@ static pc_status build_taps(pc_session *session, const pc_build *build)
                            session->model->path ? session->model->path : "the model", text->taps[i].layer,
                            (long long)session->model->llm.info.layers);
         }
-        text->tapped[i] = head_of(session, build, lasts_of(session, text->taps[i].hidden));
+        const bool dropped = pc_session_drops(session) && text->taps[i].layer > text->drop.layer;
+        pc_tensor *hidden = text->taps[i].hidden;
+        text->tapped[i] = head_of(session, build, dropped ? pc_take_rows(build->graph, hidden, text->drop.rows)
+                                                          : lasts_of(session, hidden));
     }
     return PC_OK;
 }
@@ -186,15 +138,17 @@ static pc_status build_text(pc_session *session)
                                    .columns = session->options.context};
         text->in.look = &text->look;
     }
+    pc_session_drop_declare(session);
     const bool keep = session->options.keep_hidden;
     text->in.rows = keep ? NULL : text->last;
     pc_tensor *hidden = pc_model_read(&build, model, &text->in); /* [T,D'] with keep, else [R,D'] */
     text->logits = head_of(session, &build, keep ? lasts_of(session, hidden) : hidden);
     PC_TRY(build_taps(session, &build));
     if (text->in.look && !text->look.weights) {
-        return pc_fail(PC_ERR_DATA, "%s: its last layer shows no weights of attention", model->path ? model->path : "the model");
+        return pc_fail(PC_ERR_DATA, "%s: its layer %d shows no weights of attention", model->path ? model->path : "the model",
+                       text->look.layer + 1);
     }
-    if (text->in.look) {
+    if (session->options.keep_attention) {
         pc_keep(text->graph, text->look.weights);
     }
     if (keep) {
@@ -250,6 +204,7 @@ static pc_status allocate(pc_session *session)
     PC_TRY(PC_NEW_ARRAY(session->types, chunk, "a session"));
     PC_TRY(PC_NEW_ARRAY(session->ranges, chunk, "a session"));
     PC_TRY(PC_NEW_ARRAY(session->sources, rows, "a session"));
+    PC_TRY(pc_session_drop_allocate(session));
     PC_TRY(PC_NEW_ARRAY(session->sides, 2 * chunk, "a session"));
     return PC_NEW_ARRAY(session->soft, chunk * width, "a session");
 }
@@ -302,6 +257,9 @@ static pc_status check_window(const pc_model *model, const pc_session_options *o
     if (!cache->window) {
         return PC_OK;
     }
+    if (model->visual.kind == PC_VISUAL_FASTV) {
+        return pc_fail(PC_ERR_DATA, "visual_tokens fastv: a prompt whose pictures are judged is kept whole, so it goes with no window");
+    }
     if (cache->window < 0 || cache->sinks < 0 || cache->window > MOST || cache->sinks > MOST) {
         return pc_fail(PC_ERR_USAGE, "a window of %lld tokens behind %lld sinks; expected 1 and 0 to %d", (long long)cache->window,
                        (long long)cache->sinks, (int)MOST);
@@ -323,6 +281,10 @@ pc_status pc_session_new(pc_session **out, const pc_model *model, const pc_backe
     if (!model->llm.type) {
         return pc_fail(PC_ERR_DATA, "%s: this model has no language model", model->path);
     }
+    if (model->visual.kind == PC_VISUAL_FASTV && (options->keep_hidden || options->keep_attention)) {
+        return pc_fail(PC_ERR_DATA, "%s: visual_tokens fastv: states or attention of every token are wanted (opera, value heads), and "
+                                    "some would leave", model->path ? model->path : "the model");
+    }
     const int32_t last = options->context > 0 ? (int32_t)options->context - 1 : 0;
     PC_TRY(pc_model_check_positions(model, &last, 1));
     PC_TRY(check_window(model, options));
@@ -341,7 +303,7 @@ pc_status pc_session_new(pc_session **out, const pc_model *model, const pc_backe
         status = bind_cache(session);
     }
     if (status == PC_OK && model->connector.type) {
-        status = build_vision(session, model->encoder.info.image_size, model->encoder.info.image_size, 0);
+        status = pc_session_build_vision(session, model->encoder.info.image_size, model->encoder.info.image_size, 0);
     }
     if (status != PC_OK) {
         pc_session_free(session);
@@ -356,11 +318,12 @@ void pc_session_free(pc_session *session)
     if (!session) {
         return;
     }
-    drop_vision(session);
+    pc_session_drop_vision(session);
     pc_exec_free(session->text.exec);
     pc_graph_free(session->text.graph);
     pc_cache_free(session->cache);
     pc_memory_free(session->memory);
+    pc_session_drop_free(session);
     pc_free(session->logits);
     pc_free(session->last);
     pc_free(session->tapped);
@@ -385,113 +348,6 @@ void pc_session_free(pc_session *session)
     pc_free(session->sides);
     pc_free(session->soft);
     pc_free(session);
-}
-
-/* A graph for questions that are a little longer serves as well: what is behind a question is seen by nobody. */
-enum { QUESTION_STEP = 16 };
-
-static int64_t room_for(const pc_session *session, const pc_ids *question)
-{
-    const int64_t limit = session->model->connector.text_limit, count = question ? (int64_t)question->count : 0;
-    return least(limit, (count + QUESTION_STEP - 1) / QUESTION_STEP * QUESTION_STEP);
-}
-
-/* The graph of the session takes pictures of this size, and this question. */
-static pc_status fit_vision(pc_session *session, const pc_image_tiling *tiling, const pc_ids *question)
-{
-    const vision_graph *vision = &session->vision;
-    const int64_t room = room_for(session, question);
-    int64_t side = session->model->encoder.info.image_size;
-    int64_t height = tiling ? tiling->height : side, width = tiling ? tiling->width : side;
-    if (vision->exec && vision->pixels->max.dim[2] == height && vision->pixels->max.dim[3] == width && vision->room == room) {
-        return PC_OK;
-    }
-    drop_vision(session);
-    pc_status status = build_vision(session, height, width, room);
-    if (status != PC_OK) {
-        drop_vision(session);
-    }
-    return status;
-}
-
-/* tokens [1 + N*Q,D']: the newline (zeros without one), then those of each tile. */
-static pc_status see_tiles(pc_session *session, const float *pixels, int64_t tiles, float *tokens)
-{
-    vision_graph *vision = &session->vision;
-    const pc_param *newline = session->model->tiles.newline;
-    int64_t size = pc_shape_count(&vision->pixels->max), width = pc_model_soft_width(session->model);
-    if (newline) {
-        pc_convert_to_f32(tokens, newline->data, newline->dtype, (size_t)width);
-    }
-    if (vision->detail) {
-        PC_TRY(pc_exec_bind(vision->exec, vision->detail_pixels, pixels + tiles * size, vision->detail_pixels->max));
-    }
-    for (int64_t t = 0; t < tiles; t++) {
-        PC_TRY(pc_exec_bind(vision->exec, vision->pixels, pixels + t * size, vision->pixels->max));
-        PC_TRY(pc_exec_run(vision->exec));
-        int64_t each = pc_shape_count(&vision->tokens->shape);
-        memcpy(tokens + width + t * each, vision->tokens->data, (size_t)each * sizeof(float));
-    }
-    return PC_OK;
-}
-
-/* The question into the graph's memory. */
-static pc_status put_question(pc_session *session, const pc_ids *question)
-{
-    vision_graph *vision = &session->vision;
-    vision->asked = 0;
-    for (int64_t i = 0; i < vision->room; i++) {
-        bool asked = i < (int64_t)question->count;
-        vision->ids[i] = asked ? question->data[i] : 0;
-        vision->asked += asked;
-    }
-    return pc_model_check_question(session->model, vision->ids, vision->asked);
-}
-
-pc_status pc_session_see(pc_session *session, const float *pixels, const pc_image_tiling *tiling, float **soft,
-                         int64_t *count)
-{
-    return pc_session_see_asked(session, pixels, tiling, NULL, soft, count);
-}
-
-pc_status pc_session_see_asked(pc_session *session, const float *pixels, const pc_image_tiling *tiling,
-                               const pc_ids *question, float **soft, int64_t *count)
-{
-    const pc_model *model = session->model;
-    int64_t width = pc_model_soft_width(model), tiles = tiling ? tiling->count : 1, wanted;
-    float *tokens = NULL;
-    int32_t *rows = NULL;
-    *soft = NULL;
-    if (!model->connector.type) {
-        return pc_fail(PC_ERR_DATA, "%s: this model takes no pictures", model->path);
-    }
-    PC_TRY(fit_vision(session, tiling, question));
-    PC_TRY(put_question(session, question));
-    PC_TRY(pc_model_picture_tokens(model, tiling, &wanted));
-    pc_status status;
-    PC_GO(pc_new_array(&tokens, (size_t)((1 + tiles * pc_model_tile_tokens(model, tiling)) * width), sizeof(float), "soft tokens"));
-    PC_GO(pc_new_array(&rows, (size_t)wanted, sizeof *rows, "soft tokens"));
-    int64_t details = session->vision.detail ? pc_shape_count(&session->vision.detail->max) : 0;
-    PC_GO(pc_new_array(soft, (size_t)(wanted * width + details), sizeof(float), "soft tokens"));
-    PC_GO(see_tiles(session, pixels, tiles, tokens));
-    pc_model_picture_rows(model, tiling, 0, rows);
-    for (int64_t i = 0; i < wanted; i++) {
-        memcpy(*soft + i * width, tokens + rows[i] * width, (size_t)width * sizeof(float));
-    }
-    if (details) {
-        memcpy(*soft + wanted * width, session->vision.detail->data, (size_t)details * sizeof(float));
-    }
-    if (count) {
-        *count = wanted;
-    }
-done:
-    pc_free(tokens);
-    pc_free(rows);
-    if (status != PC_OK) {
-        pc_free(*soft);
-        *soft = NULL;
-    }
-    return status;
 }
 
 pc_status pc_session_read(pc_session *session, const int32_t *ids, const float *const *soft, int64_t count)
@@ -572,12 +428,13 @@ int64_t pc_session_context(const pc_session *session)
 
 void pc_session_rewind(pc_session *session, int64_t length)
 {
-    pc_cache_truncate(session->cache, 0, length);
+    pc_session_row_rewind(session, 0, length);
 }
 
 void pc_session_row_rewind(pc_session *session, int64_t row, int64_t length)
 {
     pc_cache_truncate(session->cache, row, length);
+    pc_session_drop_cut(session, row, length);
 }
 
 int64_t pc_session_row_reusable(const pc_session *session, int64_t row, int64_t length)
@@ -590,6 +447,7 @@ void pc_session_row_share(pc_session *session, int64_t to, int64_t from, int64_t
     pc_cache_share(session->cache, to, from, length);
     pc_memory_share(session->memory, to, from, pc_cache_length(session->cache, to));
     session->sources[to] = session->sources[from];
+    pc_session_drop_share(session, to, from);
     memmove(session->follow + to * session->options.context, session->follow + from * session->options.context,
             (size_t)pc_cache_length(session->cache, to) * sizeof *session->follow);
     if (session->hidden) {

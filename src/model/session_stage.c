@@ -10,6 +10,7 @@
 typedef struct chunk {
     int64_t tokens, soft, lasts;
     int64_t pictures; /* new ones, of a session with a memory */
+    drop_run drop;
 } chunk;
 
 /* The numbers of token `i` of a piece, at place `place` of its row and `at` of the chunk; and the position behind it, beyond
@@ -88,6 +89,7 @@ static void stage(pc_session *session, chunk *now, const pc_session_piece *piece
     int64_t before = pc_cache_length(session->cache, piece->row) - piece->count;
     int64_t tail = least(least(piece->tail > 0 ? piece->tail : 1, session->options.tail), piece->count);
     session->tails[piece->row] = tail;
+    pc_session_drop_stage(session, &now->drop, piece, from, to, now->tokens, now->lasts);
     for (int64_t i = from; i < to; i++) {
         int64_t at = now->tokens++, place = before + i;
         bool is_soft = piece->soft && piece->soft[i];
@@ -168,6 +170,7 @@ static pc_status run_chunk(pc_session *session, const chunk *now)
         PC_TRY(pc_exec_bind(text->exec, text->in.bridge.types, session->types, pc_dims(1, count)));
     }
     PC_TRY(pc_exec_bind(text->exec, text->last, session->last, pc_dims(1, now->lasts)));
+    PC_TRY(pc_session_drop_bind(session, &now->drop, count, now->lasts));
     PC_TRY(pc_exec_run(text->exec));
     keep_results(session, now);
     pc_memory_begin(session->memory);
@@ -198,7 +201,8 @@ static pc_status run_pieces(pc_session *session, const pc_session_piece *pieces,
     chunk now = {0};
     pc_memory_begin(session->memory);
     for (int64_t i = 0; i < count; i++) {
-        if (source_left(session, &pieces[i]) > session->options.chunk - now.tokens) {
+        const int64_t at_once = source_left(session, &pieces[i]) + pc_session_drop_at_once(session, &pieces[i]);
+        if (at_once > session->options.chunk - now.tokens) {
             PC_TRY(run_chunk(session, &now)); /* a source is read in one run */
             now = (chunk){0};
         }
@@ -271,6 +275,7 @@ static pc_status read_pieces(pc_session *session, const pc_session_piece *pieces
         PC_TRY(check_ids(session, &pieces[i]));
         pictures += pictures_of(session, &pieces[i]);
         PC_TRY(find_source(session, &pieces[i]));
+        PC_TRY(pc_session_drop_check(session, &pieces[i]));
     }
     PC_TRY(pc_memory_check(session->memory, pictures));
     for (; extended < count; extended++) {

@@ -1,7 +1,8 @@
 /* The thread pool: every item once, any number of threads, items fewer than threads, sleeping and waking. */
 #include "base/memory.h"
-#include "base/pool.h"
+#include "base/pin.h"
 
+#include <sched.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdlib.h>
@@ -106,6 +107,67 @@ static void caller_waits_for_slow_items(void **state)
     pc_pool_free(pool);
 }
 
+typedef struct places {
+    cpu_set_t of[4]; /* by thread: where it may run */
+} places;
+
+static void tell_place(void *context, int64_t item, int thread)
+{
+    places *p = context;
+    (void)item;
+    sched_getaffinity(0, sizeof p->of[thread], &p->of[thread]);
+    sleep_milliseconds(1); /* so that all threads take some */
+}
+
+/* Each thread on one processor that the process had, the caller back where it was afterwards, and nothing lost. */
+static void pinned_threads_stay(void **state)
+{
+    (void)state;
+    cpu_set_t before, after, used;
+    sched_getaffinity(0, sizeof before, &before);
+    for (int threads = 1; threads <= 4; threads++) {
+        places p = {0};
+        pc_pool *pool;
+        assert_int_equal(pc_pool_new(&pool, threads), PC_OK);
+        assert_int_equal(pc_pool_pin(pool), PC_OK);
+        pc_pool_run(pool, 64, tell_place, &p);
+        CPU_ZERO(&used);
+        for (int i = 0; i < threads; i++) {
+            if (CPU_COUNT(&p.of[i])) { /* it took an item */
+                assert_int_equal(CPU_COUNT(&p.of[i]), 1);
+                CPU_OR(&used, &used, &p.of[i]);
+            }
+        }
+        CPU_AND(&after, &used, &before);
+        assert_true(CPU_EQUAL(&after, &used));
+        run_and_check(pool, MOST);
+        pc_pool_free(pool);
+        sched_getaffinity(0, sizeof after, &after);
+        assert_true(CPU_EQUAL(&after, &before));
+    }
+}
+
+/* With as many threads as processors no two share one. */
+static void pinned_threads_spread(void **state)
+{
+    (void)state;
+    cpu_set_t before, used;
+    sched_getaffinity(0, sizeof before, &before);
+    if (CPU_COUNT(&before) < 2) {
+        skip();
+    }
+    places p = {0};
+    pc_pool *pool;
+    assert_int_equal(pc_pool_new(&pool, 2), PC_OK);
+    assert_int_equal(pc_pool_pin(pool), PC_OK);
+    while (!CPU_COUNT(&p.of[0]) || !CPU_COUNT(&p.of[1])) {
+        pc_pool_run(pool, 64, tell_place, &p);
+    }
+    CPU_AND(&used, &p.of[0], &p.of[1]);
+    assert_int_equal(CPU_COUNT(&used), 0);
+    pc_pool_free(pool);
+}
+
 static void pool_may_be_missing_or_unused(void **state)
 {
     (void)state;
@@ -140,6 +202,8 @@ int main(void)
         cmocka_unit_test(many_short_sections),
         cmocka_unit_test(caller_waits_for_slow_items),
         cmocka_unit_test(pool_may_be_missing_or_unused),
+        cmocka_unit_test(pinned_threads_stay),
+        cmocka_unit_test(pinned_threads_spread),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

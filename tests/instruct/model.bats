@@ -165,3 +165,81 @@ ROWS
     request 1 | jq -e '.messages[0].content | contains("German") and endswith("Use Sie.")'
     jq -e 'length == 3 and .[1].messages[0].content == "Hallo <image>"' "$d/de/translated.json"
 }
+
+# rated A B C ...: a reply of a judge with these ratings, three for each response
+rated() {
+    local text=() n=0 aspect=("Helpfulness" "Visual Faithfulness" "Ethical Considerations")
+    for value in "$@"; do
+        [ $((n % 3)) -ne 0 ] || text+=("Response $((n / 3 + 1))")
+        text+=("${aspect[$((n % 3))]}" "Rating: $value" "Rationale: because of $n.")
+        n=$((n + 1))
+    done
+    printf '200 - '
+    printf '%s\\n' "${text[@]}"
+    echo
+}
+
+@test "judge: an endpoint's ratings become VLFeedback rows and Silkie's pairs, which stage dpo reads both" {
+    cat >"$d/rows.jsonl" <<'ROWS'
+{"id": "one", "image": "x.png", "question": "What is it?", "completions": {"model": ["m1", "m2", "m3"], "response": ["a dog", "a cat", "a cow"]}}
+{"id": "two", "conversations": [{"from": "human", "value": "Hello"}], "completions": [{"model": "m1", "response": "Good day"}, {"model": "m2", "response": "Bye"}]}
+{"id": "three", "image": "y.png", "prompt": "Where?", "completions": {"model": ["m1", "m2"], "response": ["left", "right"]}}
+ROWS
+    serve "$(rated 5 5 5 5 2 5 1 5 3)" "$(rated 4 4 4 5 3 4)" '200 - Both are fine.'
+    "$percept" data judge "$d/out" m "$d/rows.jsonl" --base_url "$url" >"$d/text"
+    grep -q '^3 requests, 2 good, 1 malformed' "$d/text"
+    grep -q 'pairs.jsonl: 3 pairs of 5 answers in 2 rows, 1 without a difference' "$d/text"
+    # The judge sees the answers in a drawn order: ratings go to the texts that it saw.
+    request 1 | jq -r '.messages[1].content[1].text' >"$d/asked"
+    first=$(sed -n '/^Response 1:/{n;p}' "$d/asked")
+    last=$(sed -n '/^Response 3:/{n;p}' "$d/asked")
+    jq -se --arg first "$first" --arg last "$last" '.[0].completions as $c | ($c.response | index($first)) as $f | ($c.response | index($last)) as $l
+        | $c.annotations[$f]["Visual Faithfulness"] == {"Rating": 5, "Rationale": "because of 1."} and $c.annotations[$l].Helpfulness.Rating == 1' "$d/out/ratings.jsonl"
+    jq -se --arg first "$first" 'length == 3 and all(.[]; .chosen_score > .rejected_score and .images == ["x.png"] and (.messages[0].content == "<image>\nWhat is it?"))
+        and ([.[] | select(.chosen == $first)] | length) == 2' "$d/out/pairs.jsonl"
+    jq -se '.[0].verdict == "malformed" and (.[0].reason | contains("response 1, Helpfulness: not rated"))' "$d/out/apart.jsonl"
+    cat >"$d/recipe.yaml" <<YAML
+model_name_or_path: $PWD/tests/golden/llava/hf
+template: vicuna_v1
+stage: dpo
+media_dir: $d
+max_steps: 2
+plot_loss: false
+YAML
+    for file in pairs ratings; do
+        "$percept" data check "$d/recipe.yaml" dataset="$d/out/$file.jsonl" output_dir="$d/c" >"$d/$file.check"
+        grep -q '3 samples: 3 good, 0 bad' "$d/$file.check"
+        "$percept" train "$d/recipe.yaml" dataset="$d/out/$file.jsonl" output_dir="$d/$file" 2>"$d/err"
+        [ -s "$d/$file/model.safetensors" ]
+    done
+    diff <(sed -n '/^tokens/p' "$d/pairs.check") <(sed -n '/^tokens/p' "$d/ratings.check")
+    run "$percept" data judge "$d/out2" m "$d/rows.jsonl" --base_url "$url" --by likelihood
+    [ "$status" -eq 2 ]
+    [[ $output == *"--by likelihood"* ]]
+    run "$percept" data judge "$d/out3" m "$d/a.jsonl" --base_url "$url"
+    [ "$status" -eq 3 ]
+}
+
+@test "judge: answers of a local model, drawn; a local judge by likelihood; pairs that train" {
+    "$percept" data make scenes "$d/scenes" --n 5 --seed 9 >/dev/null
+    "$percept" data answers "$d/greedy" models/percept-tiny "$d/scenes/captions.json" --max_new_tokens 100 >"$d/text"
+    grep -q 'answers.jsonl: 5 rows, ' "$d/text"
+    "$percept" data answers "$d/drawn" models/percept-tiny "$d/greedy/answers.jsonl" --answers 2 --temperature 1.5 --as hot --media_dir "$d/scenes" \
+        --max_new_tokens 100 --batch_size 2 >"$d/text"
+    jq -se 'length == 5 and all(.[]; (.completions.model | map(select(. == "hot")) | length) == (.completions.model | length) - 1 or (.completions.model | length) < 3)
+        and any(.[]; (.completions.response | length) == 3) and all(.[]; .prompt | length > 3)' "$d/drawn/answers.jsonl"
+    run "$percept" data answers "$d/x" models/percept-tiny "$d/greedy/answers.jsonl" --answers 2
+    [ "$status" -eq 2 ]
+    judge() { "$percept" data judge "$1" models/percept-tiny "$d/drawn/answers.jsonl" --media_dir "$d/scenes" "${@:2}"; }
+    judge "$d/a" >"$d/text"
+    grep -q '^mean rating .*Helpfulness  Visual Faithfulness  Ethical Considerations' "$d/text"
+    grep -q '^hot ' "$d/text"
+    judge "$d/b" --batch_size 4 >/dev/null
+    cmp "$d/a/pairs.jsonl" "$d/b/pairs.jsonl"
+    jq -se 'length == 5 and all(.[].completions.annotations[] | .[].Rating; . >= 1 and . <= 5)' "$d/a/ratings.jsonl"
+    answers=$(jq -s '[.[].completions.response | length] | add' "$d/drawn/answers.jsonl")
+    [ "$(tail -n +2 "$d/a/replies.jsonl" | wc -l)" -eq $((3 * answers)) ]
+    "$percept" train recipes/align/dpo.yaml dataset="$d/a/pairs.jsonl" media_dir="$d/scenes" per_device_train_batch_size=2 max_steps=2 cutoff_len=512 \
+        plot_loss=false output_dir="$d/dpo" 2>"$d/err"
+    [ -s "$d/dpo/adapter_model.safetensors" ]
+}

@@ -13,6 +13,7 @@
 #include "ops/dora.h"
 #include "ops/grid.h"
 #include "ops/hard.h"
+#include "ops/keep_rows.h"
 #include "ops/kto.h"
 #include "ops/log_scale.h"
 #include "ops/look.h"
@@ -30,6 +31,8 @@
 #include "ops/router.h"
 #include "ops/rows.h"
 #include "ops/policy.h"
+#include "ops/prune_merge.h"
+#include "ops/token_merge.h"
 #include "ops/picture_ranges.h"
 #include "ops/preference.h"
 #include "ops/transpose.h"
@@ -64,6 +67,7 @@ static const pc_op *const without_gradient[] = {
     &pc_op_l2_norm_grad,    &pc_op_attention_grad,     &pc_op_slice_grad,          &pc_op_patches_grad,
     &pc_op_sigmoid_loss_grad, &pc_op_cross_entropy_grad, &pc_op_router_grad,       &pc_op_expert_linear_grad, &pc_op_router_z_grad,
     &pc_op_expert_combine_grad, &pc_op_relative_bias_grad, &pc_op_sum_to,          &pc_op_group_ranges,
+    &pc_op_keep_rows, &pc_op_halves, &pc_op_token_merge, &pc_op_proportion, &pc_op_by_place, &pc_op_prune_merge,
     &pc_op_look, &pc_op_window_ranges, &pc_op_picture_ranges, &pc_op_picture_types, &pc_op_typed_linear_grad,    &pc_op_cross_ranges,       &pc_op_resize_grid_grad,    &pc_op_pool_grid_grad,
     &pc_op_depthwise_grad,    &pc_op_preference_grad,    &pc_op_hard_sigmoid_grad,
     &pc_op_policy_grad,       &pc_op_kto_grad,
@@ -73,7 +77,8 @@ static const pc_op *const without_gradient[] = {
 };
 
 /* Of those, what no backward pass contains. */
-static const pc_op *const outside_training[] = {&pc_op_look, &pc_op_store_rows, &pc_op_adamw, &pc_op_sgd, &pc_op_nesterov, &pc_op_pick_ints};
+static const pc_op *const outside_training[] = {&pc_op_keep_rows, &pc_op_halves, &pc_op_token_merge, &pc_op_proportion,
+                                                &pc_op_by_place, &pc_op_prune_merge, &pc_op_look, &pc_op_store_rows, &pc_op_adamw, &pc_op_sgd, &pc_op_nesterov, &pc_op_pick_ints};
 
 static bool seen[OPS];
 

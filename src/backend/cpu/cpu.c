@@ -3,8 +3,10 @@
 
 #include "backend/cpu/node.h"
 #include "base/cpu.h"
+#include "base/file.h"
 #include "base/memory.h"
 
+#include <stdio.h>
 #include <time.h>
 
 /* --- levels, lowest first --- */
@@ -146,13 +148,16 @@ static void unpack(const pc_backend *backend, pc_param *param)
     pc_cpu_packed *packed = param->packed;
     (void)backend;
     if (packed) {
-        pc_pages_free(packed->panels, packed->bytes);
+        if (!packed->borrowed) {
+            pc_pages_free(packed->panels, packed->bytes);
+        }
         pc_free(packed);
         param->packed = NULL;
     }
 }
 
-static pc_status pack(const pc_backend *backend, pc_param *param, pc_dtype compute)
+/* *out without panels, which are to be made or taken; NULL for a parameter that gains nothing by them. */
+static pc_status prepare(pc_cpu_packed **out, const pc_backend *backend, pc_param *param, pc_dtype compute)
 {
     const pc_cpu_level *level = pc_cpu_level_of(backend);
     const pc_cpu_gemm *gemm = compute == PC_BF16 ? level->bf16 : level->f32;
@@ -161,7 +166,7 @@ static pc_status pack(const pc_backend *backend, pc_param *param, pc_dtype compu
     const int64_t count = stack ? param->shape.dim[0] : 1, n = param->shape.ndim >= 2 ? param->shape.dim[stack] : 0;
     const int64_t k = n > 0 && count > 0 ? pc_shape_count(&param->shape) / n / count : 0;
     pc_cpu_packed *packed = NULL;
-    pc_status status;
+    *out = NULL;
     if (param->trains || !is_float || n == 0 || k == 0) {
         return PC_OK;
     }
@@ -173,17 +178,73 @@ static pc_status pack(const pc_backend *backend, pc_param *param, pc_dtype compu
     size_t rows = 0, matrix = 0;
     if (!pc_mul_size((size_t)panels, (size_t)gemm->cols * sizeof(float), &rows)
         || !pc_mul_size(rows, (size_t)units, &matrix) || !pc_mul_size(matrix, (size_t)count, &packed->bytes)) {
-        status = pc_fail(PC_ERR_MEMORY, "the packed form of '%s' is too large", param->name ? param->name : "");
-        goto done;
+        pc_free(packed);
+        return pc_fail(PC_ERR_MEMORY, "the packed form of '%s' is too large", param->name ? param->name : "");
     }
-    PC_GO(pc_pages_new(&packed->panels, packed->bytes, "a packed parameter"));
     packed->floats = panels * gemm->cols * units;
-    packing work = {packed, {param->data, param->dtype, k, 1}};
-    pc_pool_run(backend->pool, count * panels, pack_item, &work);
+    *out = packed;
+    return PC_OK;
+}
+
+static pc_status pack(const pc_backend *backend, pc_param *param, pc_dtype compute)
+{
+    pc_cpu_packed *packed;
+    PC_TRY(prepare(&packed, backend, param, compute));
+    if (!packed) {
+        return PC_OK;
+    }
+    pc_status status = pc_pages_new(&packed->panels, packed->bytes, "a packed parameter");
+    if (status != PC_OK) {
+        pc_free(packed);
+        return status;
+    }
+    packing work = {packed, {param->data, param->dtype, packed->k, 1}};
+    pc_pool_run(backend->pool, packed->count * pc_ceil_div(packed->n, packed->gemm->cols), pack_item, &work);
     param->packed = packed;
     return PC_OK;
-done:
-    pc_free(packed);
+}
+
+const void *pc_cpu_packed_panels(const pc_param *param, size_t *bytes)
+{
+    const pc_cpu_packed *packed = param->packed;
+    *bytes = packed ? packed->bytes : 0;
+    return packed ? packed->panels : NULL;
+}
+
+pc_status pc_cpu_packed_take(const pc_backend *backend, pc_param *param, pc_dtype compute, const void *panels, size_t bytes)
+{
+    pc_cpu_packed *packed;
+    PC_TRY(prepare(&packed, backend, param, compute));
+    if (!packed || packed->bytes != bytes) {
+        const size_t wanted = packed ? packed->bytes : 0;
+        pc_free(packed);
+        return pc_fail(PC_ERR_DATA, "%s: panels of %zu bytes, expected %zu", param->name ? param->name : "", bytes, wanted);
+    }
+    packed->panels = (void *)panels; /* nobody writes into panels */
+    packed->borrowed = true;
+    param->packed = packed;
+    return PC_OK;
+}
+
+pc_status pc_cpu_packed_layout(const pc_backend *backend, pc_dtype compute, char out[PC_CPU_LAYOUT])
+{
+    enum { N = 70, K = 37, HASH = 16 };
+    char name[] = "a layout's sample", hash[65];
+    size_t bytes;
+    float *values = NULL;
+    PC_TRY(pc_new_array(&values, N * K, sizeof *values, name));
+    for (int i = 0; i < N * K; i++) {
+        values[i] = (float)(i % 251 + i / 251 * 0.5); /* bf16 has most of them, and all differ in their neighbourhood */
+    }
+    pc_param sample = {.name = name, .dtype = PC_F32, .shape = pc_dims(2, N, K), .data = values};
+    pc_status status = pack(backend, &sample, compute);
+    if (status == PC_OK) {
+        const void *panels = pc_cpu_packed_panels(&sample, &bytes);
+        pc_sha256(panels, bytes, hash);
+        snprintf(out, PC_CPU_LAYOUT, "%s-%s-%.*s", pc_cpu_backend_level(backend), pc_dtype_name(compute), HASH, hash);
+        unpack(backend, &sample);
+    }
+    pc_free(values);
     return status;
 }
 

@@ -65,6 +65,7 @@ typedef struct pc_cpu_packed {
     int64_t floats; /* of one matrix's panels */
     void *panels;
     size_t bytes;
+    bool borrowed; /* panels are somebody else's */
 } pc_cpu_packed;
 
 #endif
