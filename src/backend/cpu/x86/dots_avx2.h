@@ -8,8 +8,12 @@
 #ifndef PC_BACKEND_CPU_DOTS_AVX2_H
 #define PC_BACKEND_CPU_DOTS_AVX2_H
 
+#include "backend/cpu/x86/vec_avx2.h"
+
 #include "backend/cpu/template/ends.h"
 #include "base/block.h"
+
+#include <stddef.h>
 
 /* Lane i: the sum over x[i]. */
 INLINE __m256i sums_of_eight(const __m256i x[8])
