@@ -5,7 +5,7 @@ pc_status pc_cli_cache_options(pc_cache_options *out, const pc_cli_cache *given,
     if (given->sinks >= 0 && !given->window) {
         return pc_fail(PC_ERR_USAGE, "--sinks needs --window: how many of the newest tokens stay beside them");
     }
-    *out = (pc_cache_options){.typed = true, .window = given->window, .sinks = given->sinks < 0 ? PC_CACHE_SINKS : given->sinks};
+    *out = (pc_cache_options){.typed = true, .spread = given->spread, .window = given->window, .sinks = given->sinks < 0 ? PC_CACHE_SINKS : given->sinks};
     PC_TRY(pc_cache_type_read(&out->keys, "--cache_type_k", given->keys, compute));
     return pc_cache_type_read(&out->values, "--cache_type_v", given->values, compute);
 }
@@ -17,6 +17,9 @@ pc_status pc_cli_cache_note(pc_json *settings, const pc_cli_cache *given)
     }
     if (given->values) {
         PC_TRY(pc_json_set(settings, "cache_type_v", pc_json_new_text(given->values)));
+    }
+    if (given->spread) {
+        PC_TRY(pc_json_set(settings, "cache_hadamard", pc_json_new_bool(true)));
     }
     if (!given->window) {
         return PC_OK;

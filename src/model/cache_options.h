@@ -13,6 +13,7 @@
 typedef struct pc_cache_options {
     bool typed;            /* in the types below: PC_F32, PC_BF16, PC_F16, PC_Q8_0 or PC_Q4_0 */
     pc_dtype keys, values;
+    bool spread;           /* keys (and queries) go through a Hadamard matrix first, so that no number of a head stands out */
     int64_t sinks;         /* with a window; 0 = window attention without sinks */
     int64_t window;        /* 0 = everything stays */
 } pc_cache_options;
