@@ -99,7 +99,7 @@ static pc_status run(bench *b, const char *path, long rounds)
     }
     for (int i = 0; i < b->count; i++) {
         const way *w = &b->ways[i];
-        printf("{\"way\": \"%s\", \"tokens\": %lld, \"see_seconds\": %.3f, \"read_seconds\": %.3f, \"speed\": %.2f}\n", w->name,
+        printf("{\"way\": \"%s\", \"tokens\": %lld, \"see_seconds\": %.4f, \"read_seconds\": %.4f, \"speed\": %.2f}\n", w->name,
                (long long)w->tokens, w->see, w->read, (b->ways[0].see + b->ways[0].read) / (w->see + w->read));
     }
     return PC_OK;

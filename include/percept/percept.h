@@ -49,6 +49,11 @@ typedef struct pc_percept_options {
     int64_t context;           /* tokens that fit in memory; 0 = what the model was made for, at most 4096 */
     const char *chat_template; /* by name, as `percept run --template`; NULL = the model's own */
     const char *adapter;       /* folder of a LoRA adapter as PEFT writes it; NULL = the weights alone */
+    const char *cache_type_k, *cache_type_v; /* how keys and values are kept: "f32", "f16", "bf16", "q8_0" or "q4_0"; NULL = as
+                                              * products compute */
+    int64_t window;            /* keep the newest tokens and the first `sinks` alone: a text may then be as long as `context` says,
+                                * in memory that does not grow; 0 = everything is kept */
+    int64_t sinks;             /* with a window: 0 = 4, -1 = none */
 } pc_percept_options;
 
 /* Load a model directory as Hugging Face lays it out, a GGUF file (with mmproj*.gguf beside it, if there is one), or a

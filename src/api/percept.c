@@ -5,6 +5,7 @@
 #include "decode/local.h"
 #include "media/decode.h"
 #include "model/adapter.h"
+#include "model/packed.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -18,10 +19,20 @@ _Static_assert((int)PC_PERCEPT_ERR_IO == (int)PC_ERR_IO && (int)PC_PERCEPT_ERR_M
 struct pc_percept {
     pc_model *model;
     pc_backend *backend;
+    pc_packed *packed;
     pc_adapter *adapter;
     pc_local *local;
     pc_percept_usage last;
 };
+
+static pc_status read_cache(pc_cache_options *out, const pc_percept_options *options, pc_dtype compute)
+{
+    out->typed = true;
+    out->window = options->window;
+    out->sinks = options->sinks == 0 ? PC_CACHE_SINKS : options->sinks < 0 ? 0 : options->sinks;
+    PC_TRY(pc_cache_type_read(&out->keys, "pc_percept_load: cache_type_k", options->cache_type_k, compute));
+    return pc_cache_type_read(&out->values, "pc_percept_load: cache_type_v", options->cache_type_v, compute);
+}
 
 static pc_status open_model(pc_percept *p, const char *path, const pc_percept_options *options)
 {
@@ -31,12 +42,13 @@ static pc_status open_model(pc_percept *p, const char *path, const pc_percept_op
         PC_TRY(pc_template_by_name(&p->model->chat, options->chat_template));
     }
     PC_TRY(pc_cpu_backend_new(&p->backend, options->threads, 0));
-    PC_TRY(pc_model_pack(p->model, p->backend, compute));
+    PC_TRY(pc_packed_lay_out(&p->packed, p->model, p->backend, compute));
     if (options->adapter) {
         PC_TRY(pc_adapter_load(&p->adapter, p->model, options->adapter));
     }
-    return pc_local_new(&p->local, p->model, p->backend,
-                        &(pc_local_options){.context = options->context, .compute = compute, .adapter = p->adapter});
+    pc_local_options local = {.context = options->context, .compute = compute, .adapter = p->adapter};
+    PC_TRY(read_cache(&local.cache, options, compute));
+    return pc_local_new(&p->local, p->model, p->backend, &local);
 }
 
 int pc_percept_load(pc_percept **out, const char *path, const pc_percept_options *options)
@@ -69,6 +81,7 @@ void pc_percept_free(pc_percept *p)
     pc_local_free(p->local);
     pc_adapter_free(p->adapter);
     pc_model_free(p->model);
+    pc_packed_free(p->packed);
     pc_cpu_backend_free(p->backend);
     pc_free(p);
 }

@@ -330,13 +330,12 @@ static bool is_empty(const char *path)
     return empty;
 }
 
-/* The folder's state, or a new one. */
-static pc_status take_up(run *r)
+/* The folder's state, or a new one; nothing is written. */
+static pc_status look_at_folder(run *r)
 {
     pc_clean_progress before = {0};
     bool found;
     PC_TRY(identify(r));
-    PC_TRY(pc_make_directories(r->folder));
     pc_status status = pc_clean_progress_load(&before, &found, r->folder);
     if (status == PC_OK && found && strcmp(before.identity, r->progress.identity) != 0) {
         status = pc_fail(PC_ERR_USAGE, "%s: holds a run of another dataset or other options; give another folder", r->folder);
@@ -347,7 +346,7 @@ static pc_status take_up(run *r)
         status = pc_fail(PC_ERR_USAGE, "%s: expected an empty folder or one of a run that broke off", r->folder);
     }
     pc_clean_progress_clear(&before);
-    return status == PC_OK ? pc_clean_progress_save(&r->progress, r->folder) : status;
+    return status;
 }
 
 /* Hashes of what was kept before the interruption. */
@@ -365,19 +364,22 @@ done:
     return status;
 }
 
+/* What can fail by the options comes before anything is written. */
 static pc_status set_up(run *r)
 {
     const pc_clean_options *o = r->options;
     PC_TRY(PC_NEW_ARRAY(r->items, BLOCK, "a block of samples"));
     PC_TRY(pc_pool_new(&r->pool, (int)o->threads));
-    PC_TRY(pc_output_open(&r->output, r->folder, o, &r->progress.sizes));
-    PC_TRY(o->duplicates ? recall(r) : PC_OK);
     if (o->clip) {
         PC_TRY(pc_cpu_backend_new(&r->backend, (int)o->threads, 0));
         PC_TRY(pc_similarity_open(&r->similarity, o->clip, r->backend));
     }
+    PC_TRY(o->against ? add_against(r) : PC_OK);
     PC_TRY(o->max_text_uses > 0 ? count_texts(r) : PC_OK);
-    return o->against ? add_against(r) : PC_OK;
+    PC_TRY(pc_make_directories(r->folder));
+    PC_TRY(pc_clean_progress_save(&r->progress, r->folder));
+    PC_TRY(pc_output_open(&r->output, r->folder, o, &r->progress.sizes));
+    return o->duplicates ? recall(r) : PC_OK;
 }
 
 static pc_status finish(run *r)
@@ -430,7 +432,7 @@ pc_status pc_clean_data(pc_json **report, const char *path, const char *folder, 
     PC_GO(pc_clean_check_options(options));
     PC_GO(pc_dataset_open(&r.dataset, path, NULL, NULL));
     r.total = pc_dataset_count(r.dataset);
-    PC_GO(take_up(&r));
+    PC_GO(look_at_folder(&r));
     if (!r.progress.finished) {
         PC_GO(set_up(&r));
         PC_GO(go_over(&r));

@@ -1,8 +1,8 @@
 /* I = unit(image tower), T = unit(text tower), cosine = I T (Radford et al. 2021, figure 3; the temperature and SigLIP's bias are left
  * out). One graph for up to PC_SIMILARITY_BATCH pairs, texts packed behind each other.
  *
- * Easy to get wrong: CLIP's text ends with its end token, the first one counts (with eos_token_id 2 in old configurations: the largest id);
- * SigLIP's is padded to the full length, every token sees all, and the last row stands for it.
+ * Easy to get wrong: CLIP's text ends with its end token, the first one counts (with eos_token_id 2 in old configurations the largest id,
+ * as transformers takes it); SigLIP's is padded to the full length, every token sees all, and the last row stands for it.
  */
 #include "clean/similarity.h"
 
@@ -19,6 +19,8 @@ struct pc_similarity {
     pc_exec *exec;
     pc_tensor *pixels, *ids, *positions, *ranges, *ends, *images, *texts;
     int64_t side, context; /* pixels; ids of a text at most */
+    int32_t end;           /* id that ends a text */
+    bool largest;          /* the largest id of a text stands for it */
     float *pixel_values;
     int32_t *id_values, *position_values, *end_values;
     pc_attention_range *range_values;
@@ -61,6 +63,17 @@ static pc_status make_room(pc_similarity *self)
     return PC_NEW_ARRAY(self->end_values, batch, "texts");
 }
 
+/* Configurations of OpenAI's models say 2 where the tokenizer has another id; a tokenizer whose end is 2 is taken at its word. */
+static void find_end(pc_similarity *self)
+{
+    enum { OLD_END = 2 };
+    const pc_model *model = self->model;
+    int32_t said = (int32_t)model->contrast.config.eos_token_id;
+    int32_t spoken = model->tokenizer ? pc_tokenizer_special(model->tokenizer, PC_TOKEN_EOS) : -1;
+    self->end = spoken >= 0 ? spoken : said;
+    self->largest = said == OLD_END && spoken != OLD_END;
+}
+
 pc_status pc_similarity_new(pc_similarity **out, pc_model *model, const pc_backend *backend)
 {
     pc_similarity *self = NULL;
@@ -72,6 +85,7 @@ pc_status pc_similarity_new(pc_similarity **out, pc_model *model, const pc_backe
     self->model = model;
     self->side = model->encoder.info.image_size;
     self->context = model->contrast.config.max_position_embeddings;
+    find_end(self);
     pc_status status = make_room(self);
     status = status == PC_OK ? pc_model_pack(model, backend, PC_F32) : status;
     status = status == PC_OK ? build(self, backend) : status;
@@ -132,8 +146,7 @@ static pc_status pad(const pc_similarity *self, pc_ids *ids)
 
 static pc_status tokenise(const pc_similarity *self, const char *text, size_t length, pc_ids *ids)
 {
-    int32_t end = (int32_t)self->model->contrast.config.eos_token_id, spoken = pc_tokenizer_special(self->model->tokenizer, PC_TOKEN_EOS);
-    end = spoken >= 0 ? spoken : end;
+    int32_t end = self->end;
     PC_TRY(pc_tokenizer_encode(self->model->tokenizer, text, length, PC_TOKENIZE_ADD_SPECIAL, ids));
     if (ids->count > (size_t)self->context) {
         ids->count = (size_t)self->context;
@@ -157,19 +170,17 @@ pc_status pc_similarity_prepare(const pc_similarity *self, const pc_image *image
 
 static size_t end_of(const pc_similarity *self, const pc_ids *ids)
 {
-    enum { OLD_END = 2 };
-    int64_t end = self->model->contrast.config.eos_token_id;
     size_t best = 0;
     if (self->model->contrast.bidirectional) {
         return ids->count - 1;
     }
     for (size_t i = 0; i < ids->count; i++) {
-        if (end != OLD_END && ids->data[i] == end) {
+        if (!self->largest && ids->data[i] == self->end) {
             return i;
         }
-        best = end == OLD_END && ids->data[i] > ids->data[best] ? i : best;
+        best = self->largest && ids->data[i] > ids->data[best] ? i : best;
     }
-    return end == OLD_END ? best : ids->count - 1;
+    return self->largest ? best : ids->count - 1;
 }
 
 /* Item `at` of the batch, its text from row `first` on. */

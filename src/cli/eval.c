@@ -8,6 +8,7 @@
 #include "cli/eval_compare.h"
 #include "cli/eval_options.h"
 #include "cli/record.h"
+#include "decode/think.h"
 #include "eval/environment.h"
 #include "eval/metric/metric.h"
 #include "eval/report.h"
@@ -40,8 +41,10 @@ typedef struct evaluating {
     asked_task tasks[TASKS_MAX];
     int count;
     pc_cli_answerer who;
+    pc_think think;
     pc_corrected corrected;
-    pc_answerer answers; /* who, corrected or not */
+    pc_answerer thinker; /* who, with steps before the answer or not */
+    pc_answerer answers; /* the same, corrected or not */
     pc_str result; /* JSON, for the record */
     double told_ms; /* when progress was told last */
 } evaluating;
@@ -132,6 +135,8 @@ static pc_status samples_path(const evaluating *e, const asked_task *asked, char
 static pc_status set_way(const eval_options *o, pc_json *into)
 {
     PC_TRY(o->decoding ? pc_json_set(into, "decoding", pc_json_new_text(o->decoding)) : PC_OK);
+    PC_TRY(o->think ? pc_json_set(into, "think", pc_json_new_text(o->think)) : PC_OK);
+    PC_TRY(o->conclude ? pc_json_set(into, "conclude", pc_json_new_text(o->conclude)) : PC_OK);
     PC_TRY(o->correct ? pc_json_set(into, "correct", pc_json_new_bool(true)) : PC_OK);
     PC_TRY(o->visual_tokens ? pc_json_set(into, "visual_tokens", pc_json_new_text(o->visual_tokens)) : PC_OK);
     return o->temperature > 0 ? pc_json_set(into, "temperature", pc_json_new_number(o->temperature)) : PC_OK;
@@ -492,6 +497,9 @@ static pc_status evaluate(evaluating *e, const char *path)
     }
     PC_TRY(find_tasks(e));
     PC_TRY(check_who(o));
+    if (o->conclude && !o->think) {
+        return pc_fail(PC_ERR_USAGE, "--conclude needs --think TEXT");
+    }
     if (o->log_samples && !o->output_path) {
         return pc_fail(PC_ERR_USAGE, "--log_samples needs --output_path DIR");
     }
@@ -505,8 +513,10 @@ static pc_status evaluate(evaluating *e, const char *path)
                                              .context = o->context, .batch = o->batch_size, .mmproj = o->mmproj,
                                              .visual_tokens = o->visual_tokens, .cache = o->cache, .pin = o->pin}));
     const pc_answerer *who = &e->who.answerer;
-    e->corrected = (pc_corrected){.first = who, .corrector = {.detector = who, .vqa = who}};
-    e->answers = o->correct ? pc_corrected_answerer(&e->corrected) : *who;
+    e->think = (pc_think){.inner = who, .trigger = o->think, .conclude = o->conclude};
+    e->thinker = o->think ? pc_think_answerer(&e->think) : *who;
+    e->corrected = (pc_corrected){.first = &e->thinker, .corrector = {.detector = who, .vqa = who}};
+    e->answers = o->correct ? pc_corrected_answerer(&e->corrected) : e->thinker;
     for (int i = 0; i < e->count; i++) {
         PC_TRY(e->tasks[i].task->measure ? measure_task(e, &e->tasks[i])
                                          : ask_task(e, &e->tasks[i]));

@@ -13,7 +13,7 @@
 typedef struct pc_eval_options {
     char *tasks, *data, *output_path, *template_name, *system, *dtype, *adapter, *decoding, *mmproj, *visual_tokens;
     pc_cli_cache cache;
-    char *model, *base_url, *api_key_env, *shots_select, *shots_task, *shots_data;
+    char *model, *base_url, *api_key_env, *think, *conclude, *shots_select, *shots_task, *shots_data;
     int64_t shots, shots_pool, shots_seed, limit, seed, batch_size, max_new_tokens, context, threads, tries, max_failures;
     double calls_a_minute, temperature;
     bool correct, no_images, log_samples, json, pin;

@@ -1,8 +1,6 @@
 #include "cli/inputs.h"
 
 #include "backend/cpu/cpu.h"
-#include "base/file.h"
-#include "base/log.h"
 #include "base/pin.h"
 #include "media/decode.h"
 #include "model/packed.h"
@@ -59,26 +57,12 @@ pc_status pc_cli_model_load(pc_cli_model *out, const char *path, int threads, co
     return status;
 }
 
-/* Lay the weights out, or take what lies beside them laid out. */
-static pc_status lay_out(pc_cli_model *out)
-{
-    char *path = NULL;
-    PC_TRY(pc_packed_path(&path, out->model, out->backend, out->compute));
-    if (pc_path_exists(path) && pc_packed_open(&out->packed, path, out->model, out->backend, out->compute) != PC_OK) {
-        pc_log(PC_LOG_WARNING, "%s; laid out as without it", pc_error());
-        pc_error_clear();
-    }
-    pc_free(path);
-    return out->packed ? pc_packed_apply(out->packed, out->model, out->backend, out->compute)
-                       : pc_model_pack(out->model, out->backend, out->compute);
-}
-
 pc_status pc_cli_model_open(pc_cli_model *out, const char *path, int threads, const char *dtype,
                             const char *template_name, const char *vision)
 {
     double start = pc_cli_now_ms();
     pc_status status = pc_cli_model_load(out, path, threads, dtype, template_name, vision);
-    if (status == PC_OK && (status = lay_out(out)) != PC_OK) {
+    if (status == PC_OK && (status = pc_packed_lay_out(&out->packed, out->model, out->backend, out->compute)) != PC_OK) {
         pc_cli_model_close(out);
     }
     out->load_ms = pc_cli_now_ms() - start;

@@ -5,9 +5,13 @@
 
 #include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
+
+enum { KEPT_OPEN = 64 };
 
 static bool folder_has_files(const char *path)
 {
@@ -77,6 +81,10 @@ pc_status pc_parquet_set_open(pc_parquet_set *out, const char *path)
         if (__builtin_add_overflow(out->rows, pc_parquet_rows(&out->parts[i].file), &out->rows)) {
             return pc_fail(PC_ERR_DATA, "%s: too many rows", out->parts[i].path);
         }
+        if (i >= KEPT_OPEN) {
+            close(out->parts[i].file.fd);
+            out->parts[i].file.fd = -1;
+        }
     }
     return PC_OK;
 }
@@ -93,7 +101,16 @@ static const pc_parquet_part *part_of(const pc_parquet_set *set, int64_t row)
 pc_status pc_parquet_set_read(const pc_parquet_set *set, int64_t row, pc_json **out)
 {
     const pc_parquet_part *part = part_of(set, row);
-    return pc_parquet_read(&part->file, row - part->first, out);
+    pc_parquet file = part->file; /* what it points to stays the part's */
+    if (file.fd < 0) {
+        file.fd = open(part->path, O_RDONLY | O_CLOEXEC);
+        PC_TRY(file.fd >= 0 ? PC_OK : pc_fail(PC_ERR_IO, "%s: %s", part->path, strerror(errno)));
+    }
+    pc_status status = pc_parquet_read(&file, row - part->first, out);
+    if (part->file.fd < 0) {
+        close(file.fd);
+    }
+    return status;
 }
 
 pc_status pc_parquet_set_name(const pc_parquet_set *set, int64_t row, pc_status status)

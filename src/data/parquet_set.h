@@ -6,7 +6,7 @@
 
 typedef struct pc_parquet_part {
     char *path;
-    pc_parquet file;
+    pc_parquet file; /* closed (fd -1) for all but the first ones: a table may have more files than a process may open */
     int64_t first; /* row of the table */
 } pc_parquet_part;
 

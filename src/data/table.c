@@ -326,6 +326,11 @@ static bool is_address(const char *text, size_t length)
     return found;
 }
 
+static bool is_picture(const char *text, size_t length)
+{
+    return is_address(text, length) || is_base64(text, length, LEAST_BASE64);
+}
+
 /* RLHF-V's records: among other fields a picture in base64, and in base64 the JSON list [question, chosen, rejected]. *found =
  * it is one. */
 static pc_status pair_row(const fields *f, pc_json *row, bool *found)
@@ -366,7 +371,7 @@ static pc_status plain_row(const fields *f, pc_json *row)
     if (f->count != 2) {
         return pc_fail(PC_ERR_DATA, "%d fields; without a header a caption and a picture are expected", f->count);
     }
-    int picture = is_address(f->at[0], f->size[0]) && !is_address(f->at[1], f->size[1]) ? 0 : 1;
+    int picture = is_picture(f->at[0], f->size[0]) && !is_picture(f->at[1], f->size[1]) ? 0 : 1;
     PC_TRY(f->size[1 - picture] ? set_text(row, "text", f->at[1 - picture], f->size[1 - picture])
                                 : pc_fail(PC_ERR_DATA, "there is no caption"));
     return set_picture(row, f->at[picture], f->size[picture]);

@@ -49,15 +49,21 @@ done:
     return status;
 }
 
+static pc_status begun_with_another(const char *key, const char *samples)
+{
+    return pc_fail(PC_ERR_USAGE, "%s: was begun with another %s; give another --output_path or remove the file", samples, key);
+}
+
+/* Equal in all keys of either. */
 static pc_status compare_setups(const pc_json *old, const pc_json *setup, const char *samples)
 {
+    for (void *it = pc_json_first(old); it; it = pc_json_next(old, it)) {
+        PC_TRY(pc_json_get(setup, pc_json_key(it)) ? PC_OK : begun_with_another(pc_json_key(it), samples));
+    }
     for (void *it = pc_json_first(setup); it; it = pc_json_next(setup, it)) {
         bool same;
         PC_TRY(same_value(&same, pc_json_value(it), pc_json_get(old, pc_json_key(it))));
-        if (!same) {
-            return pc_fail(PC_ERR_USAGE, "%s: was begun with another %s; give another --output_path or remove the file", samples,
-                           pc_json_key(it));
-        }
+        PC_TRY(same ? PC_OK : begun_with_another(pc_json_key(it), samples));
     }
     return PC_OK;
 }

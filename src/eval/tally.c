@@ -287,6 +287,7 @@ static pc_status make_sample(pc_json **out, const pc_task_question *question, co
     pc_status status;
     PC_GO(begin_sample(json, question));
     PC_GO(text ? pc_json_set(json, "answer", pc_json_new_text(text)) : pc_json_set(json, "failed", pc_json_new_text(failure)));
+    PC_GO(text && answer->steps.length ? pc_json_set(json, "steps", pc_json_new_text(answer->steps.data)) : PC_OK);
     PC_GO(text ? pc_json_set(json, "right", pc_json_new_bool(right)) : PC_OK);
     PC_GO(cut ? pc_json_set(json, "cut", pc_json_new_bool(true)) : PC_OK);
     PC_GO(text && question->choices && answer->choices ? add_likelihoods(json, question, answer) : PC_OK);

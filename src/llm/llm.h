@@ -52,6 +52,8 @@ typedef struct pc_llm_io {
     pc_layer_cache *cache; /* one for each layer, or NULL: keys are the T rows themselves */
     pc_tensor *cache_rows; /* i32 [T]: the cache row where each row's key is kept */
     pc_tensor *pages;      /* i32 [P]: page of the cache that holds key rows [i * PC_CACHE_PAGE, ...) of the ranges */
+    pc_tensor *spread;     /* f32 [E,E] or NULL: an orthogonal matrix that queries and keys go through before the cache, which
+                            * changes no product */
     pc_tensor *frequencies;/* f32 [E/2]: rotary frequencies (pc_llm_type.frequencies) */
     pc_tensor *source_rows, *target_rows; /* i32 [S], [T-S]: rows of either side (ops/sides.h); with pc_llm_info.source */
     pc_tensor *rows;       /* i32 [R]: the rows whose states are wanted, in this order; NULL = all */

@@ -1,6 +1,7 @@
 #include "llm/stack.h"
 
 #include "ops/attention.h"
+#include "ops/matmul.h"
 #include "ops/keep_rows.h"
 #include "ops/rows.h"
 
@@ -48,18 +49,30 @@ pc_tensor *pc_stack_drop(pc_graph *graph, const pc_llm_io *io, pc_tensor *x, pc_
     return pc_take_rows(graph, x, kept); /* [T',D] */
 }
 
+/* x [T,H,E] through io->spread, head by head. */
+static pc_tensor *spread(pc_graph *graph, const pc_llm_io *io, pc_tensor *x)
+{
+    if (!io->spread || !x) {
+        return x;
+    }
+    const int64_t heads = x->shape.dim[1], size = x->shape.dim[2];
+    pc_tensor *flat = pc_reshape(graph, x, pc_dims(2, -1, size)); /* [T*H,E] */
+    return pc_reshape(graph, pc_linear(graph, flat, io->spread, NULL, NULL, PC_F32), pc_dims(3, -1, heads, size));
+}
+
 pc_tensor *pc_stack_attend(const pc_build *build, const pc_llm_io *io, int index, pc_tensor *const qkv[3],
                            const pc_stack_attention *how)
 {
     pc_graph *graph = build->graph;
-    pc_tensor *in[] = {qkv[0], qkv[1], qkv[2]};
+    pc_tensor *in[] = {spread(graph, io, qkv[0]), spread(graph, io, qkv[1]), qkv[2]};
+    pc_tensor *sinks = spread(graph, io, how->sinks);
     const pc_attention_params params = {.scale = how->scale, .page_rows = PC_CACHE_PAGE, .place = PC_PLACE_LAST};
     if (io->cache) {
         in[1] = pc_store_rows(graph, io->cache[index].keys, in[1], io->cache_rows); /* [S,K,E] */
         in[2] = pc_store_rows(graph, io->cache[index].values, in[2], io->cache_rows);
     }
-    if (how->sinks) {
-        pc_tensor *near = pc_attention_sinks(graph, in, how->sinks, pc_stack_only(graph, io->ranges, io->rows), io->pages, params);
+    if (sinks) {
+        pc_tensor *near = pc_attention_sinks(graph, in, sinks, pc_stack_only(graph, io->ranges, io->rows), io->pages, params);
         return pc_reshape(graph, near, pc_dims(2, -1, how->heads * how->size));
     }
     if (!how->bias) { /* a look knows no bias */

@@ -159,6 +159,7 @@ pc_tensor *pc_model_read(const pc_build *build, const pc_model *model, const pc_
         .embeddings = x,
         .positions = reading->positions,
         .inside = reading->inside,
+        .spread = reading->spread,
         .ranges = reading->ranges,
         .cache = reading->cache,
         .cache_rows = reading->cache_rows,

@@ -25,7 +25,7 @@ pc_tensor *pc_model_arrange(const pc_build *build, const pc_model *model, pc_ten
 typedef struct pc_reading {
     pc_tensor *ids;        /* i32 [T]: any id of the vocabulary where a soft token stands */
     pc_tensor *positions;  /* i32 [T], or [T,A] (pc_llm_info.axes) */
-    pc_tensor *inside;     /* i32 [T,1] or NULL: llm/llm.h */
+    pc_tensor *inside, *spread; /* or NULL: llm/llm.h */
     pc_tensor *ranges;     /* i32 [T,4] */
     pc_tensor *soft;       /* f32 [S,D'] or NULL */
     pc_tensor *soft_rows;  /* i32 [S]: rows of the sequence that the soft tokens replace; of pictures that stay apart i32 [N]: the

@@ -239,3 +239,16 @@ pc_status pc_packed_apply(const pc_packed *packed, pc_model *model, const pc_bac
     }
     return PC_OK;
 }
+
+pc_status pc_packed_lay_out(pc_packed **out, pc_model *model, const pc_backend *backend, pc_dtype compute)
+{
+    char *path = NULL;
+    *out = NULL;
+    PC_TRY(pc_packed_path(&path, model, backend, compute));
+    if (pc_path_exists(path) && pc_packed_open(out, path, model, backend, compute) != PC_OK) {
+        pc_log(PC_LOG_WARNING, "%s; laid out as without it", pc_error());
+        pc_error_clear();
+    }
+    pc_free(path);
+    return *out ? pc_packed_apply(*out, model, backend, compute) : pc_model_pack(model, backend, compute);
+}

@@ -29,4 +29,8 @@ void pc_packed_free(pc_packed *packed); /* behind the model, which borrows from 
 /* pc_model_pack, but for what the file has. Both are borrowed until the model is freed. */
 pc_status pc_packed_apply(const pc_packed *packed, pc_model *model, const pc_backend *backend, pc_dtype compute);
 
+/* What lies beside the model (pc_packed_path), when it fits, else pc_model_pack; one that does not fit is told by a warning. *out
+ * may be NULL. */
+pc_status pc_packed_lay_out(pc_packed **out, pc_model *model, const pc_backend *backend, pc_dtype compute);
+
 #endif

@@ -4,6 +4,7 @@
 
 #include "ops/rows.h"
 
+#include <math.h>
 #include <string.h>
 
 enum { DEFAULT_CONTEXT = 4096, DEFAULT_CHUNK = 512 };
@@ -116,6 +117,9 @@ static pc_status build_text(pc_session *session)
         .cache_pages = pc_graph_input(text->graph, "cache_pages", PC_I32, pc_dims(1, pc_cache_table_size(session->cache))),
     };
     pc_model_reading_inputs(text->graph, model, chunk, &text->in);
+    if (session->options.cache.spread) {
+        text->in.spread = pc_graph_input(text->graph, "spread", PC_F32, pc_dims(2, model->llm.info.head_size, model->llm.info.head_size));
+    }
     if (session->options.cache.window) {
         text->in.inside = pc_graph_input(text->graph, "inside", PC_I32, pc_dims(2, chunk, 1));
     }
@@ -184,6 +188,22 @@ static pc_status allocate_results(pc_session *session)
     return PC_NEW_ARRAY(session->token_places, chunk, "hidden states");
 }
 
+/* Sylvester's matrix of the largest power of two that divides a head, along the diagonal: row r, column c has the sign of the
+ * parity of r & c. */
+static pc_status make_spread(pc_session *session)
+{
+    const int64_t size = session->model->llm.info.head_size, block = size & -size;
+    PC_TRY(PC_NEW_ARRAY(session->spread, (size_t)(size * size), "a session"));
+    for (int64_t row = 0; row < size; row++) {
+        for (int64_t i = 0; i < block; i++) {
+            const int64_t r = row % block;
+            const float value = 1 / sqrtf((float)block);
+            session->spread[row * size + row - r + i] = __builtin_parityll((unsigned long long)(r & i)) ? -value : value;
+        }
+    }
+    return PC_OK;
+}
+
 static pc_status allocate(pc_session *session)
 {
     size_t chunk = (size_t)session->options.chunk, width = (size_t)session->model->llm.info.width;
@@ -194,6 +214,7 @@ static pc_status allocate(pc_session *session)
                          session->options.chunk, session->options.compute));
     PC_TRY(allocate_results(session));
     PC_TRY(PC_NEW_ARRAY(session->frequencies, (size_t)(session->model->llm.info.head_size / 2), "a session"));
+    PC_TRY(session->options.cache.spread ? make_spread(session) : PC_OK);
     PC_TRY(PC_NEW_ARRAY(session->ids, chunk, "a session"));
     PC_TRY(PC_NEW_ARRAY(session->positions, chunk * (size_t)session->model->llm.info.axes, "a session"));
     PC_TRY(PC_NEW_ARRAY(session->inside, chunk, "a session"));
@@ -218,6 +239,9 @@ static pc_status bind_cache(pc_session *session)
     for (int64_t i = 0; i < info->layers; i++) {
         PC_TRY(pc_exec_bind(exec, session->layers[i].keys, pc_cache_keys(cache, i), shape));
         PC_TRY(pc_exec_bind(exec, session->layers[i].values, pc_cache_values(cache, i), shape));
+    }
+    if (session->spread) {
+        PC_TRY(pc_exec_bind(exec, session->text.in.spread, session->spread, pc_dims(2, info->head_size, info->head_size)));
     }
     PC_TRY(pc_memory_bind(session->memory, exec));
     PC_TRY(pc_exec_bind(exec, session->text.in.cache_pages, pc_cache_table(cache), pc_dims(1, pc_cache_table_size(cache))));
@@ -250,10 +274,13 @@ bool pc_session_expect(pc_session *session, int64_t total)
 }
 
 /* A window moves a text under its queries: what knows it as a whole does not go with it. */
-static pc_status check_window(const pc_model *model, const pc_session_options *options)
+static pc_status check_cache(const pc_model *model, const pc_session_options *options)
 {
     const pc_cache_options *cache = &options->cache;
     enum { MOST = 1 << 24 };
+    if (cache->spread && model->llm.info.source) {
+        return pc_fail(PC_ERR_DATA, "%s: keys of an encoder-decoder don't go through a Hadamard matrix", model->path ? model->path : "the model");
+    }
     if (!cache->window) {
         return PC_OK;
     }
@@ -287,7 +314,7 @@ pc_status pc_session_new(pc_session **out, const pc_model *model, const pc_backe
     }
     const int32_t last = options->context > 0 ? (int32_t)options->context - 1 : 0;
     PC_TRY(pc_model_check_positions(model, &last, 1));
-    PC_TRY(check_window(model, options));
+    PC_TRY(check_cache(model, options));
     PC_TRY(PC_NEW(session, "a session"));
     session->model = model;
     session->apart = pc_model_pictures_apart(model);
@@ -338,6 +365,7 @@ void pc_session_free(pc_session *session)
     pc_free(session->ids);
     pc_free(session->positions);
     pc_free(session->inside);
+    pc_free(session->spread);
     pc_free(session->parts);
     pc_free(session->follow);
     pc_free(session->rows);

@@ -56,6 +56,7 @@ struct pc_session {
     int32_t *follow;    /* [rows,context]: the position behind what a row holds up to each place */
     int64_t horizon;    /* length that the frequencies in use are for; counts beyond rotary_limit only */
     float *frequencies; /* [E/2] */
+    float *spread;      /* [E,E] or NULL */
     float *logits;      /* [rows,tail,V]: of the last tokens, the last one at the end */
     float *tapped;      /* [rows,taps,V] */
     float *hidden;      /* [rows,context,D'] or NULL */

@@ -56,7 +56,7 @@ pc_status pc_visual_parse(pc_visual_tokens *out, const char *text)
 {
     char *copy = pc_strdup(text && *text ? text : "none"), *rest = copy;
     const way *chosen = NULL;
-    pc_status status = copy ? PC_OK : pc_fail_memory(strlen(text), "visual_tokens");
+    pc_status status = copy ? PC_OK : pc_fail_memory(0, "visual_tokens");
     *out = (pc_visual_tokens){0};
     if (status == PC_OK) {
         status = find_way(strsep(&rest, ","), &chosen);

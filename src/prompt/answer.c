@@ -6,6 +6,7 @@
 void pc_answer_clear(pc_answer *answer)
 {
     pc_str_clear(&answer->text);
+    pc_str_clear(&answer->steps);
     pc_free(answer->choices);
     memset(answer, 0, sizeof *answer);
 }

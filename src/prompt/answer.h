@@ -60,6 +60,7 @@ typedef struct pc_answer {
     size_t prompt_tokens;     /* soft tokens included */
     size_t media_tokens;      /* the soft tokens among them */
     size_t completion_tokens; /* new tokens, the end token included */
+    pc_str steps; /* what was said on the way to the answer; empty when nothing was */
     pc_answer_choice *choices; /* of the request's choices, in its order; NULL when the answerer can't tell */
 } pc_answer;
 

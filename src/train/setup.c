@@ -146,6 +146,7 @@ static pc_status load_model(pc_model **out, const pc_recipe *recipe)
         bool changed = recipe->tuning != PC_TUNING_LORA || recipe->vision_tower_path || recipe->language_model_path;
         PC_TRY(changed ? pc_params_own(&(*out)->params) : PC_OK); /* else they stay mapped, in their stored type */
     }
+    (*out)->visual = (pc_visual_tokens){0}; /* training reads every token of a picture, and so do its rollouts */
     if (recipe->sparse.experts && recipe->tuning == PC_TUNING_LORA) {
         return pc_fail(PC_ERR_USAGE, "moe_experts: experts are trained as whole weights, not with finetuning_type: lora");
     }

@@ -233,6 +233,30 @@ static void test_tokens_and_back(void **state)
     pc_percept_release(ids);
 }
 
+/* A text behind the 256 tokens that the model was made for, in a small cache; the same for any number of threads. */
+static void test_small_cache(void **state)
+{
+    const pc_percept_request request = {.prompt = "Once upon a time", .max_tokens = 400, .temperature = 1, .seed = 4};
+    char *answer[2] = {NULL, NULL};
+    (void)state;
+    for (int i = 0; i < 2; i++) {
+        pc_percept *model = NULL;
+        const pc_percept_options options = {.threads = 1 + i, .context = 1000, .chat_template = "raw", .cache_type_k = "q8_0",
+                                            .cache_type_v = "q4_0", .window = 60};
+        assert_int_equal(pc_percept_load(&model, PERCEPT_TESTS_DIR "/golden/llama/tied", &options), PC_PERCEPT_OK);
+        assert_int_equal(pc_percept_answer(model, &request, &answer[i]), PC_PERCEPT_OK);
+        const size_t made = pc_percept_last(model).completion_tokens;
+        assert_true(made > 256);
+        pc_percept_free(model);
+    }
+    assert_string_equal(answer[0], answer[1]);
+    pc_percept_release(answer[0]);
+    pc_percept_release(answer[1]);
+    pc_percept *model;
+    assert_int_equal(pc_percept_load(&model, LLAVA, &(pc_percept_options){.cache_type_v = "q6_k"}), PC_PERCEPT_ERR_USAGE);
+    assert_string_equal(pc_percept_error(), "pc_percept_load: cache_type_v 'q6_k': expected f32, f16, bf16, q8_0 or q4_0");
+}
+
 static void test_failures_say_why(void **state)
 {
     pc_percept *model = NULL;
@@ -277,7 +301,7 @@ int main(void)
         cmocka_unit_test(test_pictures_in_memory),     cmocka_unit_test(test_conversation),
         cmocka_unit_test(test_choices_and_samplers),   cmocka_unit_test(test_trains),
         cmocka_unit_test(test_stops_when_told),        cmocka_unit_test(test_tokens_and_back),
-        cmocka_unit_test(test_failures_say_why),
+        cmocka_unit_test(test_failures_say_why),       cmocka_unit_test(test_small_cache),
     };
     return cmocka_run_group_tests(tests, load, unload);
 }

@@ -35,6 +35,13 @@ refuses() {
     done
 }
 
+@test "run: keys through a Hadamard matrix: the same answer in f32" {
+    [ "$("$percept" run $model "Once upon a time" -n 24 --template raw -khad --json | jq -c .ids)" = \
+      "$("$percept" run $model "Once upon a time" -n 24 --template raw --json | jq -c .ids)" ]
+    "$percept" run $model "Once upon a time" -n 24 --template raw -khad -ctk q4_0 -ctv q8_0
+    refuses 3 "$percept" show tests/golden/t5/flan -khad
+}
+
 @test "eval: side by side as one after the other, and perplexity near that of f32" {
     tiny=models/percept-tiny
     for type in q8_0 q4_0; do

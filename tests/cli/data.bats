@@ -169,6 +169,23 @@ EOF
     grep -q 'a run of another dataset or other options' "$folder/err"
 }
 
+@test "data clean: the cosine of picture and caption by a model" {
+    "$percept" train recipes/tiny/contrastive.yaml dataset="scenes?seed=4&n=8&content=brief" max_steps=1 per_device_train_batch_size=2 \
+        warmup_steps=0 output_dir="$folder/clip" 2>/dev/null
+    "$percept" data clean "scenes?seed=5&n=40&content=brief" "$folder/clean" --clip "$folder/clip" --format jsonl | grep -q '  95 % of the cosines'
+    median=$(jq -s 'map(.clean_similarity) | sort | .[20]' "$folder/clean/data.jsonl")
+    out=$("$percept" data clean "$folder/clean/data.jsonl" "$folder/half" --clip "$folder/clip" --min_similarity "$median" || true)
+    if jq -en "$median > 0"; then # a limit of 0 is none
+        [[ $out == *"40 seen = 20 kept + 20 dropped + 0 damaged"* ]]
+        grep -q '  similarity  *20 ' <<<"$out"
+    fi
+    code=0
+    "$percept" data clean "$folder/rows.jsonl" "$folder/other" --clip tests/golden/llava/hf 2>"$folder/err" || code=$?
+    [ "$code" -eq 2 ]
+    grep -q 'a model with two towers' "$folder/err"
+    [ ! -e "$folder/other" ]
+}
+
 @test "data clean: what has no meaning is refused" {
     for options in "--min_words 5 --max_words 4" "--max_aspect 0.5" "--min_similarity 0.2" "--near 17" "--languages" "--config $folder/none.yaml"; do
         code=0

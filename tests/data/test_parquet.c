@@ -9,6 +9,7 @@
 
 #include <math.h>
 #include <stdio.h>
+#include <sys/resource.h>
 
 #define GOLDEN PERCEPT_TESTS_DIR "/golden/parquet/"
 
@@ -81,6 +82,43 @@ static void test_captions(void **state)
     assert_string_equal(text_of(&sample, 1), "picture 17");
     pc_dataset_close(dataset);
     pc_sample_clear(&sample);
+}
+
+/* A folder may hold more files than a process may open. */
+static void test_many_files(void **state)
+{
+    enum { FILES = 200 };
+    char folder[256], path[512], name[32], *bytes;
+    struct rlimit before, few;
+    size_t size;
+    pc_sample sample = {0};
+    (void)state;
+    pc_test_folder_new(folder);
+    must(pc_file_read(&bytes, &size, GOLDEN "captions.parquet", 1 << 20));
+    for (int i = 0; i < FILES; i++) {
+        snprintf(name, sizeof name, "%03d.parquet", i);
+        pc_test_write(folder, name, bytes, size);
+    }
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
+    few = before;
+    few.rlim_cur = 100;
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &few), 0);
+    pc_dataset *dataset = open_dataset(folder);
+    assert_int_equal(pc_dataset_count(dataset), FILES * ROWS);
+    for (int64_t i = FILES * ROWS - 1; i > 0; i -= 211) {
+        char caption[32];
+        snprintf(caption, sizeof caption, "picture %d", (int)(i % ROWS));
+        must(pc_dataset_read(dataset, i, &sample));
+        assert_string_equal(text_of(&sample, 1), caption);
+    }
+    snprintf(name, sizeof name, "%03d.parquet", FILES - 1);
+    assert_int_equal(remove(pc_test_path(path, folder, name)), 0);
+    must_fail(pc_dataset_read(dataset, FILES * ROWS - 1, &sample), PC_ERR_IO, "199.parquet");
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
+    pc_dataset_close(dataset);
+    pc_sample_clear(&sample);
+    pc_free(bytes);
+    pc_test_folder_free(folder);
 }
 
 /* What is not read is said; a file without its end is cut off. */
@@ -174,6 +212,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_files),
         cmocka_unit_test(test_captions),
+        cmocka_unit_test(test_many_files),
         cmocka_unit_test(test_refusals),
         cmocka_unit_test(test_mutants),
         cmocka_unit_test(test_out_of_memory),

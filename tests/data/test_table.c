@@ -76,6 +76,13 @@ static void test_captions(void **state)
     must_fail(pc_dataset_read(cc12m, 5, &sample), PC_ERR_IO, "missing.png");
     pc_dataset_close(cc12m);
     pc_sample_clear(&sample);
+    pc_str rows = {0};
+    must(pc_str_printf(&rows, "%s\tbase64 first\nbase64 behind\t%s\n", base64.data, base64.data));
+    pc_dataset *coded = open_text("coded.tsv", rows.data);
+    expect(coded, 0, NULL, "base64 first");
+    expect(coded, 1, NULL, "base64 behind");
+    pc_dataset_close(coded);
+    pc_str_clear(&rows);
 }
 
 static void make_questions(pc_str *out)

@@ -19,6 +19,7 @@
 #include "ops/preference.h"
 #include "ops/rope.h"
 #include "ops/rows.h"
+#include "ops/token_merge.h"
 #include "ops/transpose.h"
 #include "tensor/builtin.h"
 
@@ -125,6 +126,31 @@ static void test_log_scale(void **state)
         walker_begin(w, &pc_op_log_scale, &params);
         walker_float(w, PC_F32, pc_dims(3, i % 5 * 30, 3, widths[i % WIDTHS]));
         walker_int(w, i % 2 ? pc_dims(1, i % 5 * 30) : pc_dims(2, i % 5 * 30, 3), 200);
+        walker_check(w);
+    }
+}
+
+/* Odd and even numbers of tokens, and none; sizes from 1 on. */
+static void test_token_merge(void **state)
+{
+    walker *w = *state;
+    const pc_proportion_params params = {0.125};
+    for (int i = 0; i < 2 * WIDTHS; i++) {
+        const int64_t tokens = i % 4 * 7, width = widths[i % WIDTHS];
+        walker_begin(w, &pc_op_halves, NULL);
+        w->node.outputs = 2;
+        walker_float(w, PC_F32, pc_dims(3, tokens, 1 + i % 3, width));
+        w->absolute = 2e-6;
+        walker_check(w);
+        walker_begin(w, &pc_op_proportion, &params);
+        w->node.outputs = 3;
+        for (int k = 0; k < 3; k++) {
+            walker_float(w, PC_F32, pc_dims(3, tokens, 3, width));
+        }
+        pc_tensor *sizes = walker_float(w, PC_F32, pc_dims(1, tokens));
+        for (int64_t t = 0; t < tokens; t++) {
+            walker_set(w, sizes, t, (double)(1 + t % 5));
+        }
         walker_check(w);
     }
 }
@@ -539,6 +565,7 @@ int main(void)
         cmocka_unit_test(test_elementwise),
         cmocka_unit_test(test_repeated),
         cmocka_unit_test(test_log_scale),
+        cmocka_unit_test(test_token_merge),
         cmocka_unit_test(test_depthwise),
         cmocka_unit_test(test_row_lengths),
         cmocka_unit_test(test_activations),

@@ -246,6 +246,38 @@ static void test_types(void **state)
     pc_model_free(model);
 }
 
+/* Keys through a Hadamard matrix: the same products in f32 whatever the size of a head, the same bits in any row; nearer ones when
+ * they are rounded. */
+static void test_spread(void **state)
+{
+    static const char *const models[] = {GOLDEN("llama/tied"), GOLDEN("decoders/phi"), GOLDEN("decoders/mpt_three")};
+    (void)state;
+    for (size_t m = 0; m < sizeof models / sizeof models[0]; m++) {
+        pc_model *model = golden_model(models[m]);
+        const size_t vocabulary = (size_t)model->llm.info.vocabulary;
+        pc_backend *backend;
+        int32_t ids[60];
+        for (int i = 0; i < 60; i++) {
+            ids[i] = (int32_t)((i * 31 + i / 7) % model->llm.info.vocabulary);
+        }
+        assert_int_equal(pc_cpu_backend_new(&backend, 2, 0), PC_OK);
+        float *want = alone(model, backend, (kind){.compute = PC_F32}, ids, 60);
+        float *found = alone(model, backend, (kind){.compute = PC_F32, .cache = {.spread = true}}, ids, 60);
+        assert_true(distance(want, found, vocabulary) <= 1e-5);
+        assert_memory_not_equal(want, found, vocabulary * sizeof(float));
+        free(want);
+        free(found);
+        pc_cpu_backend_free(backend);
+        pc_model_free(model);
+    }
+    check_rows(GOLDEN("llama/tied"), (kind){.compute = PC_F32, .cache = {.typed = true, .spread = true, .keys = PC_Q4_0, .values = PC_Q8_0}});
+    pc_model *model = golden_model(GOLDEN("t5/flan"));
+    pc_session *session;
+    assert_int_equal(pc_session_new(&session, model, NULL, &(pc_session_options){.cache = {.spread = true}}), PC_ERR_DATA);
+    assert_non_null(strstr(pc_error(), "Hadamard"));
+    pc_model_free(model);
+}
+
 /* Keys of 8 numbers are no whole block. */
 static void test_narrow_keys(void **state)
 {
@@ -317,6 +349,7 @@ int main(void)
         cmocka_unit_test(test_rows_typed),
         cmocka_unit_test(test_types),
         cmocka_unit_test(test_narrow_keys),
+        cmocka_unit_test(test_spread),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -7,6 +7,8 @@
  *
  *    [INST] {question} [/INST] {answer} [INST] {question} [/INST]       with a blank before the first and one behind the last
  *
+ * and its VQA model: CogVLM's chat behind the letters <EOI>, which are no token.
+ *
  * Source: cogvlm-chat-hf, modeling_cogvlm.py, and cogagent-chat-hf, modeling_cogagent.py (_history_to_prompt). Easy to get wrong: a
  * line feed follows an answer, none the question; nothing marks the end of CogAgent's answers, so it trains as CogVLM's.
  */
@@ -55,6 +57,13 @@ static void short_message(pc_segments *segments, const pc_template *self, const 
     say(segments, self->name, conversation, position, &words);
 }
 
+/* The first question behind <EOI>. */
+static void agent_vqa_message(pc_segments *segments, const pc_template *self, const pc_conversation *conversation, size_t position)
+{
+    static const frame first = {"<EOI>Question: ", " Answer:", " ", "\n"}, later = {"Question: ", " Answer:", " ", "\n"};
+    say(segments, self->name, conversation, position, position == 0 ? &first : &later);
+}
+
 static void agent_message(pc_segments *segments, const pc_template *self, const pc_conversation *conversation, size_t position)
 {
     static const frame words = {" [INST] ", " [/INST] ", "", ""};
@@ -92,4 +101,11 @@ const pc_template pc_template_cogagent = {
     .jinja = JINJA(" [INST] ", " [/INST] ", "", ""),
     .train_as = "cogvlm",
     .message = agent_message,
+};
+
+const pc_template pc_template_cogagent_vqa = {
+    .name = "cogagent_vqa",
+    .help = "CogAgent's VQA model: <EOI>Question: ... Answer: ...",
+    .jinja = JINJA("' + ('<EOI>' if loop.first else '') + 'Question: ", " Answer:", "{{ ' ' }}", " + '\\n'"),
+    .message = agent_vqa_message,
 };
