@@ -3,6 +3,7 @@
 #include "agent/words.h"
 #include "base/memory.h"
 #include "data/scenes.h"
+#include "support/allocfail.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -129,6 +130,24 @@ static void corrects_by_a_model(void **state)
     assert_non_null(strstr(pc_error(), "from 0 to 1"));
 }
 
+static pc_status correct_once(void *user)
+{
+    static const script looks[] = {{"Is there a blue star", "no"}, {"Is there", "yes"}, {"How many", "1"}, {NULL, "top left"}};
+    const pc_answerer eyes = told(looks);
+    const pc_corrector corrector = {.detector = &eyes, .vqa = &eyes};
+    pc_json *record = NULL;
+    pc_status status = pc_correct(&corrector, &(pc_answer_media){.kind = PC_MEDIA_IMAGE}, user, &record);
+    pc_json_free(record);
+    return status;
+}
+
+static void every_allocation_may_fail(void **state)
+{
+    char text[] = "A large red circle at the top left, a blue star.";
+    (void)state;
+    assert_true(pc_test_each_allocation(correct_once, text) > 20);
+}
+
 /* --- a scene's truth as detector --- */
 
 static pc_status truth(void *self, const pc_answer_request *request, pc_answer *out)
@@ -185,6 +204,7 @@ int main(void)
         cmocka_unit_test(corrects_by_rules),
         cmocka_unit_test(corrects_by_a_model),
         cmocka_unit_test(finds_what_was_made_up),
+        cmocka_unit_test(every_allocation_may_fail),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

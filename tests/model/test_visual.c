@@ -3,6 +3,7 @@
 #include "backend/cpu/cpu.h"
 #include "base/memory.h"
 #include "model/session.h"
+#include "support/allocfail.h"
 #include "support/golden.h"
 
 #include <setjmp.h>
@@ -223,6 +224,29 @@ static void bad_settings(void **state)
     }
 }
 
+static pc_status open_and_read(void *user)
+{
+    static const int32_t ids[] = {5, 6, 7};
+    const looking *l = user;
+    pc_session *session = NULL;
+    pc_status status = pc_session_new(&session, l->model, l->backend, &(pc_session_options){.compute = PC_F32, .context = 32});
+    status = status == PC_OK ? pc_session_read(session, ids, NULL, 3) : status;
+    pc_session_free(session);
+    return status;
+}
+
+static void every_allocation_may_fail(void **state)
+{
+    static const char *const ways[] = {"fastv,layer=1", "tome,merged=2", "prumerge"};
+    (void)state;
+    for (size_t i = 0; i < sizeof ways / sizeof ways[0]; i++) {
+        looking l;
+        start(&l, 0, ways[i], &(pc_session_options){.compute = PC_F32});
+        assert_true(pc_test_each_allocation(open_and_read, &l) > 20);
+        stop(&l);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -230,6 +254,7 @@ int main(void)
         cmocka_unit_test(fastv_as_the_original),
         cmocka_unit_test(rows_are_judged_apart),
         cmocka_unit_test(bad_settings),
+        cmocka_unit_test(every_allocation_may_fail),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

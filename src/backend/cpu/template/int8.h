@@ -10,7 +10,8 @@
  *     PAIRS(w, y), PAIRS_ADD(p, q)                 such sums of narrow codes; sums of them, as long as they fit
  *     PAIRS_END(sum, p)                            sum + both of each lane
  *     DOT_SHORTS(sum, w, y)                        sum + the two products of 16 bits in each lane: wide codes come so to tiles
- *     DOT8, if template/dots8.h shall serve few rows, and what template/lanes8.h asks for
+ *     DOT8, if template/dots8.h shall serve few rows, and what template/lanes8.h asks for;
+ *     DOT8_Q8_0, if Q8_0 has a function of its own for that
  * Sums of products of codes are exact, so that only the order of the groups counts.
  */
 #include "backend/cpu/template/ends.h"
@@ -351,10 +352,13 @@ TILE8(tile8_min, 32, true, 6)
 #ifdef DOT8
 #include "backend/cpu/template/lanes8.h"
 #include "backend/cpu/template/dots8.h"
-#define INT8_DOT(type) dot8_##type
+#ifndef DOT8_Q8_0
+#define DOT8_Q8_0 dot8_q8_0
+#endif
+#define INT8_DOT(type, dtype) (dtype == PC_Q8_0 ? DOT8_Q8_0 : dot8_##type)
 #else
 enum { DOT8_ROWS = 0 };
-#define INT8_DOT(type) NULL
+#define INT8_DOT(type, dtype) NULL
 #endif
 
 #define INT8_TILE(size, has_min, bits)                      \
@@ -371,7 +375,7 @@ enum { DOT8_ROWS = 0 };
         .has_min = has_min_,                                             \
         .panel = panel_##type,                                           \
         .tile = INT8_TILE(size, has_min_, BITS_##type),                  \
-        .dot = INT8_DOT(type),                                           \
+        .dot = INT8_DOT(type, dtype),                                    \
     },
 
 /* As many independent sums as a tile has. */

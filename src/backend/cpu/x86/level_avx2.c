@@ -31,5 +31,7 @@ INLINE vi add_products(vi sum, __m256i w, __m256i y)
 #define DOT_SHORTS(sum, w, y) (vi)_mm256_add_epi32((__m256i)(sum), _mm256_madd_epi16((__m256i)(w), (__m256i)(y)))
 #define TILE8_ROWS 4
 #define DOT8
+#include "backend/cpu/x86/dots_avx2.h"
+#define DOT8_Q8_0 eight_dot_q8_0
 
 #include "backend/cpu/template/level.h"
