@@ -96,6 +96,7 @@ static const struct good {
     {"{'question': 'q', 'answer': 'a', 'image_name': 'b.png', 'answer_type': 'OPEN'}", "user: [0]q | assistant: a", "", 1, 0},
     {"{'question': 'q', 'answer': ['no', 'yes', 'yes', 'no'], 'image': 'a.png', 'dataset': 'vqa'}",
      "user: [0]q | assistant: no", "", 1, 0}, /* the first of equals */
+    {"{'question': 'q', 'answer': 12}", "user: q | assistant: 12", "", 0, 0},
     {"{'question': 'q', 'answers': ['no', 'yes', 'yes']}", "user: q | assistant: yes", "", 0, 0},
     {"{'question': 'q', 'chosen': 'good', 'rejected': 'bad', 'image': {'path': 'c.png'}, 'ds_name': 'RLAIF-V'}",
      "user: [0]q | assistant: good", "assistant: bad", 1, 0},

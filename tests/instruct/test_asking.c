@@ -106,10 +106,17 @@ static pc_status run(world *w, pc_asking_counts *counts)
     return status;
 }
 
+/* The journal as a text; free it. */
 static char *replies(const world *w)
 {
     size_t size;
-    return (char *)pc_test_read(w->folder, "replies.jsonl", &size);
+    unsigned char *bytes = pc_test_read(w->folder, "replies.jsonl", &size);
+    char *text = malloc(size + 1);
+    assert_non_null(text);
+    memcpy(text, bytes, size);
+    text[size] = '\0';
+    free(bytes);
+    return text;
 }
 
 static void forget(const world *w)
