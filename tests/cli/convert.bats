@@ -19,7 +19,8 @@ refuses() {
 
 @test "convert: a directory becomes two files that answer alike, and a directory again" {
     "$percept" convert $llava "$out/new/m.gguf" --type f32
-    [ -s "$out/new/m.gguf" ] && [ -s "$out/new/mmproj-m.gguf" ]
+    [ -s "$out/new/m.gguf" ]
+    [ -s "$out/new/mmproj-m.gguf" ]
     "$percept" convert "$out/new/m.gguf" "$out/back"
     first=$("$percept" run $llava "What is the colour?" --image $shapes -n 8 --json | jq -c .ids)
     [ "$("$percept" run "$out/new/m.gguf" "What is the colour?" --image $shapes -n 8 --json | jq -c .ids)" = "$first" ]
@@ -29,7 +30,8 @@ refuses() {
 
 @test "convert: the vision side goes where --mmproj says, or nowhere" {
     "$percept" convert $llava "$out/m.gguf" --type q8_0 --mmproj "$out/eyes.gguf"
-    [ -s "$out/eyes.gguf" ] && [ ! -e "$out/mmproj-m.gguf" ]
+    [ -s "$out/eyes.gguf" ]
+    [ ! -e "$out/mmproj-m.gguf" ]
     "$percept" run "$out/m.gguf" "What?" --image $shapes -n 1 --mmproj "$out/eyes.gguf"
     "$percept" convert $llava "$out/blind.gguf" --mmproj none
     [ ! -e "$out/mmproj-blind.gguf" ]

@@ -104,7 +104,8 @@ EOF
     "$percept" plan "$folder/recipe.yaml" max_images=2 --seconds 0.1 | grep -q '^memory .* MB expected'
     json=$("$percept" plan "$folder/recipe.yaml" max_images=2 feature_cache="$folder/cache" --seconds 0.2 --json)
     jq -e '.seconds_per_step_cached > 0 and .seconds > 0' <<<"$json"
-    [ ! -e "$folder/cache" ] && [ -z "$(find "$folder" -name '*.plan-*')" ]
+    [ ! -e "$folder/cache" ]
+    [ -z "$(find "$folder" -name '*.plan-*')" ]
 }
 
 @test "packing: every sample once an epoch, resumed from where it was; combinations that mean nothing are refused" {
@@ -114,7 +115,7 @@ EOF
     [ -n "$(find "$folder/packed/index" -name '*.sizes')" ]
     "$percept" train "$folder/recipe.yaml" max_images=2 packing=true num_train_epochs=1 output_dir="$folder/packed" \
         resume_from_checkpoint=latest 2>"$folder/err"
-    ! grep -q 'measuring' "$folder/err"
+    if grep -q 'measuring' "$folder/err"; then return 1; fi
     "$percept" train "$folder/recipe.yaml" max_images=2 group_by_length=true output_dir="$folder/grouped" 2>"$folder/err"
     code=0
     "$percept" train "$folder/recipe.yaml" packing=true group_by_length=true output_dir="$folder/x" 2>"$folder/err" || code=$?
@@ -196,7 +197,7 @@ EOF
         [ ! -e "$folder/clean" ]
     done
     printf 'min_word: 3\n' >"$folder/rules.yaml"
-    ! "$percept" data clean "$folder/rows.jsonl" "$folder/clean" --config "$folder/rules.yaml" 2>"$folder/err"
+    if "$percept" data clean "$folder/rows.jsonl" "$folder/clean" --config "$folder/rules.yaml" 2>"$folder/err"; then return 1; fi
     grep -q "rules.yaml:1: .*min_words" "$folder/err"
     for recipe in recipes/clean/*.yaml; do
         "$percept" data clean "$folder/rows.jsonl" "$folder/clean_$(basename "$recipe" .yaml)" --config "$recipe"

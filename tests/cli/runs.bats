@@ -61,7 +61,7 @@ EOF
     [ "$(ls "$folder"/out/events.out.tfevents.* | wc -l)" -eq 1 ]
     [ "$(grep -ao 'train/loss' "$folder"/out/events.out.tfevents.* | wc -l)" -eq 3 ]
     "$percept" train "$folder/recipe.yaml" report_to=none output_dir="$folder/quiet" 2>"$folder/err"
-    ! ls "$folder"/quiet/events.out.tfevents.*
+    if ls "$folder"/quiet/events.out.tfevents.*; then return 1; fi
     code=0
     "$percept" train "$folder/recipe.yaml" report_to=wandb 2>"$folder/err" || code=$?
     [ "$code" -eq 2 ]

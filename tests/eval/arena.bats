@@ -34,7 +34,7 @@ vote() { curl -s -o /dev/null -w '%{http_code}' -d "{\"token\": \"$token\", \"pa
     [ ${#token} -eq 32 ]
     curl -sf "$url/next" >"$d/next"
     jq -e '.pairs == 2 and .voted == 0 and .pair == 0 and ([.left, .right] | length == 2)' "$d/next"
-    ! grep -q 'one\|two/' <<<"$(jq -c 'del(.left, .right)' "$d/next")"
+    if grep -q 'one\|two/' <<<"$(jq -c 'del(.left, .right)' "$d/next")"; then return 1; fi
     image=$(curl -sf "$url/next" | jq -r '.image // empty')
     [ -z "$image" ] || [ "$(curl -sf "$url$image" | head -c 4 | tail -c 3)" = PNG ]
     winner=$(jq -r .left "$d/next")
@@ -66,18 +66,22 @@ vote() { curl -s -o /dev/null -w '%{http_code}' -d "{\"token\": \"$token\", \"pa
     grep -q '2 of 2 right' "$d/page.html"
     "$percept" arena --task "$d/q.jsonl" "${files[@]}" --page "$d/page.html" --all --ids 2,3
     [ "$(grep -c '<section>' "$d/page.html")" -eq 2 ]
-    ! grep -q iVBOR "$d/page.html"
+    if grep -q iVBOR "$d/page.html"; then return 1; fi
 }
 
 @test "arena: what doesn't fit is refused" {
     run "$percept" arena --task "$d/q.jsonl" "${files[0]}" "${files[0]}" --page "$d/x.html"
-    [ "$status" -eq 2 ] && [[ $output == *"'one'"* ]]
+    [ "$status" -eq 2 ]
+    [[ $output == *"'one'"* ]]
     run "$percept" arena "${files[@]}"
-    [ "$status" -eq 2 ] && [[ $output == *"--task"* ]]
+    [ "$status" -eq 2 ]
+    [[ $output == *"--task"* ]]
     echo 'no JSON' >"$d/two/samples_q.jsonl"
     run "$percept" arena --task "$d/q.jsonl" "${files[@]}" --page "$d/x.html"
-    [ "$status" -eq 3 ] && [[ $output == *"two/samples_q.jsonl:1"* ]]
+    [ "$status" -eq 3 ]
+    [[ $output == *"two/samples_q.jsonl:1"* ]]
     cp "$d/one/samples_q.jsonl" "$d/two/"
     run "$percept" arena --task "$d/q.jsonl" "${files[@]}" --page "$d/x.html"
-    [ "$status" -eq 3 ] && [[ $output == *"different words"* ]]
+    [ "$status" -eq 3 ]
+    [[ $output == *"different words"* ]]
 }

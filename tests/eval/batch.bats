@@ -39,5 +39,6 @@ same() { cmp "$d/$1/results.json" "$d/$2/results.json" && cmp "$d/$1/$3" "$d/$2/
     evaluate two --tasks "$d/c.yaml" --batch_size 2
     same plain two samples_c.jsonl
     run "$percept" eval models/percept-tiny --tasks scenes --batch_size 65
-    [ "$status" -eq 2 ] && [[ $output == *batch_size* ]]
+    [ "$status" -eq 2 ]
+    [[ $output == *batch_size* ]]
 }

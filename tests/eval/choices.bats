@@ -47,17 +47,21 @@ evaluate() { rm -rf "$out"; "$percept" eval "$@" --tasks "$task" -o "$out" >/dev
 @test "choices: what doesn't fit is refused with its record" {
     sed -i 's/"key": "B"/"key": "Z"/' "$BATS_TEST_TMPDIR/arc.jsonl"
     run "$percept" eval models/percept-tiny --tasks "$task" --max_new_tokens 1
-    [ "$status" -eq 3 ] && [[ $output == *"record 2"*"'Z' is no letter of a choice"* ]]
+    [ "$status" -eq 3 ]
+    [[ $output == *"record 2"*"'Z' is no letter of a choice"* ]]
     sed -i 's/choices.text/choices.label/' "$task"
     run "$percept" eval models/percept-tiny --tasks "$task" --max_new_tokens 1
-    [ "$status" -eq 3 ] && [[ $output == *"choices.label: expected 2 to 26 texts"* ]]
+    [ "$status" -eq 3 ]
+    [[ $output == *"choices.label: expected 2 to 26 texts"* ]]
     sed -i 's/letter/word/' "$task"
     run "$percept" eval models/percept-tiny --tasks "$task"
-    [ "$status" -eq 2 ] && [[ $output == *"answer_is"*"'word'"* ]]
+    [ "$status" -eq 2 ]
+    [[ $output == *"answer_is"*"'word'"* ]]
     sed -i '/answer_is\|^choices/d' "$task"
     echo 'likelihood: true' >>"$task"
     run "$percept" eval models/percept-tiny --tasks "$task"
-    [ "$status" -eq 2 ] && [[ $output == *"choices"* ]]
+    [ "$status" -eq 2 ]
+    [[ $output == *"choices"* ]]
 }
 
 @test "choices: acc and acc_norm from log-probabilities made elsewhere" {
@@ -67,5 +71,6 @@ evaluate() { rm -rf "$out"; "$percept" eval "$@" --tasks "$task" -o "$out" >/dev
     "$percept" score multiple_choice --predictions "$p" --references "$r" --json | jq -e '.corpus | .acc == 0.5 and .acc_norm == 1 and .acc_stderr == 0.5'
     echo '{"id": 1, "prediction": [-4]}' >"$p"; sed -i 2d "$r"
     run "$percept" score multiple_choice --predictions "$p" --references "$r"
-    [ "$status" -eq 3 ] && [[ $output == *"as many log-probabilities as choices: 1 and 2"* ]]
+    [ "$status" -eq 3 ]
+    [[ $output == *"as many log-probabilities as choices: 1 and 2"* ]]
 }

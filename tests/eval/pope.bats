@@ -40,13 +40,18 @@ END
 @test "pope: what is wrong in the file is named" {
     bad() { jq -c "$1" "$f" >"$f.bad.json"; run "$percept" eval $model --tasks "pope:$f.bad.json" --max_new_tokens 1; }
     bad '.annotations[1].image_id = 99'
-    [ "$status" -eq 3 ] && [[ $output == *"annotations[1]: image_id"*99* ]]
+    [ "$status" -eq 3 ]
+    [[ $output == *"annotations[1]: image_id"*99* ]]
     bad 'del(.categories[3].id)'
-    [ "$status" -eq 3 ] && [[ $output == *"categories[3]"*id* ]]
+    [ "$status" -eq 3 ]
+    [[ $output == *"categories[3]"*id* ]]
     bad '.categories |= .[:4]'
-    [ "$status" -eq 3 ] && [[ $output == *"categories: expected 6 to"* ]]
+    [ "$status" -eq 3 ]
+    [[ $output == *"categories: expected 6 to"* ]]
     bad '.images = []'
-    [ "$status" -eq 3 ] && [[ $output == *"images: expected"* ]]
+    [ "$status" -eq 3 ]
+    [[ $output == *"images: expected"* ]]
     run "$percept" eval $model --tasks pope
-    [ "$status" -eq 2 ] && [[ $output == *"pope:PATH"* ]]
+    [ "$status" -eq 2 ]
+    [[ $output == *"pope:PATH"* ]]
 }

@@ -250,7 +250,8 @@ truths() { local i=0; for line; do jq -c --argjson i $((i++)) '{id: $i} + .' <<<
     holds '(.corpus.meteor * 1e12 | round) == 384714627581'
     printf 'car\n1 x\n' >"$d/english.synsets"
     run "$percept" score meteor --predictions "$p" --references "$r" --data "$d"
-    [ "$status" -eq 3 ] && [[ $output == *"english.synsets:2"*"'x'"* ]]
+    [ "$status" -eq 3 ]
+    [[ $output == *"english.synsets:2"*"'x'"* ]]
 }
 
 @test "score: CHAIR counts the objects that aren't there" {
@@ -263,10 +264,12 @@ truths() { local i=0; for line; do jq -c --argjson i $((i++)) '{id: $i} + .' <<<
     holds '[.items[].hallucinated] == [["fire hydrant"], [], []] and [.items[].mentions] == [4, 1, 0]'
     holds '(.corpus.chair_s * 100 | round) == 3333 and .corpus.chair_i == 20 and .corpus.recall == 100 and (.corpus.length * 1000 | round) == 9667'
     run "$percept" score chair --predictions "$p" --references "$r"
-    [ "$status" -eq 2 ] && [[ $output == *"--data"* ]]
+    [ "$status" -eq 2 ]
+    [[ $output == *"--data"* ]]
     truths '{"objects": ["unicorn"]}' '{}' '{}'
     run "$percept" score chair --predictions "$p" --references "$r" --data "$names"
-    [ "$status" -eq 3 ] && [[ $output == *"r.jsonl:1: objects[0]: 'unicorn'"* ]]
+    [ "$status" -eq 3 ]
+    [[ $output == *"r.jsonl:1: objects[0]: 'unicorn'"* ]]
 }
 
 @test "score: AMBER, questions to the letter and descriptions in words" {
@@ -283,7 +286,8 @@ truths() { local i=0; for line; do jq -c --argjson i $((i++)) '{id: $i} + .' <<<
     holds '.corpus.all | [.accuracy, .precision, .recall, .n] == [50, 50, 99.9, 4]'
     holds '[.corpus.chair_words, .corpus.cover_words, .corpus.hal_words, .corpus.cog_words] == [40, 100, 50, 50]'
     run "$percept" score amber --predictions "$p" --references "$r"
-    [ "$status" -eq 2 ] && [[ $output == *"relation.json"* ]]
+    [ "$status" -eq 2 ]
+    [[ $output == *"relation.json"* ]]
 }
 
 @test "score: MMMU reads choices and open answers in its own ways" {

@@ -35,11 +35,14 @@ teardown() { [ -z "${pid:-}" ] || kill "$pid" 2>/dev/null || true; }
     ask --shots 2 --shots_select balanced >/dev/null
     sed -n '/^{/p' "$d/log" | jq -se '[.[0].messages[1, 3].content] | sort == ["no", "yes"]'
     run ask --shots 2 --shots_select similar
-    [ "$status" -eq 2 ] && [[ $output == *"endpoint"* ]]
+    [ "$status" -eq 2 ]
+    [[ $output == *"endpoint"* ]]
     run ask --shots 7
-    [ "$status" -eq 2 ] && [[ $output == *"only 6 examples"* ]]
+    [ "$status" -eq 2 ]
+    [[ $output == *"only 6 examples"* ]]
     run ask --shots 2 --shots_select best
-    [ "$status" -eq 2 ] && [[ $output == *"'best'"* ]]
+    [ "$status" -eq 2 ]
+    [[ $output == *"'best'"* ]]
 }
 
 @test "shots: the nearest pictures by the model's own features, the most alike last" {
@@ -49,7 +52,8 @@ teardown() { [ -z "${pid:-}" ] || kill "$pid" 2>/dev/null || true; }
     "$percept" eval models/percept-tiny --tasks "$d/q.jsonl" --shots 2 --shots_select similar --shots_task "$d/pool.jsonl" --max_new_tokens 4 -o "$d/o" >/dev/null
     jq -e '.configs.q | .shots == 2 and .shots_select == "similar"' "$d/o/results.json"
     run "$percept" eval models/percept-tiny --tasks "$d/q.jsonl" --shots 2
-    [ "$status" -eq 2 ] && [[ $output == *"--shots_task"* ]]
+    [ "$status" -eq 2 ]
+    [[ $output == *"--shots_task"* ]]
 }
 
 @test "shots: drawn tasks draw theirs with another seed; the same bytes each time" {
@@ -59,5 +63,6 @@ teardown() { [ -z "${pid:-}" ] || kill "$pid" 2>/dev/null || true; }
     cmp "$d/r1/samples_pope_scenes.jsonl" "$d/r2/samples_pope_scenes.jsonl"
     cmp "$d/r1/results.json" "$d/r2/results.json"
     run "$percept" eval models/percept-tiny --tasks pope_scenes --limit 12 --shots 2 --shots_select balanced --max_new_tokens 4 -o "$d/r1"
-    [ "$status" -eq 2 ] && [[ $output == *shots* ]]
+    [ "$status" -eq 2 ]
+    [[ $output == *shots* ]]
 }

@@ -68,10 +68,10 @@ scenes() { "$percept" data make scenes "$d/scenes" --n "$1" --seed 5 >/dev/null;
     [ "$positive" -gt 500 ]
     [ "$positive" = "$(sed -n 's/ negative instructions//p' "$d/text")" ]
     own "$d/c.jsonl" --seed 2
-    ! cmp -s "$d/a.jsonl" "$d/c.jsonl"
+    if cmp -s "$d/a.jsonl" "$d/c.jsonl"; then return 1; fi
     own "$d/free.jsonl" --balance false --most 1 --tasks existence,count >"$d/text"
     grep -q '^  existence' "$d/text"
-    ! grep -q '^  colour' "$d/text"
+    if grep -q '^  colour' "$d/text"; then return 1; fi
     jq -se 'all(.[]; .tasks | group_by(.) | all(.[]; length <= 2))' "$d/free.jsonl"
 }
 

@@ -45,21 +45,23 @@ ask() { KEY=sesame "$percept" eval tiny-1 --model openai --base_url "$url" --tas
         and (.messages[0].content | map(.type) == ["image_url", "text"])
         and (.messages[0].content[0].image_url.url | startswith("data:image/png;base64,iVBOR"))'
     sed -n '/^{/p' "$d/log" | sed -n 2p | jq -e '.messages == [{"role": "user", "content": "How many legs has a dog?"}]'
-    ! grep -rq sesame "$d/out"
+    if grep -rq sesame "$d/out"; then return 1; fi
     [ -s "$d/out/report.html" ]
 }
 
 @test "endpoint: a failure stops the run, the same command goes on" {
     serve '200 - yes' '500 0 {"error": {"message": "broken"}}'
     run ask --tries 2
-    [ "$status" -eq 1 ] && [[ $output == *"question 2"*"status 500 after 2 tries: broken"* ]]
+    [ "$status" -eq 1 ]
+    [[ $output == *"question 2"*"status 500 after 2 tries: broken"* ]]
     [ "$(wc -l <"$d/out/samples_q.jsonl")" -eq 1 ]
     [ ! -e "$d/out/results.json" ]
     first=$url
     kill "$pid"; wait "$pid" 2>/dev/null || true
     serve '200 - four' '200 - two'
     run ask
-    [ "$status" -eq 2 ] && [[ $output == *base_url* ]]
+    [ "$status" -eq 2 ]
+    [[ $output == *base_url* ]]
     sed -i "s|$first|$url|" "$d/out/environment.json"
     ask --json | jq -e '.results.q.right == 3'
     [ "$(grep -c '^POST' "$d/log")" -eq 2 ]
@@ -89,13 +91,18 @@ ask() { KEY=sesame "$percept" eval tiny-1 --model openai --base_url "$url" --tas
 
 @test "endpoint: options that don't fit are refused" {
     run "$percept" eval m --model openai --tasks scenes
-    [ "$status" -eq 2 ] && [[ $output == *"--base_url"* ]]
+    [ "$status" -eq 2 ]
+    [[ $output == *"--base_url"* ]]
     run "$percept" eval m --base_url http://127.0.0.1:1/v1 --tasks scenes
-    [ "$status" -eq 2 ] && [[ $output == *"--model openai"* ]]
+    [ "$status" -eq 2 ]
+    [[ $output == *"--model openai"* ]]
     run "$percept" eval m --model openai --base_url http://127.0.0.1:1/v1 --api_key_env NOT_SET_ANYWHERE --tasks scenes
-    [ "$status" -eq 2 ] && [[ $output == *"NOT_SET_ANYWHERE"* ]]
+    [ "$status" -eq 2 ]
+    [[ $output == *"NOT_SET_ANYWHERE"* ]]
     run "$percept" eval m --model openai --base_url http://127.0.0.1:1/v1 --decoding vcd --tasks scenes
-    [ "$status" -eq 2 ] && [[ $output == *"--decoding"* ]]
+    [ "$status" -eq 2 ]
+    [[ $output == *"--decoding"* ]]
     run "$percept" eval m --model clever --tasks scenes
-    [ "$status" -eq 2 ] && [[ $output == *"'clever'"* ]]
+    [ "$status" -eq 2 ]
+    [[ $output == *"'clever'"* ]]
 }
