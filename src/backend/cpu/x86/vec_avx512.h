@@ -19,7 +19,7 @@ enum { LANES = 16 };
 #define CUT {.units = 384, .tiles = 8, .chunk_units = 1024 * 1024 / (2 * LANES), .across_units = 3 * 384, \
              .panel_units = 4 * 1024 * 1024}
 
-#define IN_REGISTER "x" /* asm constraint of a vector register */
+#define IN_REGISTER "v" /* asm constraint of a vector register, of all 32 */
 #define INLINE static inline __attribute__((always_inline, unused))
 
 INLINE vf vf_set(float x) { return _mm512_set1_ps(x); }
