@@ -16,8 +16,7 @@ pc_status pc_cli_asker_open(pc_cli_answerer *out, const pc_cli_asker *o, const c
     return pc_cli_answerer_open(out, &(pc_cli_answerer_options){
                                          .name = model, .base_url = o->base_url, .key_env = o->api_key_env, .tries = o->tries,
                                          .calls_a_minute = o->calls_a_minute, .dtype = o->dtype, .template_name = o->template_name,
-                                         .mmproj = o->mmproj, .threads = o->threads, .context = o->context, .batch = o->batch_size,
-                                         .cache = {.sinks = -1}});
+                                         .mmproj = o->mmproj, .threads = o->threads, .context = o->context, .batch = o->batch_size});
 }
 
 static double cost(const pc_cli_asker *o, const pc_asking_counts *c)

@@ -2,7 +2,7 @@
 
 pc_status pc_cli_cache_options(pc_cache_options *out, const pc_cli_cache *given, pc_dtype compute)
 {
-    if (given->sinks >= 0 && !given->window) {
+    if (given->sinks > 0 && !given->window) {
         return pc_fail(PC_ERR_USAGE, "--sinks needs --window: how many of the newest tokens stay beside them");
     }
     *out = (pc_cache_options){.typed = true, .spread = given->spread, .window = given->window, .sinks = given->sinks < 0 ? PC_CACHE_SINKS : given->sinks};

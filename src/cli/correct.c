@@ -60,8 +60,7 @@ static pc_status open_part(correcting *c, int part, const char *name, const char
         return url ? pc_fail(PC_ERR_USAGE, "an address alone: which model is meant there?") : PC_OK;
     }
     PC_TRY(pc_cli_answerer_open(&c->parts[part], &(pc_cli_answerer_options){.name = name, .base_url = url, .key_env = o->key_env,
-                                                                            .dtype = url ? NULL : o->dtype, .threads = o->threads,
-                                                                            .cache = {.sinks = -1}}));
+                                                                            .dtype = url ? NULL : o->dtype, .threads = o->threads}));
     c->who[part] = &c->parts[part].answerer;
     return PC_OK;
 }
