@@ -127,8 +127,9 @@ static void test_mutants(void **state)
     assert_int_equal(glob(PERCEPT_TESTS_DIR "/../recipes/*/*.yaml", 0, NULL, &found), 0);
     for (size_t i = 0; i < found.gl_pathc; i++) {
         const char *name = strrchr(found.gl_pathv[i], '/') + 1;
-        if (strstr(found.gl_pathv[i], "/recipes/tasks/") || strstr(found.gl_pathv[i], "/recipes/survey/")) {
-            continue; /* tasks of percept eval and sweeps are no trainings */
+        if (strstr(found.gl_pathv[i], "/recipes/tasks/") || strstr(found.gl_pathv[i], "/recipes/survey/") ||
+            strstr(found.gl_pathv[i], "/recipes/clean/")) {
+            continue; /* tasks of percept eval, sweeps and rules for cleaning are no trainings */
         }
         pc_mutant_result result = pc_test_mutants_of_file(name, found.gl_pathv[i], load_mutant, NULL, MUTANTS);
         assert_true(result.refused > result.accepted);
