@@ -325,8 +325,9 @@ static void test_against(void **state)
     pc_clean_options options = {0};
     pc_json *report = NULL;
     char path[512];
+    static const char rows[] = "{\"text\": \"b\", \"image\": \"7.png\"}\n{\"text\": \"c\", \"image\": \"nothing.png\"}\n";
     (void)state;
-    pc_test_write(folder, "bench.jsonl", "{\"text\": \"b\", \"image\": \"7.png\"}\n{\"text\": \"c\", \"image\": \"nothing.png\"}\n", 73);
+    pc_test_write(folder, "bench.jsonl", rows, sizeof rows - 1);
     must(pc_fields_default(&pc_clean_fields, &options));
     must(pc_fields_set(&pc_clean_fields, &options, "against", pc_test_path(path, folder, "bench.jsonl"), "test"));
     must(clean("against", &options, NULL, &report));

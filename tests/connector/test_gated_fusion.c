@@ -132,7 +132,7 @@ static void test_session(void **state)
     enum { MOST = 32 };
     pc_store *truth = golden_store(GOLDEN("mm_cot/flan.safetensors"));
     pc_model *model = golden_model(GOLDEN("mm_cot/flan"));
-    pc_json *expected = pc_json_get(golden_json(GOLDEN("mm_cot/expected.json")), "greedy_ids");
+    pc_json *cases = golden_json(GOLDEN("mm_cot/expected.json")), *expected = pc_json_get(cases, "greedy_ids");
     int32_t *ids = golden_ids(pc_store_find(truth, "input_ids"));
     float *pixels = golden_values(pc_store_find(truth, "pixel_values"));
     int64_t written = (int64_t)pc_json_length(expected), asked = pc_store_find(truth, "input_ids")->dim[0] - written;
@@ -164,11 +164,12 @@ static void test_session(void **state)
         }
     }
     pc_session_free(session);
-    pc_cpu_backend_free(backend);
     pc_free(picture);
     pc_free(pixels);
     pc_free(ids);
-    pc_model_free(model);
+    pc_model_free(model); /* before the backend that packed it */
+    pc_cpu_backend_free(backend);
+    pc_json_free(cases);
     pc_store_free(truth);
 }
 
