@@ -127,6 +127,21 @@ pc_status pc_adapting_box(pc_adapting *a, const pc_known *known, const float box
     return pc_adapting_join(a, text, (const char *const[]){line, NULL});
 }
 
+pc_status pc_adapting_say_boxes(pc_adapting *a, const pc_known *known, const char *pool)
+{
+    size_t first = known->thing_count ? (size_t)pc_rng_below(pc_adapting_rng(a), known->thing_count) : 0;
+    for (size_t i = 0; i < known->thing_count; i++) {
+        size_t at = (first + i) % known->thing_count;
+        const char *phrase, *box;
+        PC_TRY(pc_adapting_phrase(a, known, at, &phrase));
+        PC_TRY(pc_adapting_box(a, known, known->things[at].box, &box));
+        if (phrase && box) {
+            PC_TRY(pc_adapt_say(a, pool, PC_POLARITY_NONE, (const pc_variable[]){{"phrase", phrase}, {"box", box}, {0}}));
+        }
+    }
+    return PC_OK;
+}
+
 pc_status pc_adapting_counted(pc_adapting *a, const char *name, int64_t count, const char **text)
 {
     const char *own = pc_pools_name(a->pools, name), *one = pc_pools_word(a->pools, "one");

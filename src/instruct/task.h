@@ -47,6 +47,8 @@ bool pc_adapting_unique(const pc_known *known, const char *name, size_t *index);
 pc_status pc_adapting_phrase(pc_adapting *adapting, const pc_known *known, size_t thing, const char **phrase);
 /* A box as the options want it written. */
 pc_status pc_adapting_box(pc_adapting *adapting, const pc_known *known, const float box[4], const char **text);
+/* Say the pool's templates with {phrase} and {box} of each thing that can be spoken of, from a drawn one on. */
+pc_status pc_adapting_say_boxes(pc_adapting *a, const pc_known *known, const char *pool);
 /* "2 dogs", "1 dog", "两个狗" is written "2个狗". */
 pc_status pc_adapting_counted(pc_adapting *adapting, const char *name, int64_t count, const char **text);
 /* "a dog", "an apple"; Chinese: the name. */

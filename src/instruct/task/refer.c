@@ -5,17 +5,7 @@ static const char *const variables_known[] = {"phrase", "box", NULL};
 
 static pc_status make(pc_adapting *a, const pc_known *known)
 {
-    size_t first = known->thing_count ? (size_t)pc_rng_below(pc_adapting_rng(a), known->thing_count) : 0;
-    for (size_t i = 0; i < known->thing_count; i++) {
-        size_t at = (first + i) % known->thing_count;
-        const char *phrase, *box;
-        PC_TRY(pc_adapting_phrase(a, known, at, &phrase));
-        PC_TRY(pc_adapting_box(a, known, known->things[at].box, &box));
-        if (phrase && box) {
-            PC_TRY(pc_adapt_say(a, "refer", PC_POLARITY_NONE, (const pc_variable[]){{"phrase", phrase}, {"box", box}, {0}}));
-        }
-    }
-    return PC_OK;
+    return pc_adapting_say_boxes(a, known, "refer");
 }
 
 const pc_adapt_task pc_adapt_refer = {.name = "refer", .help = "what is at a box", .pools = {{"refer", variables_known}}, .make = make};
